@@ -1,0 +1,1 @@
+"""Identity and configuration: keys, certificates, broker files, registry import."""

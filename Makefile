@@ -1,0 +1,55 @@
+# Every command that a newcomer needs; each does its own set-up and says what it does.
+SHELL := /bin/bash
+PY := .venv/bin/python
+LINK ?= netns
+export LINK
+
+.PHONY: help demo demo-reset demo-check test lint unit boards spec bench bench-footprint bench-point clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-16s %s\n", $$1, $$2 }'
+
+demo: ## three 4G sites, broker, ledger, InfluxDB, pages: watch samples travel (Ctrl-C ends it)
+	@scripts/setup.sh demo
+	@exec $(PY) -m sim demo --link $(LINK)
+
+demo-reset: ## drop what the demo kept
+	@if [ -x $(PY) ]; then $(PY) -m sim demo --reset; else rm -rf demo-data; fi
+
+demo-check: ## the demo unattended; compares ledger, InfluxDB and page field by field; exit 0 or what is missing
+	@scripts/setup.sh demo
+	@exec $(PY) -m sim check
+
+test: ## everything that CI runs: lint, types, tests, the whole way
+	@scripts/setup.sh test
+	@$(MAKE) --no-print-directory lint unit
+	@$(PY) -m sim check
+
+lint: ## format, lint, types, generated files
+	@.venv/bin/ruff format --check .
+	@.venv/bin/ruff check .
+	@.venv/bin/mypy
+	@$(PY) -m grafana build --check
+	@$(PY) -m wire.spec --check
+
+unit: ## all tests but the long ones
+	@.venv/bin/pytest -q -n 2 --dist loadgroup
+
+boards: ## regenerate the Grafana boards
+	@$(PY) -m grafana build
+
+spec: ## regenerate the tables of wire/SPEC.md
+	@$(PY) -m wire.spec
+
+bench: bench-footprint bench-point ## all measurements; each ends in `goal:` lines
+
+bench-footprint: ## idle memory of dosong-probe run
+	@scripts/setup.sh demo
+	@$(PY) bench/footprint.py
+
+bench-point: ## what one core of the measurement point carries
+	@scripts/setup.sh demo
+	@$(PY) bench/point.py
+
+clean: ## drop what was built (not the demo's data)
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache build *.egg-info bench/results collector/web/static/vendor

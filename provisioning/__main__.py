@@ -1,0 +1,139 @@
+"""`dosong-provision`: make a deployment, fill its registry, give probes their identity."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tomllib
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Never
+
+import click
+from collector.registry import Registry
+
+from provisioning import deployment
+from provisioning.deployment import Deployment, Plan
+from wire.errors import EXIT_FAILED, EXIT_MISCONFIGURED, Misconfigured, Refused
+
+EXAMPLES = """\b
+Examples:
+  dosong-provision init --dir /srv/dosong --origin dosong.sokhcn.example --host mqtt.sokhcn.example
+  dosong-provision import --dir /srv/dosong units.toml
+  dosong-provision add-probe --dir /srv/dosong p-dong-dong --site nvh-dong-dong
+  dosong-provision revoke --dir /srv/dosong p-dong-dong
+
+\b
+Exit codes: 0 ok, 1 refused, 2 usage, 78 misconfigured."""
+
+_dir = click.option(
+    "--dir", "root", type=click.Path(path_type=Path, file_okay=False), required=True, help="The deployment's folder."
+)
+
+
+@click.group(epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
+def cli() -> None:
+    """Make a deployment of dosong, fill its registry, give probes their identity."""
+
+
+@cli.command()
+@_dir
+@click.option("--origin", required=True, help="Name of this deployment in every signature; never changes.")
+@click.option("--host", required=True, help="Name or address at which probes find the broker.")
+@click.option("--port", default=8883, show_default=True, help="TLS port of the broker.")
+@click.option("--bind", default="0.0.0.0", show_default=True, help="Address the broker listens on.")
+@click.option("--web-bind", default="127.0.0.1:8080", show_default=True, help="Address of the pages.")
+@click.option("--influx-url", default="http://127.0.0.1:8086", show_default=True, help="InfluxDB.")
+@click.option("--influx-database", default="dosong", show_default=True, help="Database or bucket.")
+@click.option("--broker-user", default="mosquitto", show_default=True, help="User the broker runs as.")
+@click.option("--socket", default=None, help="Path of the collector's socket at the broker (at most 100 characters).")
+@click.option("--demo", is_flag=True, help="Mark the deployment as a demonstration.")
+def init(root: Path, socket: str | None, **options: Any) -> None:
+    """Make keys, certificates and settings of a new deployment."""
+    made = deployment.init(root, Plan(socket=None if socket is None else Path(socket), **options), datetime.now(UTC))
+    click.echo(f"made {made.origin} in {root}")
+    click.echo(f"next: dosong-provision import --dir {root} units.toml")
+
+
+@cli.command("import")
+@_dir
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+def import_(root: Path, file: Path, as_json: bool) -> None:
+    """Read units, sites, codes and quotas from a TOML file into the registry. All or nothing; may be repeated."""
+    try:
+        document = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise Refused("bad_file", f"{file}: {error}") from error
+    with _registry(deployment.load(root)) as registry:
+        report = registry.load(document)
+    click.echo(json.dumps(_counts(report), ensure_ascii=False) if as_json else f"{file}: {_counts(report)}")
+
+
+@cli.command("add-probe")
+@_dir
+@click.argument("probe")
+@click.option("--site", required=True, help="Code of the site it goes to (must be imported).")
+@click.option("--simulated", is_flag=True, help="The simulator plays this probe; every record will say so.")
+def add_probe(root: Path, probe: str, site: str, simulated: bool) -> None:
+    """Make one probe's keys and certificate, and enter it in the registry."""
+    where = deployment.load(root)
+    with _registry(where) as registry:
+        if registry.site(site) is None:
+            raise Refused("unknown_site", f"site {site} is not in the registry; import it first")
+        directory = deployment.add_probe(where, probe, datetime.now(UTC))
+        entry = {"id": probe, "vkey": deployment.probe_vkey(where, probe), "site": site, "simulated": simulated}
+        registry.load({"probes": [entry]})
+    click.echo(f"{directory}")
+
+
+@cli.command()
+@_dir
+@click.argument("probe")
+def revoke(root: Path, probe: str) -> None:
+    """Accept nothing more from a probe: effective for whatever is received from now on."""
+    where = deployment.load(root)
+    with _registry(where) as registry:
+        registry.revoke(probe, int(datetime.now(UTC).timestamp() * 1000))
+    click.echo(f"{probe} is revoked; its history stays valid")
+
+
+@cli.command("list")
+@_dir
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+def list_(root: Path, as_json: bool) -> None:
+    """List the probes of the registry."""
+    with _registry(deployment.load(root)) as registry:
+        for entry in registry.probes():
+            row = {"probe": entry.id, "site": entry.site, "state": entry.state, "simulated": entry.simulated}
+            click.echo(json.dumps(row) if as_json else f"{entry.id:32} {entry.site:32} {entry.state}")
+
+
+def _registry(where: Deployment) -> Registry:
+    return Registry(where.collector / "state" / "registry.db")
+
+
+def _counts(report: object) -> dict[str, Any]:
+    return {name: getattr(report, name) for name in report.__dataclass_fields__}  # type: ignore[attr-defined]
+
+
+def main() -> Never:
+    """Run the command and turn our errors into one sentence and an exit status."""
+    try:
+        cli(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.Abort:
+        sys.exit(EXIT_FAILED)
+    except Misconfigured as error:
+        click.echo(f"dosong-provision: {error}", err=True)
+        sys.exit(EXIT_MISCONFIGURED)
+    except Refused as error:
+        click.echo(f"dosong-provision: {error.detail or error.reason}", err=True)
+        sys.exit(EXIT_FAILED)
+    sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()

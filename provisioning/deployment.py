@@ -1,0 +1,159 @@
+"""A deployment on disk: its authority, its keys, the settings of collector and broker, and each probe's files.
+
+<dir>/deployment.toml  origin, broker address      <dir>/ca/          certificate authority (keep it offline)
+<dir>/broker/          mosquitto.conf, acl, TLS    <dir>/collector/   collector.toml and its keys
+<dir>/probes/<id>/     record.key, tls.key, tls.crt, ca.crt, identity.toml: what goes on one card
+"""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import tomllib
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from provisioning import pki
+from provisioning.broker import BrokerFiles, write
+from wire import keyfile
+from wire.codec import probe_key_name
+from wire.errors import Misconfigured
+from wire.note import Signer
+
+COLLECTOR_KEYS = ("ack", "config", "log", "registry")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What `init` must know. `host` and `port`: where probes find the broker; `broker_user`: who it runs as."""
+
+    origin: str
+    host: str
+    port: int
+    bind: str
+    web_bind: str
+    influx_url: str
+    influx_database: str
+    broker_user: str
+    demo: bool
+    socket: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """An existing deployment."""
+
+    root: Path
+    origin: str
+    host: str
+    port: int
+
+    @property
+    def collector(self) -> Path:
+        """Directory of collector.toml, its keys and its state."""
+        return self.root / "collector"
+
+    def probe(self, probe: str) -> Path:
+        """Directory of one probe's files."""
+        return self.root / "probes" / probe
+
+    def public_key(self, purpose: str) -> str:
+        """Text form of the collector's public key for `purpose` (ack, config, log, registry)."""
+        return keyfile.read_signer(self.collector / f"{purpose}.key").verifier.vkey
+
+
+def init(root: Path, plan: Plan, now: datetime) -> Deployment:
+    """Make a new deployment. Raises Misconfigured if `root` already holds one: keys are never overwritten."""
+    if (root / "deployment.toml").exists():
+        raise Misconfigured(f"{root} already holds a deployment; choose another --dir, or move it away first")
+    for name in ("ca", "broker", "collector", "probes"):
+        (root / name).mkdir(parents=True, exist_ok=True)
+    root.chmod(0o755)
+    ca = pki.make_ca(plan.origin, now)
+    pki.save(ca, root / "ca" / "ca.key", root / "ca" / "ca.crt")
+    files = BrokerFiles(root.resolve() / "broker", plan.bind, plan.port, plan.broker_user, plan.socket)
+    pki.save(
+        pki.make_server(ca, (plan.host, "localhost"), now),
+        files.directory / "server.key",
+        files.directory / "server.crt",
+    )
+    shutil.copy(root / "ca" / "ca.crt", files.directory / "ca.crt")
+    write(files)
+    for purpose in COLLECTOR_KEYS:
+        keyfile.write_signer(root / "collector" / f"{purpose}.key", Signer.generate(f"{plan.origin}/{purpose}"))
+    _write_collector(root / "collector", plan, files)
+    lines = f'origin = "{plan.origin}"\nhost = "{plan.host}"\nport = {plan.port}\n'
+    (root / "deployment.toml").write_text(lines)
+    return load(root)
+
+
+def _write_collector(directory: Path, plan: Plan, files: BrokerFiles) -> None:
+    secret = directory / "web.secret"
+    secret.touch(mode=0o600)
+    secret.write_text(secrets.token_hex(32) + "\n")
+    (directory / "state").mkdir(exist_ok=True)
+    (directory / "collector.toml").write_text(
+        f"""\
+origin = "{plan.origin}"
+state_dir = "{directory.resolve() / "state"}"
+ack_key_file = "ack.key"
+demo = {str(plan.demo).lower()}
+
+[broker]
+socket = "{files.socket}"
+
+[influx]
+url = "{plan.influx_url}"
+api = "v1"
+database = "{plan.influx_database}"
+
+[web]
+bind = "{plan.web_bind}"
+secret_file = "web.secret"
+language = "vi"
+"""
+    )
+
+
+def load(root: Path) -> Deployment:
+    """Read a deployment back. Raises Misconfigured if there is none."""
+    try:
+        table = tomllib.loads((root / "deployment.toml").read_text())
+        return Deployment(root, table["origin"], table["host"], table["port"])
+    except (OSError, tomllib.TOMLDecodeError, KeyError) as error:
+        raise Misconfigured(f"{root} holds no deployment; run: dosong-provision init --dir {root}") from error
+
+
+def add_probe(deployment: Deployment, probe: str, now: datetime) -> Path:
+    """Make one probe's keys, certificate and identity.toml; return its directory.
+
+    Raises Misconfigured if the probe exists: a probe's key is never made twice under one name.
+    """
+    directory = deployment.probe(probe)
+    if directory.exists():
+        raise Misconfigured(f"probe {probe} exists already in {directory}; choose another id")
+    directory.mkdir(parents=True)
+    signer = Signer.generate(probe_key_name(deployment.origin, probe))
+    keyfile.write_signer(directory / "record.key", signer)
+    ca = pki.load(deployment.root / "ca" / "ca.key", deployment.root / "ca" / "ca.crt")
+    pki.save(pki.make_client(ca, probe, now), directory / "tls.key", directory / "tls.crt")
+    shutil.copy(deployment.root / "ca" / "ca.crt", directory / "ca.crt")
+    (directory / "identity.toml").write_text(_identity(deployment, probe))
+    return directory
+
+
+def probe_vkey(deployment: Deployment, probe: str) -> str:
+    """Text form of a probe's public record key."""
+    return keyfile.read_signer(deployment.probe(probe) / "record.key").verifier.vkey
+
+
+def _identity(deployment: Deployment, probe: str) -> str:
+    return f"""\
+# Identity of one probe: the head of its probe.toml. The keys beside it never leave the probe.
+probe = "{probe}"
+origin = "{deployment.origin}"
+key_file = "record.key"
+ack_vkey = "{deployment.public_key("ack")}"
+config_vkey = "{deployment.public_key("config")}"
+"""
