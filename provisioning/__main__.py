@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import tomllib
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Never
@@ -36,23 +37,42 @@ def cli() -> None:
     """Make a deployment of dosong, fill its registry, give probes their identity."""
 
 
+def _plan_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The options that `init` and `configure` share."""
+    options = (
+        click.option("--origin", required=True, help="Name of this deployment in every signature; never changes."),
+        click.option("--host", required=True, help="Name or address at which probes find the broker."),
+        click.option("--port", default=8883, show_default=True, help="TLS port of the broker."),
+        click.option("--bind", default="0.0.0.0", show_default=True, help="Address the broker listens on."),
+        click.option("--web-bind", default="127.0.0.1:8080", show_default=True, help="Address of the pages."),
+        click.option("--influx-url", default="http://127.0.0.1:8086", show_default=True, help="InfluxDB."),
+        click.option("--influx-database", default="dosong", show_default=True, help="Database or bucket."),
+        click.option("--broker-user", default="mosquitto", show_default=True, help="User the broker runs as."),
+        click.option("--socket", type=click.Path(path_type=Path), help="The collector's socket (at most 100 letters)."),
+        click.option("--demo", is_flag=True, help="Mark the deployment as a demonstration."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
 @cli.command()
 @_dir
-@click.option("--origin", required=True, help="Name of this deployment in every signature; never changes.")
-@click.option("--host", required=True, help="Name or address at which probes find the broker.")
-@click.option("--port", default=8883, show_default=True, help="TLS port of the broker.")
-@click.option("--bind", default="0.0.0.0", show_default=True, help="Address the broker listens on.")
-@click.option("--web-bind", default="127.0.0.1:8080", show_default=True, help="Address of the pages.")
-@click.option("--influx-url", default="http://127.0.0.1:8086", show_default=True, help="InfluxDB.")
-@click.option("--influx-database", default="dosong", show_default=True, help="Database or bucket.")
-@click.option("--broker-user", default="mosquitto", show_default=True, help="User the broker runs as.")
-@click.option("--socket", default=None, help="Path of the collector's socket at the broker (at most 100 characters).")
-@click.option("--demo", is_flag=True, help="Mark the deployment as a demonstration.")
-def init(root: Path, socket: str | None, **options: Any) -> None:
+@_plan_options
+def init(root: Path, **options: Any) -> None:
     """Make keys, certificates and settings of a new deployment."""
-    made = deployment.init(root, Plan(socket=None if socket is None else Path(socket), **options), datetime.now(UTC))
+    made = deployment.init(root, Plan(**options), datetime.now(UTC))
     click.echo(f"made {made.origin} in {root}")
     click.echo(f"next: dosong-provision import --dir {root} units.toml")
+
+
+@cli.command()
+@_dir
+@_plan_options
+def configure(root: Path, **options: Any) -> None:
+    """Write the settings of broker and collector anew; keys and state stay as they are."""
+    deployment.configure(root, Plan(**options))
+    click.echo(f"settings in {root} are written anew; restart broker and collector")
 
 
 @cli.command("import")

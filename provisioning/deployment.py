@@ -72,26 +72,36 @@ def init(root: Path, plan: Plan, now: datetime) -> Deployment:
     root.chmod(0o755)
     ca = pki.make_ca(plan.origin, now)
     pki.save(ca, root / "ca" / "ca.key", root / "ca" / "ca.crt")
-    files = BrokerFiles(root.resolve() / "broker", plan.bind, plan.port, plan.broker_user, plan.socket)
-    pki.save(
-        pki.make_server(ca, (plan.host, "localhost"), now),
-        files.directory / "server.key",
-        files.directory / "server.crt",
-    )
-    shutil.copy(root / "ca" / "ca.crt", files.directory / "ca.crt")
-    write(files)
+    broker = root / "broker"
+    pki.save(pki.make_server(ca, (plan.host, "localhost"), now), broker / "server.key", broker / "server.crt")
+    shutil.copy(root / "ca" / "ca.crt", broker / "ca.crt")
     for purpose in COLLECTOR_KEYS:
         keyfile.write_signer(root / "collector" / f"{purpose}.key", Signer.generate(f"{plan.origin}/{purpose}"))
-    _write_collector(root / "collector", plan, files)
+    secret = root / "collector" / "web.secret"
+    secret.touch(mode=0o600)
+    secret.write_text(secrets.token_hex(32) + "\n")
     lines = f'origin = "{plan.origin}"\nhost = "{plan.host}"\nport = {plan.port}\n'
     (root / "deployment.toml").write_text(lines)
-    return load(root)
+    return configure(root, plan)
+
+
+def configure(root: Path, plan: Plan) -> Deployment:
+    """Write the settings of broker and collector anew; keys and state stay as they are.
+
+    Raises Misconfigured if there is no deployment, or if `plan` names another origin: it stands in every signature.
+    """
+    made = load(root)
+    if made.origin != plan.origin:
+        raise Misconfigured(
+            f"{root} is {made.origin}, not {plan.origin}: an origin stands in every signature and stays"
+        )
+    files = BrokerFiles(root.resolve() / "broker", plan.bind, plan.port, plan.broker_user, plan.socket)
+    write(files)
+    _write_collector(root / "collector", plan, files)
+    return made
 
 
 def _write_collector(directory: Path, plan: Plan, files: BrokerFiles) -> None:
-    secret = directory / "web.secret"
-    secret.touch(mode=0o600)
-    secret.write_text(secrets.token_hex(32) + "\n")
     (directory / "state").mkdir(exist_ok=True)
     (directory / "collector.toml").write_text(
         f"""\

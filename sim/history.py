@@ -87,9 +87,7 @@ class Month:
     def fields(self) -> Iterator[tuple[type[records.Record], dict[str, Any]]]:
         """Yield (record type, its fields without epoch, seq and prev)."""
         yield records.BootRecord, self._head(self._begin) | {"reason": "install", "spool": "new", "modems": 1}
-        times = [
-            (t, "test") for t in range(self._begin - self._begin % SLOT_MS + SLOT_MS, self._end - SLOT_MS, SLOT_MS)
-        ]
+        slots = range(self._begin - self._begin % SLOT_MS + SLOT_MS, self._end - SLOT_MS, SLOT_MS)
         hours = range(self._begin - self._begin % HOUR_MS + HOUR_MS, self._end - HOUR_MS, HOUR_MS)
         times = [(t, "test") for t in slots] + [(t, "coverage") for t in hours]
         for t_ms, what in sorted(times):
@@ -117,7 +115,8 @@ class Month:
             "slot_ms": slot_ms, "slot_length_ms": SLOT_MS, "due_ms": due, "attempt": 1,
             "position": records.Position(
                 source="surveyed", lat_e7=scene.lat_e7, lon_e7=scene.lon_e7, fix_mode=3,
-                sats_used=dice.randrange(6, 12), eph_mm=dice.randrange(2500, 9000), surveyed_offset_m=dice.randrange(0, 9),
+                sats_used=dice.randrange(6, 12), eph_mm=dice.randrange(2500, 9000),
+                surveyed_offset_m=dice.randrange(0, 9),
             ),
         }  # fmt: skip
         if self._is_out(due):
@@ -130,8 +129,8 @@ class Month:
     def _radio(self) -> dict[str, Any]:
         rsrp = max(-1390, min(-450, int(self._dice.gauss(self._scene.rsrp_dbm_x10, 25))))
         reading = records.Reading(
-            rat="LTE", registration="home", plmn=self._scene.plmn, tac=16169, eci=117004595, pci=399, earfcn=1650, band=3,
-            rsrp_dbm_x10=rsrp, rsrq_db_x10=max(-195, min(-30, -70 + (rsrp + 850) // 8)),
+            rat="LTE", registration="home", plmn=self._scene.plmn, tac=16169, eci=117004595, pci=399, earfcn=1650,
+            band=3, rsrp_dbm_x10=rsrp, rsrq_db_x10=max(-195, min(-30, -70 + (rsrp + 850) // 8)),
             sinr_db_x10=max(-190, min(290, 150 + (rsrp + 900) // 2)),
         )  # fmt: skip
         return {"radio": records.Radio(before=reading)}
