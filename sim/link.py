@@ -1,0 +1,163 @@
+"""The wires of a site: `cell0` (the modem, shaped) and `wlan0` (the hall's Wi-Fi, faster) to the core.
+
+Every function is called inside the site's namespace; the core's ends are set through its holder's pid. Pairs are made
+directly between the two namespaces and never appear in the machine's own.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from sim import ns
+from wire.errors import Misconfigured
+
+CORE_ADDRESS = "198.18.0.1"
+SITES_MAX = 99
+PROGRAMS = (
+    ("ip", "iproute2"),
+    ("tc", "iproute2"),
+    ("ethtool", "ethtool"),
+    ("nsenter", "util-linux"),
+    ("setpriv", "util-linux"),
+)
+_CELL_METRIC, _WIFI_METRIC = 700, 600
+_RATE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmg]?)bit", re.IGNORECASE)
+_SCALE = {"": 1, "k": 1_000, "m": 1_000_000, "g": 1_000_000_000}
+
+
+@dataclass(frozen=True, slots=True)
+class Wires:
+    """Where a site's wires end: the core's holder and the site's number (1 to 99) within the run."""
+
+    core_pid: int
+    index: int
+
+    @property
+    def cell_address(self) -> str:
+        """IPv4 address of cell0 in the site."""
+        return f"198.18.{self.index}.2"
+
+    @property
+    def cell_gateway(self) -> str:
+        """IPv4 address of the core's end of cell0."""
+        return f"198.18.{self.index}.1"
+
+    @property
+    def wifi_address(self) -> str:
+        """IPv4 address of wlan0 in the site."""
+        return f"198.18.{100 + self.index}.2"
+
+    @property
+    def wifi_gateway(self) -> str:
+        """IPv4 address of the core's end of wlan0."""
+        return f"198.18.{100 + self.index}.1"
+
+
+def parse_rate(text: str) -> int:
+    """`20mbit`, `1.5Mbit` or `500kbit` as bits a second. Raises ValueError with an example."""
+    found = _RATE.fullmatch(text.strip())
+    if found is None:
+        raise ValueError(f"{text!r} is no rate; write it like 20mbit or 500kbit")
+    rate_bps = round(float(found.group(1)) * _SCALE[found.group(2).lower()])
+    if not 10_000 <= rate_bps <= 10_000_000_000:
+        raise ValueError(f"{text!r} is out of range; a link has 10kbit to 10gbit")
+    return rate_bps
+
+
+def burst_bytes(rate_bps: int) -> int:
+    """Bucket of the shaper: 8 ms of the rate, so that it never counts as throughput; 2 packets to 16 KiB."""
+    return max(3_200, min(16_384, rate_bps // 1000))
+
+
+def build_core() -> None:
+    """Sets up the core's namespace, from within it: the address that servers bind to, and nothing else."""
+    _quiet()
+    _ip("link set lo up", f"addr add {CORE_ADDRESS}/32 dev lo")
+
+
+def build_site(wires: Wires, downlink_bps: int, uplink_bps: int) -> None:
+    """Sets up the site's namespace, from within it: loopback and the shaped cell0 with its default route."""
+    _quiet()
+    _ip("link set lo up")
+    _pair(wires, "cell", "cell0", wires.cell_address, wires.cell_gateway)
+    shape(wires, downlink_bps, uplink_bps)
+    cell_up(wires)
+
+
+def cell_up(wires: Wires) -> None:
+    """Brings cell0 up; its default route, lost when the link went down, comes back with it."""
+    _ip(
+        "link set cell0 up",
+        f"route replace default via {wires.cell_gateway} dev cell0 metric {_CELL_METRIC}",
+    )
+
+
+def cell_down() -> None:
+    """Takes cell0 down, as when the stick is pulled out."""
+    _ip("link set cell0 down")
+
+
+def wifi_up(wires: Wires) -> None:
+    """Adds wlan0, unshaped and preferred by metric: whatever is not bound to cell0 leaves here."""
+    _pair(wires, "wlan", "wlan0", wires.wifi_address, wires.wifi_gateway)
+    _ip("link set wlan0 up", f"route replace default via {wires.wifi_gateway} dev wlan0 metric {_WIFI_METRIC}")
+
+
+def wifi_down() -> None:
+    """Removes wlan0."""
+    _ip("link delete wlan0")
+
+
+def shape(wires: Wires, downlink_bps: int, uplink_bps: int) -> None:
+    """Shapes both directions: uplink at cell0, downlink at the core's end. Rates are on the wire, bits a second."""
+    ns.run("tc", *_tbf("cell0", uplink_bps))
+    ns.run(*ns.enter(wires.core_pid, ["tc", *_tbf(_peer(wires, "cell"), downlink_bps)], "/"))
+
+
+def block(wires: Wires) -> None:
+    """Drops every packet of cell0 in both directions, in silence, as a lost radio link does."""
+    ns.run("tc", *_blackhole("cell0"))
+    ns.run(*ns.enter(wires.core_pid, ["tc", *_blackhole(_peer(wires, "cell"))], "/"))
+
+
+def _tbf(device: str, rate_bps: int) -> list[str]:
+    shaper = f"rate {rate_bps}bit burst {burst_bytes(rate_bps)} latency 150ms"
+    return ["qdisc", "replace", "dev", device, "root", "tbf", *shaper.split()]
+
+
+def _blackhole(device: str) -> list[str]:
+    return ["qdisc", "replace", "dev", device, "root", "blackhole"]
+
+
+def _peer(wires: Wires, kind: str) -> str:
+    return f"{kind}-{wires.index}"
+
+
+def _pair(wires: Wires, kind: str, device: str, address: str, gateway: str) -> None:
+    """One veth pair, both ends addressed, offloads off: a shaper that sees 64 KB packets shapes badly."""
+    peer = _peer(wires, kind)
+    _ip(f"link add {device} type veth peer name {peer} netns {wires.core_pid}", f"addr add {address}/30 dev {device}")
+    core = ns.enter(wires.core_pid, ["ip", "-batch", "-"], "/")
+    ns.run(*core, stdin=f"addr add {gateway}/30 dev {peer}\nlink set {peer} up\n")
+    off = ["tso", "off", "gso", "off", "gro", "off"]
+    ns.run("ethtool", "-K", device, *off)
+    ns.run(*ns.enter(wires.core_pid, ["ethtool", "-K", peer, *off], "/"))
+
+
+def _ip(*commands: str) -> None:
+    ns.run("ip", "-batch", "-", stdin="\n".join(commands) + "\n")
+
+
+def _quiet() -> None:
+    """No IPv6 chatter on the counters, and replies may come back by either link (rp_filter loose)."""
+    for name, value in (("net/ipv6/conf/all/disable_ipv6", "1"), ("net/ipv4/conf/all/rp_filter", "2")):
+        path = Path("/proc/sys") / name
+        if path.exists() and path.read_text(encoding="ascii").strip() != value:
+            try:
+                path.write_text(value, encoding="ascii")
+            except OSError as error:
+                raise Misconfigured(
+                    f"cannot write {path}: {error.strerror}; run on a machine that allows it"
+                ) from error

@@ -1,0 +1,134 @@
+"""Starting, watching and ending the real programs of a demonstration: each with its log, each ready before the next."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sim import ns
+from wire.errors import Unavailable
+
+READY_S = 30.0
+
+
+@dataclass(slots=True)
+class Program:
+    """One running program."""
+
+    name: str
+    argv: list[str]
+    inside: int | None
+    log: Path
+    process: subprocess.Popen[bytes]
+
+
+@dataclass(slots=True)
+class Programs:
+    """All programs of one run, ended in reverse order of their start."""
+
+    logs: Path
+    running: dict[str, Program] = field(default_factory=dict)
+
+    def start(self, name: str, argv: Sequence[str], inside: int | None = None) -> Program:
+        """Start `argv` (in the namespaces of pid `inside`), its output appended to `<logs>/<name>.log`."""
+        self.logs.mkdir(parents=True, exist_ok=True)
+        log = self.logs / f"{name}.log"
+        with log.open("ab") as out:
+            process = ns.popen(inside, list(argv), stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT)
+        program = Program(name, list(argv), inside, log, process)
+        self.running[name] = program
+        return program
+
+    def restart(self, name: str) -> Program:
+        """Start a program again as it was, after it ended or was killed."""
+        old = self.running[name]
+        old.process.wait()
+        return self.start(name, old.argv, old.inside)
+
+    def kill(self, name: str, number: signal.Signals = signal.SIGKILL) -> None:
+        """Signal one program that we started."""
+        self.running[name].process.send_signal(number)
+
+    def wait_ready(self, name: str, is_ready: Callable[[], bool], patience_s: float = READY_S) -> None:
+        """Wait until `is_ready`. Raises Unavailable with the end of the program's log if it ends or takes too long."""
+        program = self.running[name]
+        deadline = time.monotonic() + patience_s
+        while not is_ready():
+            if program.process.poll() is not None:
+                raise Unavailable(f"{name} ended with status {program.process.returncode}:\n{tail(program.log)}")
+            if time.monotonic() > deadline:
+                raise Unavailable(f"{name} is not ready after {patience_s:.0f} s; see {program.log}\n{tail(program.log)}")
+            time.sleep(0.05)
+
+    def ended(self) -> list[Program]:
+        """Programs that ended by themselves."""
+        return [program for program in self.running.values() if program.process.poll() is not None]
+
+    def stop_all(self) -> None:
+        """End every program: SIGTERM, a few seconds, SIGKILL."""
+        for program in reversed(self.running.values()):
+            if program.process.poll() is None:
+                program.process.terminate()
+        deadline = time.monotonic() + 8
+        for program in reversed(self.running.values()):
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                program.process.wait(max(0.1, deadline - time.monotonic()))
+            if program.process.poll() is None:
+                program.process.kill()
+                program.process.wait()
+        self.running.clear()
+
+
+def module(name: str, *args: str) -> list[str]:
+    """Command line of one of our own programs, by this interpreter."""
+    return [sys.executable, "-m", name, *args]
+
+
+def run(*argv: str) -> str:
+    """Run a command to its end and return its output. Raises Unavailable with its own words if it fails."""
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=180, check=False)
+    if done.returncode != 0:
+        words = (done.stderr or done.stdout).strip() or f"status {done.returncode}"
+        raise Unavailable(f"`{' '.join(argv[1:5])} ...` failed: {words}")
+    return done.stdout
+
+
+def free_port(wanted: int = 0, host: str = "127.0.0.1") -> int:
+    """Return `wanted` if nothing listens there, else a free port."""
+    for port in (wanted, 0):
+        with contextlib.suppress(OSError), socket.socket() as trial:
+            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            trial.bind((host, port))
+            return int(trial.getsockname()[1])
+    raise Unavailable(f"no free port on {host}")
+
+
+def listens(port: int, host: str = "127.0.0.1") -> bool:
+    """Say whether something accepts connections there."""
+    with contextlib.suppress(OSError), socket.create_connection((host, port), 1):
+        return True
+    return False
+
+
+def tail(path: Path, lines: int = 8) -> str:
+    """The last lines of a log, indented."""
+    with contextlib.suppress(OSError):
+        return "\n".join(f"    {line}" for line in path.read_text(errors="replace").splitlines()[-lines:])
+    return "    (no log)"
+
+
+def program_path(name: str) -> str:
+    """Find a program, /usr/sbin included. Raises Unavailable that names the Debian package."""
+    for folder in [*os.environ.get("PATH", "").split(":"), "/usr/sbin", "/sbin"]:
+        if folder and os.access(Path(folder) / name, os.X_OK):
+            return str(Path(folder) / name)
+    package = {"influxd": "influxdb"}.get(name, name)
+    raise Unavailable(f"{name} is missing: run `apt-get install {package}`, or `make demo`, which does it")
