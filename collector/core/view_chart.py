@@ -1,0 +1,195 @@
+"""Where things stand in a drawing: rates over time, rate against RSRP, and the plain map. Pure geometry.
+
+Templates draw SVG from these numbers; the drawing works without JavaScript and prints. Lengths are SVG units with
+the origin at the top left. Axes of rates begin at zero. Source: facts note 06 §4 (zero-based, units on every axis).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from math import ceil, cos, floor, log10, radians
+from typing import Literal
+
+from collector.core.view import DAY_MS, ICT
+from collector.core.view_figures import Sample, tests_of
+
+_ICT_MS = round(ICT.utcoffset(None).total_seconds() * 1000)
+_TIME_STEPS_MS = tuple(
+    step * 1000 for step in (10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400, 172_800, 604_800)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """The drawing and, inside it, the plot."""
+
+    width: int = 640
+    height: int = 260
+    left: int = 48
+    right: int = 12
+    top: int = 14
+    bottom: int = 34
+
+    @property
+    def floor(self) -> int:
+        """y of the x axis."""
+        return self.height - self.bottom
+
+    @property
+    def plot_width(self) -> int:
+        """Width between the axes."""
+        return self.width - self.left - self.right
+
+    @property
+    def plot_height(self) -> int:
+        """Height between the axes."""
+        return self.floor - self.top
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """A mark on an axis: where, and the raw value it stands for."""
+
+    at: float
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A point that stands for one test: its place, raw value, time and (probe, epoch, seq)."""
+
+    x: float
+    y: float
+    series: Literal["downlink", "uplink", "failed"]
+    value: float | None
+    t_ms: int
+    key: tuple[str, int, int]
+    cause: str | None = None
+    stage: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """One drawing. `lines` are runs of points without a failed test between them."""
+
+    box: Box
+    x_ticks: tuple[Tick, ...]
+    y_ticks: tuple[Tick, ...]
+    marks: tuple[Mark, ...]
+    lines: tuple[tuple[str, str], ...]
+
+
+def nice_step(span: float, parts: int) -> float:
+    """A step of 1, 2, 2.5 or 5 times a power of ten that cuts `span` into at most `parts`."""
+    if span <= 0:
+        return 1.0
+    rough = span / parts
+    power = 10.0 ** floor(log10(rough))
+    return next(power * m for m in (1, 2, 2.5, 5, 10) if power * m >= rough * (1 - 1e-9))
+
+
+def scale_ticks(low: float, high: float, parts: int) -> tuple[float, ...]:
+    """Round values from at or below `low` to at or above `high`."""
+    step = nice_step(high - low, parts)
+    first, last = floor(low / step + 1e-9), ceil(high / step - 1e-9)
+    return tuple(step * i for i in range(first, max(last, first + 1) + 1))
+
+
+def time_ticks(start_ms: int, end_ms: int, parts: int) -> tuple[int, ...]:
+    """Round Vietnam times in [start, end], at most about `parts` of them."""
+    span = max(end_ms - start_ms, 1)
+    step = next((s for s in _TIME_STEPS_MS if span / s <= parts), ceil(span / parts / DAY_MS) * DAY_MS)
+    first = ceil((start_ms + _ICT_MS) / step) * step - _ICT_MS
+    return tuple(range(first, end_ms + 1, step))
+
+
+def rates_over_time(samples: Sequence[Sample], box: Box | None = None) -> Chart | None:
+    """Downlink and uplink of every dated test, failed ones as marks on the axis. None if there is no test."""
+    place = box or Box()
+    tests = sorted(((s, r) for s, r in tests_of(samples) if r.t_ms is not None), key=lambda sr: sr[1].t_ms or 0)
+    if not tests:
+        return None
+    times = [r.t_ms or 0 for _, r in tests]
+    start_ms, span = times[0], max(times[-1] - times[0], 1)
+    rates = [v for _, r in tests for v in (r.downlink_bps, r.uplink_bps) if v is not None]
+    values = scale_ticks(0, max([*rates, 1e6]), 5)
+    marks: list[Mark] = []
+    for _, r in tests:
+        x = round(place.left + ((r.t_ms or 0) - start_ms) * place.plot_width / span, 1)
+        key = (r.probe, r.epoch, r.seq)
+        if r.outcome in ("failed", "skipped"):
+            marks.append(Mark(x, place.floor - 6, "failed", None, r.t_ms or 0, key, r.cause, r.stage))
+            continue
+        for series, bps in (("downlink", r.downlink_bps), ("uplink", r.uplink_bps)):
+            if bps is not None:
+                y = round(place.floor - bps * place.plot_height / values[-1], 1)
+                marks.append(Mark(x, y, series, bps, r.t_ms or 0, key))  # type: ignore[arg-type]
+    return Chart(
+        place,
+        tuple(Tick(round(place.left + (t - start_ms) * place.plot_width / span, 1), t) for t in time_ticks(start_ms, times[-1], 6)),
+        tuple(Tick(round(place.floor - v * place.plot_height / values[-1], 1), v) for v in values),
+        tuple(marks),
+        tuple(_lines(marks)),
+    )
+
+
+def _lines(marks: Iterable[Mark]) -> Iterable[tuple[str, str]]:
+    """Join neighbouring points of a series; a failed test breaks both lines, so that an outage is seen as one."""
+    open_runs: dict[str, list[str]] = {"downlink": [], "uplink": []}
+    for mark in marks:
+        if mark.series == "failed":
+            yield from ((name, " ".join(run)) for name, run in open_runs.items() if len(run) > 1)
+            open_runs = {"downlink": [], "uplink": []}
+        else:
+            open_runs[mark.series].append(f"{mark.x},{mark.y}")
+    yield from ((name, " ".join(run)) for name, run in open_runs.items() if len(run) > 1)
+
+
+def rate_by_rsrp(samples: Sequence[Sample], box: Box | None = None) -> Chart | None:
+    """Downlink against RSRP before the test (dBm x10). None unless a test has both."""
+    place = box or Box()
+    found = [
+        (r.radio.before.rsrp_dbm_x10, r.downlink_bps, r)
+        for _, r in tests_of(samples)
+        if r.radio and r.radio.before and r.radio.before.rsrp_dbm_x10 is not None and r.downlink_bps is not None
+    ]
+    if not found:
+        return None
+    xs = scale_ticks(min(f[0] for f in found) - 20, max(f[0] for f in found) + 20, 6)
+    ys = scale_ticks(0, max([f[1] for f in found] + [1_000_000]), 5)
+
+    def across(value: float) -> float:
+        return round(place.left + (value - xs[0]) * place.plot_width / (xs[-1] - xs[0]), 1)
+
+    def up(value: float) -> float:
+        return round(place.floor - value * place.plot_height / ys[-1], 1)
+
+    marks = tuple(
+        Mark(across(rsrp), up(bps), "downlink", bps, r.t_ms or 0, (r.probe, r.epoch, r.seq)) for rsrp, bps, r in found
+    )
+    return Chart(place, tuple(Tick(across(x), x) for x in xs), tuple(Tick(up(y), y) for y in ys), marks, ())
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """A place on the plain map: its code and where it is drawn."""
+
+    code: str
+    x: float
+    y: float
+
+
+def plain_map(places: Sequence[tuple[str, int, int]], width: int, height: int, margin: int) -> tuple[Spot, ...]:
+    """Project (code, lat_e7, lon_e7) into a drawing, north up, same scale both ways at the middle latitude."""
+    if not places:
+        return ()
+    squeeze = cos(radians(sum(p[1] for p in places) / len(places) / 1e7))
+    xs = [p[2] * squeeze for p in places]
+    ys = [-float(p[1]) for p in places]
+    span = max((max(xs) - min(xs)) / (width - 2 * margin), (max(ys) - min(ys)) / (height - 2 * margin), 1.0)
+    mid_x, mid_y = (max(xs) + min(xs)) / 2, (max(ys) + min(ys)) / 2
+    return tuple(
+        Spot(p[0], round(width / 2 + (x - mid_x) / span, 1), round(height / 2 + (y - mid_y) / span, 1))
+        for p, x, y in zip(places, xs, ys, strict=True)
+    )

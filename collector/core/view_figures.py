@@ -1,0 +1,168 @@
+"""The figures of a hamlet: medians, means, counts, quota pace. The one place where pages get their arithmetic.
+
+The median is the nearest-rank percentile of InfluxQL (a value that was really measured), so that a page and a board
+show the same number. n stands beside every figure; below `N_MIN` a figure is not shown as an assessment.
+Source: design §8; facts note 06 §3.2 (percentile rule), note 01 §1 (quota), §3.1 (mean and median both labelled).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from math import ceil, floor
+from typing import Literal, Protocol
+
+from wire.records import AnyRecord, TestRecord
+
+N_MIN = 5
+
+
+class Sample(Protocol):
+    """What the figures need of a ledger row; `counted` is the ledger's verdict, never decided again here."""
+
+    @property
+    def n(self) -> int:
+        """Number of the row, rising with every commit."""
+        ...
+
+    @property
+    def record(self) -> AnyRecord | None:
+        """The record, None if its authentic bytes break the schema."""
+        ...
+
+    @property
+    def received_ms(self) -> int:
+        """When it was committed, UTC ms."""
+        ...
+
+    @property
+    def counted(self) -> bool:
+        """Whether it is a counted sample (design §8)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Stat:
+    """Median and mean of `n` values in the record's own unit; None where n is 0."""
+
+    n: int
+    median: float | None
+    mean: float | None
+    p5: float | None
+
+    @property
+    def enough(self) -> bool:
+        """Whether there are enough values to assess (N_MIN)."""
+        return self.n >= N_MIN
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """`hits` of `n`; `ppm` is None where n is 0."""
+
+    hits: int
+    n: int
+
+    @property
+    def ppm(self) -> int | None:
+        """The share in parts per million."""
+        return round(self.hits * 1_000_000 / self.n) if self.n else None
+
+    @property
+    def enough(self) -> bool:
+        """Whether there are enough values to assess (N_MIN)."""
+        return self.n >= N_MIN
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """The five numbers of one operator (`plmn`, None: all together) over counted samples; `success` over all runs."""
+
+    plmn: str | None
+    tests: int
+    counted: int
+    downlink: Stat
+    uplink: Stat
+    rtt: Stat
+    loss: Stat
+    success: Share
+
+
+def percentile(values: Sequence[float], percent: int) -> float | None:
+    """Nearest-rank percentile as InfluxQL's `percentile()` computes it; None of nothing."""
+    rank = floor(len(values) * percent / 100 + 0.5) - 1
+    if not values:
+        return None
+    return sorted(values)[max(rank, 0)]
+
+
+def stat(values: Iterable[float | None]) -> Stat:
+    """Summarise the values that are known."""
+    known = [value for value in values if value is not None]
+    mean = sum(known) / len(known) if known else None
+    return Stat(len(known), percentile(known, 50), mean, percentile(known, 5))
+
+
+def tests_of(samples: Iterable[Sample]) -> list[tuple[Sample, TestRecord]]:
+    """The samples that are readable tests, with their record, in the given order."""
+    return [(s, s.record) for s in samples if isinstance(s.record, TestRecord)]
+
+
+def figures(samples: Iterable[Sample], plmn: str | None = None) -> Figures:
+    """The figures of one operator, or of all where `plmn` is None."""
+    tests = [(s, r) for s, r in tests_of(samples) if plmn is None or r.plmn == plmn]
+    counted = [r for s, r in tests if s.counted]
+    attempts = [r for _, r in tests if r.outcome != "skipped"]
+    return Figures(
+        plmn=plmn,
+        tests=len(tests),
+        counted=len(counted),
+        downlink=stat(r.downlink_bps for r in counted),
+        uplink=stat(r.uplink_bps for r in counted),
+        rtt=stat(r.rtt_us_median for r in counted),
+        loss=stat(r.loss_ppm for r in counted),
+        success=Share(sum(r.outcome == "ok" for r in attempts), len(attempts)),
+    )
+
+
+def by_operator(samples: Sequence[Sample]) -> tuple[Figures, ...]:
+    """Figures of each operator seen, in order of its PLMN."""
+    seen = sorted({r.plmn for _, r in tests_of(samples) if r.plmn is not None})
+    return tuple(figures(samples, plmn) for plmn in seen)
+
+
+PaceWord = Literal["reached", "on_pace", "behind", "no_quota"]
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Counted samples against a monthly minimum. `due` is what an even pace asks for by now.
+
+    `minimum` is None where no quota is set. A statement of pace, not the ministry's verdict: see design §7, counts.
+    """
+
+    counted: int
+    minimum: int | None
+    due: int | None
+    word: PaceWord
+
+    @property
+    def missing(self) -> int | None:
+        """How many are still missing to the minimum; None without a quota."""
+        return None if self.minimum is None else max(0, self.minimum - self.counted)
+
+    @property
+    def bar_ppm(self) -> int:
+        """How far the bar is filled, 0 to 1,000,000."""
+        return min(1_000_000, self.counted * 1_000_000 // self.minimum) if self.minimum else 0
+
+
+def pace(counted: int, minimum: int | None, start_ms: int, end_ms: int, now_ms: int) -> Pace:
+    """Compare `counted` with the even pace of the month [start, end) at `now_ms`."""
+    if minimum is None:
+        return Pace(counted, None, None, "no_quota")
+    elapsed = min(max(now_ms - start_ms, 0), end_ms - start_ms)
+    due = ceil(minimum * elapsed / (end_ms - start_ms))
+    if counted >= minimum:
+        return Pace(counted, minimum, due, "reached")
+    return Pace(counted, minimum, due, "on_pace" if counted >= due else "behind")
