@@ -1,0 +1,101 @@
+"""How we open SQLite: one writer that owns a file's journal, readers that cannot write, numbered schema files.
+
+SQLite before 3.51.3 can corrupt a WAL file when two connections write or checkpoint at once (the WAL-reset bug).
+So each WAL file has exactly one writable connection in the whole deployment, held under a lock file, and
+readers open `mode=ro`, which never checkpoints. `registry.db` has several writers and therefore no WAL.
+Source: sqlite.org/wal.html#walresetbug; facts note 08 §1.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import sqlite3
+from importlib import resources
+from pathlib import Path
+
+from wire.errors import Misconfigured, Unavailable
+
+BUSY_TIMEOUT_S = 10.0
+_VERSION = re.compile(r"_v([0-9]+)\.sql")
+
+
+def open_writer(path: Path, schema: str, *, wal: bool = True) -> sqlite3.Connection:
+    """Open `path` for writing and bring it to the newest version of `schema` ("ledger", "registry", "forward").
+
+    Transactions are explicit (BEGIN IMMEDIATE ... COMMIT); synchronous=FULL: what is committed survives a power cut.
+    Raises Misconfigured if the file is newer than this program, is no database, or its folder is missing.
+    """
+    try:
+        connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
+        connection.execute(f"PRAGMA journal_mode={'WAL' if wal else 'DELETE'}")
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA foreign_keys=ON")
+        migrate(connection, schema, path)
+    except sqlite3.DatabaseError as error:
+        raise _refuse_file(path, error) from error
+    return connection
+
+
+def _refuse_file(path: Path, error: sqlite3.DatabaseError) -> Misconfigured | Unavailable:
+    if isinstance(error, sqlite3.OperationalError) and path.parent.is_dir() and "unable to open" not in str(error):
+        return Unavailable(f"cannot open {path}: {error}")
+    return Misconfigured(f"cannot open {path}: {error}; check that the folder exists and this account may write there")
+
+
+def open_reader(path: Path) -> sqlite3.Connection:
+    """Open `path` read-only. Raises Unavailable while it does not exist or cannot be read."""
+    try:
+        connection = sqlite3.connect(
+            f"file:{path}?mode=ro", uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
+        )
+        connection.execute("PRAGMA query_only=ON")
+        connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    except sqlite3.Error as error:
+        raise Unavailable(f"cannot read {path}: {error}") from error
+    connection.row_factory = sqlite3.Row
+    return connection
+
+
+def versions(schema: str) -> list[tuple[int, str]]:
+    """Return the numbered SQL texts of `schema`, oldest first."""
+    files = resources.files("collector.schema").iterdir()
+    found = [(f.name, _VERSION.fullmatch(f.name.removeprefix(schema))) for f in files]
+    texts = [(int(m[1]), (resources.files("collector.schema") / name).read_text()) for name, m in found if m]
+    return sorted(texts)
+
+
+def migrate(connection: sqlite3.Connection, schema: str, path: Path) -> None:
+    """Run the schema files above the file's `user_version`, each in one transaction. Twice does nothing.
+
+    Raises Misconfigured if the file is newer than the program.
+    """
+    steps = versions(schema)
+    held = connection.execute("PRAGMA user_version").fetchone()[0]
+    if held > steps[-1][0]:
+        raise Misconfigured(f"{path} has version {held}, this program knows {steps[-1][0]}; install the newer program")
+    for number, text in steps:
+        if number > held:
+            connection.executescript(f"BEGIN IMMEDIATE;\n{text}\nPRAGMA user_version={number};\nCOMMIT;")
+
+
+class Ownership:
+    """The right to write one file: a lock on `<file>.lock`, held until `release` or the end of the process."""
+
+    def __init__(self, path: Path) -> None:
+        """Take it. Raises Misconfigured if another process has it, or if the folder cannot be written."""
+        lock = path.with_name(f"{path.name}.lock")
+        try:
+            self._handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        except OSError as error:
+            raise Misconfigured(f"cannot write {lock}: {error.strerror}; create the folder state_dir") from error
+        try:
+            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(self._handle)
+            raise Misconfigured(f"{path} is already being written by another process; stop that one first") from error
+
+    def release(self) -> None:
+        """Give it back."""
+        os.close(self._handle)
