@@ -25,7 +25,7 @@ examples:
 
 exit status: 0 done, 1 it failed, 2 wrong usage, 78 this machine or user does not allow it
 """
-# Commands that live in modules of their own; each offers add_parser(subparsers) and sets the default `run`.
+# Commands that live in modules of their own; each offers add_parser(subparsers) and sets `run`, options -> exit status.
 _PLUGINS = ("demo", "history", "check")
 
 
@@ -52,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     end = words.index("--") if "--" in words else len(words)
     options = parser().parse_args(words[:end], argparse.Namespace(after_dashes=words[end + 1 :]))
     try:
-        status: int = options.run_command(options)
+        status: int = options.run(options)
     except Misconfigured as error:
         print(f"dosong-sim: {error}", file=sys.stderr)
         return EXIT_MISCONFIGURED

@@ -65,7 +65,9 @@ class Programs:
             if program.process.poll() is not None:
                 raise Unavailable(f"{name} ended with status {program.process.returncode}:\n{tail(program.log)}")
             if time.monotonic() > deadline:
-                raise Unavailable(f"{name} is not ready after {patience_s:.0f} s; see {program.log}\n{tail(program.log)}")
+                raise Unavailable(
+                    f"{name} is not ready after {patience_s:.0f} s; see {program.log}\n{tail(program.log)}"
+                )
             time.sleep(0.05)
 
     def ended(self) -> list[Program]:

@@ -94,9 +94,9 @@ def _command(verbs: Commands, name: str, text: str, example: str) -> argparse.Ar
 
 def _leaf(verbs: Commands, name: str, text: str, example: str, run: Run) -> argparse.ArgumentParser:
     made = _command(verbs, name, text, example)
-    made.add_argument("--run", default="default", help="name of the run; runs never meet (default: %(default)s)")
+    made.add_argument("--run", dest="run_name", default="default", help="name of the run; runs never meet (default: %(default)s)")
     made.add_argument("--state-dir", type=Path, metavar="DIR", help="where the run is noted (/run/dosong-sim/RUN)")
-    made.set_defaults(run_command=run)
+    made.set_defaults(run=run)
     return made
 
 
@@ -120,7 +120,7 @@ def _on_off(text: str) -> bool:
 
 
 def _directory(options: argparse.Namespace) -> state.RunDir:
-    return state.run_dir(options.run, options.state_dir)
+    return state.run_dir(options.run_name, options.state_dir)
 
 
 def _core_up(options: argparse.Namespace) -> int:
@@ -173,7 +173,7 @@ def _reported(directory: state.RunDir, name: str, error: str | None) -> None:
 def _down(options: argparse.Namespace) -> int:
     directory = _directory(options)
     if state.site(directory, options.name) is None:
-        _say(f"{options.name} is not up in run {options.run}")
+        _say(f"{options.name} is not up in run {options.run_name}")
         return EXIT_FAILED
     site.down(directory, options.name)
     return EXIT_OK

@@ -1,0 +1,224 @@
+"""`dosong-sim demo`: the whole way, shown live: three 4G sites, broker, ledger, InfluxDB, pages.
+
+Prints each step and how long it took, then the addresses, then one line for each new sample. Ctrl-C ends everything;
+a second start keeps the data; `--reset` drops it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import shutil
+import signal
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from sim import demo_grafana, demo_world, site
+from sim.demo_scene import PLACES, SHOW, Pace
+from sim.demo_world import World
+from wire.errors import EXIT_FAILED, EXIT_MISCONFIGURED, EXIT_OK, Misconfigured, Unavailable
+
+LOOPBACK_BANNER = """
+  LINK=loopback: there is no 4G link here, so no sample can prove that it went over one.
+  Every record is marked `invalid_path`, and nothing is counted. For the real thing: make demo (as root).
+"""
+
+
+def add_parser(subparsers: Any) -> None:
+    """Register `dosong-sim demo`."""
+    parser = subparsers.add_parser(
+        "demo",
+        help="the whole way, shown live",
+        description="Three simulated 4G sites and everything that carries their samples to a board. Ctrl-C ends it.",
+        epilog="examples: dosong-sim demo | dosong-sim demo --link loopback (no root) | dosong-sim demo --reset",
+    )
+    parser.add_argument("--link", choices=("netns", "loopback"), default="netns", help="netns needs root")
+    parser.add_argument("--dir", type=Path, default=Path("demo-data"), help="where data is kept (default demo-data)")
+    parser.add_argument("--port", type=int, default=8080, help="port of the pages; another free one if taken")
+    parser.add_argument("--minutes", type=float, default=0, help="end by itself after so many minutes (0: never)")
+    parser.add_argument("--reset", action="store_true", help="drop what earlier runs kept, and end")
+    parser.set_defaults(run=run)
+
+
+class Steps:
+    """Prints what is being done and how long each step took."""
+
+    def __init__(self, out: Any = sys.stdout) -> None:
+        self._out = out
+        self._begin = time.monotonic()
+
+    @contextlib.contextmanager
+    def step(self, text: str) -> Iterator[None]:
+        """One step: its name now, its seconds when done."""
+        self._out.write(f"  {text:<64}")
+        self._out.flush()
+        begin = time.monotonic()
+        try:
+            yield
+        except BaseException:
+            self._out.write("failed\n")
+            raise
+        self._out.write(f"{time.monotonic() - begin:6.1f} s\n")
+        self._out.flush()
+
+    def say(self, text: str) -> None:
+        """Print a line."""
+        self._out.write(text + "\n")
+        self._out.flush()
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since the beginning."""
+        return time.monotonic() - self._begin
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the demonstration until Ctrl-C."""
+    root = args.dir / args.link
+    if args.reset:
+        shutil.rmtree(args.dir, ignore_errors=True)
+        sys.stdout.write(f"dropped {args.dir}\n")
+        return EXIT_OK
+    if args.link == "netns" and os.geteuid() != 0:
+        sys.stderr.write(
+            "The demonstration builds 4G links out of network namespaces, and only root may do that.\n"
+            "Run it as root (sudo make demo), or with less:  make demo LINK=loopback\n"
+        )
+        return EXIT_MISCONFIGURED
+    steps = Steps()
+    try:
+        return _run(root.absolute(), args, steps)
+    except Misconfigured as error:
+        steps.say(f"\n{error}")
+        return EXIT_MISCONFIGURED
+    except Unavailable as error:
+        steps.say(f"\n{error}")
+        return EXIT_FAILED
+
+
+def _run(root: Path, args: argparse.Namespace, steps: Steps) -> int:
+    world = demo_world.make(root, args.link, SHOW, f"demo-{os.getpid()}", args.port)
+    signal.signal(signal.SIGTERM, _as_interrupt)
+    try:
+        bring_up(world, steps)
+        welcome(world, steps)
+        live(world, steps, args.minutes * 60)
+    except KeyboardInterrupt:
+        steps.say("\nstopping ...")
+    finally:
+        demo_world.stop(world)
+    steps.say(f"everything has ended; the data is kept in {world.root} (make demo-reset drops it)")
+    return EXIT_OK
+
+
+def _as_interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def bring_up(world: World, steps: Steps) -> None:
+    """All the steps from nothing to three measuring sites."""
+    steps.say("dosong demonstration: three 4G sites and the whole way of their samples")
+    with steps.step("core network (where broker and measurement point stand)"):
+        demo_world.start_core(world)
+    with steps.step("keys, certificates, settings, registry"):
+        demo_world.provision(world)
+    with steps.step("broker (TLS, access list), InfluxDB, point, collector"):
+        demo_world.start_servers(world)
+    if world.is_new:
+        key = demo_world.ack_vkey(world)
+        for place in PLACES:
+            with steps.step(f"simulated history of {place.probe}, {world.pace.history_days} days, signed and sent"):
+                demo_world.send_history(world, place, key)
+        (world.root / "ready").touch()
+    for place in PLACES:
+        rates = f"{place.downlink_bps // 1_000_000}/{place.uplink_bps // 1_000_000} Mbit/s"
+        with steps.step(f"site {place.name}: {rates}, {place.modem}, {place.rsrp_dbm:.0f} dBm, GPS"):
+            demo_world.start_site(world, place)
+            demo_world.start_probe(world, place)
+    demo_grafana.start(world, steps.step)
+
+
+def welcome(world: World, steps: Steps) -> None:
+    """Tell where to look."""
+    steps.say(f"\n  ready after {steps.elapsed_s:.0f} s\n")
+    steps.say(f"  pages      {world.web_url}     (map, live feed, three doors; vi and en)")
+    steps.say(f"  InfluxDB   {world.influx_url}    database dosong")
+    for line in demo_grafana.instructions(world):
+        steps.say(f"  {line}")
+    if world.link == "loopback":
+        steps.say(LOOPBACK_BANNER)
+    steps.say(
+        "  Each site tests once in 30 s here; in the field it is once in about 2.4 hours. Ctrl-C ends everything.\n"
+    )
+
+
+def live(world: World, steps: Steps, length_s: float) -> None:
+    """Print new samples and play the loss of service, until Ctrl-C or `length_s` seconds (0: for ever)."""
+    cut = Cut(world, world.pace, steps.say)
+    feed = Feed(world.web_url)
+    end = time.monotonic() + length_s if length_s else float("inf")
+    while time.monotonic() < end:
+        cut.play()
+        for line in feed.lines():
+            steps.say(f"  {line}")
+        for program in world.programs.ended():
+            steps.say(f"  {program.name} ended (status {program.process.returncode}); starting it again")
+            world.programs.restart(program.name)
+        time.sleep(1)
+
+
+class Cut:
+    """The scripted loss of service at the one site that is there to lose it."""
+
+    def __init__(self, world: World, pace: Pace, say: Callable[[str], None]) -> None:
+        self._world = world
+        self._pace = pace
+        self._say = say
+        self._next = time.monotonic() + pace.cut_after_s
+        self._place = next(place for place in PLACES if place.is_cut)
+        self.is_cut = False
+
+    def play(self) -> None:
+        """Cut or restore if it is time."""
+        if time.monotonic() < self._next:
+            return
+        self.is_cut = not self.is_cut
+        site.control(self._world.directory, self._place.name, "service", on=not self.is_cut)
+        self._next = time.monotonic() + (self._pace.cut_s if self.is_cut else self._pace.cut_every_s)
+        self._say(f"  *** {self._place.name} {'loses service' if self.is_cut else 'has service again'}")
+
+
+class Feed:
+    """New samples as the first page shows them."""
+
+    def __init__(self, web_url: str) -> None:
+        self._url = web_url
+        self._after: int | None = None
+
+    def lines(self) -> list[str]:
+        """Return a line for each sample since the last call."""
+        try:
+            after = "" if self._after is None else f"?after={self._after}"
+            with urllib.request.urlopen(f"{self._url}/api/feed{after}", timeout=5) as answer:  # noqa: S310 (loopback)
+                feed = json.load(answer)
+        except OSError:
+            return []
+        is_first, self._after = self._after is None, feed["last_n"]
+        return [] if is_first else [_line(sample) for sample in reversed(feed["samples"])]
+
+
+def _line(sample: dict[str, Any]) -> str:
+    if sample["kind"] != "test":
+        return f"{sample['probe']:<16} {sample['kind']}"
+    if sample.get("outcome") != "ok":
+        return f"{sample['probe']:<16} test {sample.get('outcome')}: {sample.get('stage')} / {sample.get('cause')}"
+    down, up = (sample.get(key) for key in ("downlink_bps", "uplink_bps"))
+    rates = " ".join("-" if rate is None else f"{rate / 1e6:.1f}" for rate in (down, up))
+    return f"{sample['probe']:<16} test ok: {rates} Mbit/s{'' if sample.get('counted') else ' (not counted)'}"

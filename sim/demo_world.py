@@ -1,0 +1,298 @@
+"""The demonstration's world: deployment, broker, InfluxDB, collector, point, three sites with a probe each.
+
+Everything is the real program; only modem, antenna and satellites are played (from recordings). In `netns` mode broker
+and point stand in the run's core namespace and each probe in its site's; collector, InfluxDB and pages are on the
+loopback of this machine. In `loopback` mode there are no namespaces, and every record says `invalid_path`.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from sim import site, state
+from sim.demo_scene import ORIGIN, PLACES, Pace, Place
+from sim.programs import Programs, free_port, listens, module, program_path, run
+
+Say = Callable[[str], None]
+UNITS = Path(__file__).parent / "data" / "demo-units.toml"
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Where things listen on this machine's loopback (broker and point only in loopback mode)."""
+
+    web: int
+    influx: int
+    influx_rpc: int
+    broker: int
+    point: int
+
+
+@dataclass(slots=True)
+class World:
+    """A demonstration that is being brought up, or is up."""
+
+    root: Path
+    link: str
+    pace: Pace
+    ports: Ports
+    directory: state.RunDir
+    programs: Programs
+    scratch: Path
+    core: state.CoreState | None = None
+
+    @property
+    def deployment(self) -> Path:
+        """The deployment's folder."""
+        return self.root / "deployment"
+
+    @property
+    def server(self) -> str:
+        """Address at which probes find broker and point."""
+        return "127.0.0.1" if self.core is None else self.core.address
+
+    @property
+    def web_url(self) -> str:
+        """Address of the pages."""
+        return f"http://127.0.0.1:{self.ports.web}"
+
+    @property
+    def influx_url(self) -> str:
+        """Address of InfluxDB."""
+        return f"http://127.0.0.1:{self.ports.influx}"
+
+    @property
+    def is_new(self) -> bool:
+        """Whether nothing has been kept from an earlier start."""
+        return not (self.root / "ready").exists()
+
+
+def make(root: Path, link: str, pace: Pace, run_name: str, web_port: int = 8080) -> World:
+    """Prepare a world in `root`; nothing is started yet."""
+    root.mkdir(parents=True, exist_ok=True)
+    if not (root / "ready").exists():
+        shutil.rmtree(root / "deployment", ignore_errors=True)
+        shutil.rmtree(root / "influx", ignore_errors=True)
+    ports = Ports(free_port(web_port), free_port(18086), free_port(), free_port(18883), free_port(18080))
+    scratch = Path(tempfile.mkdtemp(prefix="dosong-"))
+    return World(root, link, pace, ports, state.run_dir(run_name), Programs(root / "log"), scratch)
+
+
+def start_core(world: World) -> None:
+    """Bring up the core namespace ("the Internet"): broker and point will stand in it."""
+    if world.link == "netns":
+        world.core = site.core_up(world.directory, attached=True)
+
+
+def provision(world: World) -> None:
+    """Make keys, settings and the registry at the first start; write the settings anew at a later one."""
+    where = ["--dir", str(world.deployment)]
+    plan = [
+        "--origin", ORIGIN, "--host", world.server, "--bind", world.server, "--port", str(_broker_port(world)),
+        "--web-bind", f"127.0.0.1:{world.ports.web}", "--influx-url", world.influx_url,
+        "--broker-user", _broker_user(world), "--socket", str(world.scratch / "collector.sock"), "--demo",
+    ]  # fmt: skip
+    run(*module("provisioning", "init" if world.is_new else "configure", *where, *plan))
+    if world.is_new:
+        run(*module("provisioning", "import", *where, str(UNITS)))
+        for place in PLACES:
+            run(*module("provisioning", "add-probe", *where, place.probe, "--site", place.site, "--simulated"))
+    for place in PLACES:
+        _write_probe_settings(world, place)
+
+
+def _broker_port(world: World) -> int:
+    return world.ports.broker if world.core is None else 8883
+
+
+def _broker_user(world: World) -> str:
+    """The broker keeps the user that starts it: it must read keys in a folder of that user."""
+    return "root" if world.link == "netns" else Path.home().owner()
+
+
+def identity(world: World, place: Place) -> Path:
+    """Folder of a probe's keys and settings."""
+    return world.deployment / "probes" / place.probe
+
+
+def _write_probe_settings(world: World, place: Place) -> None:
+    folder = identity(world, place)
+    head = (folder / "identity.toml").read_text()
+    point_port = world.ports.point if world.core is None else 8080
+    interface = "lo" if world.core is None else "cell0"
+    found = state.site(world.directory, place.name)
+    modem = found.modem if found else str(world.directory.folder(place.name) / "modem")
+    gps_port = found.gpsd_port if found else 2947
+    pace = world.pace
+    (folder / "probe.toml").write_text(
+        f"""{head}
+state_dir = "{folder / "state"}"
+simulated = true
+site = "{place.site}"
+referral = "{place.referral}"
+# The simulated month was signed with this key as epoch 1.
+first_epoch = 2
+
+[position]
+lat_e7 = {place.lat_e7}
+lon_e7 = {place.lon_e7}
+
+[clock]
+trust = "always"
+
+[broker]
+host = "{world.server}"
+port = {_broker_port(world)}
+ca_file = "ca.crt"
+cert_file = "tls.crt"
+tls_key_file = "tls.key"
+interface = "{interface}"
+backoff_min_s = 1
+backoff_max_s = 10
+
+[schedule]
+slot_s = {pace.slot_s}
+seed = "{"5eed" * 16}"
+
+[coverage]
+step_s = {pace.step_s}
+steps = {pace.steps}
+poll_s = {max(1, pace.step_s)}
+
+[gps]
+host = "127.0.0.1"
+port = {gps_port}
+
+[engine]
+server = "http://{world.server}:{point_port}/speedtest/upload.php"
+echo = "{world.server}:{point_port}"
+downlink_s = {pace.test_s}
+uplink_s = {pace.test_s}
+time_limit_s = 60
+
+[[modem]]
+id = "m1"
+port = "{modem}"
+interface = "{interface}"
+plmn = "{place.plmn}"
+"""
+    )
+
+
+def start_servers(world: World) -> None:
+    """Start broker, InfluxDB, point and collector, each ready before the next needs it."""
+    core = None if world.core is None else world.core.pid
+    programs = world.programs
+    programs.start(
+        "mosquitto", [program_path("mosquitto"), "-c", str(world.deployment / "broker/mosquitto.conf")], core
+    )
+    programs.start("influxd", [program_path("influxd"), "-config", str(_influx_config(world))])
+    port = str(world.ports.point if world.core is None else 8080)
+    ready = world.scratch / "point.json"
+    programs.start("point", module("point", "--bind", world.server, "--port", port, "--json-ready", str(ready)), core)
+    programs.wait_ready("mosquitto", (world.scratch / "collector.sock").exists)
+    programs.wait_ready("influxd", lambda: listens(world.ports.influx))
+    programs.wait_ready("point", ready.exists)
+    programs.start("collector", module("collector", "run", "--config", str(collector_settings(world))))
+    programs.wait_ready("collector", lambda: web_answers(world.web_url))
+
+
+def collector_settings(world: World) -> Path:
+    """Settings file of the collector."""
+    return world.deployment / "collector" / "collector.toml"
+
+
+def web_answers(url: str) -> bool:
+    """Say whether the pages answer at all."""
+    try:
+        with urllib.request.urlopen(f"{url}/healthz", timeout=5):  # noqa: S310 (our own loopback address)
+            return True
+    except urllib.error.HTTPError:
+        return True
+    except OSError:
+        return False
+
+
+def _influx_config(world: World) -> Path:
+    folder = world.root / "influx"
+    folder.mkdir(exist_ok=True)
+    config = world.scratch / "influxdb.conf"
+    config.write_text(
+        f"""reporting-disabled = true
+bind-address = "127.0.0.1:{world.ports.influx_rpc}"
+[meta]
+  dir = "{folder / "meta"}"
+[data]
+  dir = "{folder / "data"}"
+  wal-dir = "{folder / "wal"}"
+  index-version = "tsi1"
+[monitor]
+  store-enabled = false
+[http]
+  bind-address = "127.0.0.1:{world.ports.influx}"
+  log-enabled = false
+  pprof-enabled = false
+"""
+    )
+    return config
+
+
+def send_history(world: World, place: Place, ack_vkey: str) -> str:
+    """Send one simulated month of one probe; returns what was said about it."""
+    argv = module(
+        "sim", "history", "--identity", str(identity(world, place)), "--ack-vkey", ack_vkey, "--host", world.server,
+        "--port", str(_broker_port(world)), "--site", place.site, "--referral", place.referral, "--plmn", place.plmn,
+        "--lat-e7", str(place.lat_e7), "--lon-e7", str(place.lon_e7), "--down", str(place.downlink_bps),
+        "--up", str(place.uplink_bps), "--rsrp", str(int(place.rsrp_dbm * 10)), "--outages", str(place.outages_a_day),
+        "--days", str(world.pace.history_days),
+    )  # fmt: skip
+    from sim import ns  # noqa: PLC0415 (only here: the rest starts long-lived programs)
+
+    core = None if world.core is None else world.core.pid
+    return run(*ns.enter(core, argv)).strip()
+
+
+def ack_vkey(world: World) -> str:
+    """The collector's public ACK key, as the probes know it."""
+    text = (identity(world, PLACES[0]) / "identity.toml").read_text()
+    return next(line.split('"')[1] for line in text.splitlines() if line.startswith("ack_vkey"))
+
+
+def start_site(world: World, place: Place) -> state.SiteState:
+    """Bring up one site: namespace, shaped link, modem, GPS."""
+    spec = state.Spec(
+        name=place.name, link=world.link, downlink_bps=place.downlink_bps, uplink_bps=place.uplink_bps,
+        modem=place.modem, rsrp_dbm=place.rsrp_dbm, rsrq_db=place.rsrq_db, sinr_db=place.sinr_db, plmn=place.plmn,
+        lat=place.lat_e7 / 1e7, lon=place.lon_e7 / 1e7, attached=True,
+    )  # fmt: skip
+    return site.up(world.directory, spec)
+
+
+def start_probe(world: World, place: Place) -> None:
+    """Start one probe's program in its site."""
+    found = state.site(world.directory, place.name)
+    _write_probe_settings(world, place)
+    settings = identity(world, place) / "probe.toml"
+    inside = None if found is None else found.netns_pid
+    world.programs.start(place.probe, module("probe", "run", "--config", str(settings)), inside)
+
+
+def stop(world: World) -> None:
+    """End all programs, sites and the core; the kept data stays in `root`."""
+    world.programs.stop_all()
+    for found in state.sites(world.directory):
+        site.down(world.directory, found.name)
+    if world.core is not None:
+        site.core_down(world.directory)
+    shutil.rmtree(world.scratch, ignore_errors=True)
+
+
+def with_web_port(world: World, port: int) -> World:
+    """The same world with its pages on another port."""
+    return replace(world, ports=replace(world.ports, web=port))
