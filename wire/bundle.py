@@ -16,9 +16,11 @@ MAX_RECORD_BYTES = 4096
 
 
 def encode(records: Sequence[bytes]) -> bytes:
-    """Frame 1 to 64 records. Raises ValueError if there are none, too many, or together over 48 KiB."""
+    """Frame 1 to 64 records. Raises ValueError if none, too many, one empty, or together over 48 KiB."""
     if not 1 <= len(records) <= MAX_RECORDS:
         raise ValueError(f"a message holds 1 to {MAX_RECORDS} records, not {len(records)}")
+    if not all(1 <= len(r) <= MAX_BYTES for r in records):
+        raise ValueError(f"a record in a message has 1 to {MAX_BYTES} bytes")
     payload = b"".join(len(r).to_bytes(2, "big") + r for r in records)
     if len(payload) > MAX_BYTES:
         raise ValueError(f"a message holds at most {MAX_BYTES} bytes")
@@ -44,7 +46,10 @@ def decode(payload: bytes) -> tuple[bytes, ...]:
 
 
 def fill(records: Sequence[bytes], limit: int = MAX_RECORDS) -> int:
-    """Return how many of `records`, taken from the front, fit in one message (0 only if there are none)."""
+    """Return how many of `records`, taken from the front, fit in one message.
+
+    0 only if there are none: 11 records of the greatest size always fit.
+    """
     total = 0
     for count, record in enumerate(records[: min(limit, MAX_RECORDS)]):
         total += 2 + len(record)

@@ -1,7 +1,7 @@
 """The one accepted JSON form: RFC 8785 restricted to integers, so that equal objects have equal bytes.
 
-Keys `[a-z0-9_]{1,48}`; values are integers within ±(2^53-1), NFC strings without control characters,
-booleans, objects at most 3 deep, arrays of at most 100 integers (or null). No floats: the scale stands in
+Keys `[a-z0-9_]{1,48}`; values are integers within ±(2^53-1), NFC strings of visible characters, booleans,
+objects at most 3 deep, arrays of at most 100 integers (or null). No floats: the scale stands in
 the name (`rsrp_dbm_x10`). An unknown value is written by leaving its key out: null appears only inside
 arrays, where a place must be kept.
 
@@ -22,11 +22,19 @@ MAX_DEPTH = 3
 MAX_ARRAY = 100
 MAX_STRING = 512
 _KEY = re.compile(r"[a-z0-9_]{1,48}")
+# Control, format (bidi overrides, zero width), surrogate, private, unassigned; line and paragraph separator.
+# Unassigned ones because only for assigned characters is NFC the same in every later version of Unicode.
+_INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+
+
+def check(obj: dict[str, Any]) -> None:
+    """Raise Refused("not_canonical") if a key or value of `obj` is outside the profile."""
+    _check(obj, 1)
 
 
 def encode(obj: dict[str, Any]) -> bytes:
     """Return the canonical bytes of `obj`. Raises Refused("not_canonical") if a value is outside the profile."""
-    _check(obj, 1)
+    check(obj)
     return json.dumps(obj, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
@@ -47,7 +55,7 @@ def decode(raw: bytes) -> dict[str, Any]:
     except Refused:
         raise
     except (ValueError, RecursionError) as error:
-        raise Refused("not_json", type(error).__name__) from error
+        raise Refused("not_json", "too deep" if isinstance(error, RecursionError) else str(error)[:100]) from error
     if not isinstance(obj, dict):
         raise Refused("not_json", "an object is expected")
     if encode(obj) != raw:
@@ -89,15 +97,15 @@ def _check(value: object, depth: int) -> None:
 
 
 def check_string(value: str) -> None:
-    """Raise Refused("not_canonical") unless `value` is NFC, without control characters or surrogates, short."""
+    """Raise Refused("not_canonical") unless `value` is short, NFC, and only of characters that can be seen."""
     if len(value) > MAX_STRING:
         raise Refused("not_canonical", f"string over {MAX_STRING} characters")
     if value.isascii():
         if not value.isprintable():
             raise Refused("not_canonical", "control character in a string")
         return
-    if any(unicodedata.category(c) in {"Cc", "Cs"} for c in value):
-        raise Refused("not_canonical", "control character or surrogate in a string")
+    if any(unicodedata.category(c) in _INVISIBLE for c in value):
+        raise Refused("not_canonical", "control, format, unassigned or surrogate character in a string")
     if not unicodedata.is_normalized("NFC", value):
         raise Refused("not_canonical", "string is not NFC")
 

@@ -9,20 +9,26 @@ Source: facts note 08 §3.1; design §7, ACK.
 from __future__ import annotations
 
 import base64
+import json
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from wire import canon, note
 from wire.bundle import MAX_RECORD_BYTES
-from wire.errors import Refused
+from wire.errors import Misconfigured, Refused
 from wire.failure import COVERAGE_CAUSES, Cause, Stage
-from wire.records import AnyRecord, CoverageRecord, GapRecord, Record, TestRecord
+from wire.records import MAX, AnyRecord, CoverageRecord, EventRecord, GapRecord, Record, TestRecord
 
 _ENCODER = msgspec.json.Encoder(order="sorted")
 _DECODER = msgspec.json.Decoder(AnyRecord)
+_ORIGIN = re.compile(r"[a-z0-9][a-z0-9.-]{0,63}")
+_STAGES, _CAUSES = frozenset(Stage), frozenset(Cause)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +61,12 @@ def probe_key_name(origin: str, probe: str) -> str:
 
 
 def domain(origin: str, note_type: str) -> str:
-    """First line of a note: separates the purposes that one key could be abused for."""
+    """First line of a note: separates the purposes that one key could be abused for.
+
+    Raises Misconfigured unless `origin` is 1 to 64 of `a-z 0-9 . -`: records must fit whatever the origin.
+    """
+    if _ORIGIN.fullmatch(origin) is None:
+        raise Misconfigured(f"origin {origin[:80]!r}: 1 to 64 of a-z, 0-9, dot and hyphen, as in dosong.example")
     return f"{origin}/{note_type}/v1"
 
 
@@ -72,15 +83,28 @@ def leaf_text(leaf: bytes) -> str:
 def seal(record: AnyRecord, origin: str, signer: note.Signer) -> bytes:
     """Return the signed bytes of `record`.
 
+    A test record over 4,096 bytes is signed without its series, then also without `radio.raw`: these are extras,
+    and without them every valid record fits.
     Raises Refused if the record could not be opened again: a probe must never sign what its collector would
     not count. Reasons: "schema", "not_canonical", "too_big".
     """
-    body = _ENCODER.encode(record)
-    _parse(body)
-    raw = note.sign(f"{domain(origin, 'sample')}\n".encode() + body + b"\n", signer)
-    if len(raw) > MAX_RECORD_BYTES:
-        raise Refused("too_big", f"{len(raw)} bytes; a record has at most {MAX_RECORD_BYTES}")
-    return raw
+    first = f"{domain(origin, 'sample')}\n".encode()
+    room = MAX_RECORD_BYTES - len(first) - len(note.sign(b"\n", signer))
+    for smaller in _shrink(record):
+        body = _ENCODER.encode(smaller)
+        if len(body) <= room:
+            _parse(body)
+            return note.sign(first + body + b"\n", signer)
+    raise Refused("too_big", f"{len(body)} bytes of JSON; {room} are left beside the signature")
+
+
+def _shrink(record: AnyRecord) -> Iterator[AnyRecord]:
+    yield record
+    if isinstance(record, TestRecord):
+        record = replace(record, series_step_ms=None, downlink_series_bytes=None, uplink_series_bytes=None)
+        yield record
+        if record.radio is not None:
+            yield replace(record, radio=replace(record.radio, raw=None))
 
 
 def peek_key_name(raw: bytes) -> str:
@@ -134,7 +158,7 @@ def decode_body(body: bytes) -> AnyRecord:
 
 def body_of(raw: bytes) -> bytes:
     """Return the JSON bytes of stored record bytes, unverified. Raises Refused("not_a_note")."""
-    return note.split(raw).text.split(b"\n", 1)[1].rstrip(b"\n")
+    return note.split(raw).text.partition(b"\n")[2][:-1]
 
 
 def _parse(body: bytes) -> AnyRecord:
@@ -146,53 +170,83 @@ def _parse(body: bytes) -> AnyRecord:
     if _ENCODER.encode(record) != body:
         canon.decode(body)
         raise Refused("not_canonical", "not the one accepted form")
-    canon.encode(msgspec.to_builtins(record))
+    canon.check(msgspec.to_builtins(record))
     _check_rules(record)
     return record
 
 
 def _check_rules(record: Record) -> None:
     """Rules that no single field can state. Raises Refused("schema")."""
-    if (record.prev == "") != (record.seq == 0):
-        raise Refused("schema", "prev is empty at seq 0 and only there")
-    if record.clock == "trusted" and record.t_ms is None:
-        raise Refused("schema", "a trusted clock dates its record")
-    if isinstance(record, CoverageRecord):
-        _check_coverage(record)
-    elif isinstance(record, GapRecord) and record.from_seq > record.to_seq:
-        raise Refused("schema", "a gap runs from its first to its last record")
-    elif isinstance(record, TestRecord):
+    _need((record.prev == "") == (record.seq == 0), "prev is empty at seq 0 and only there")
+    _need(record.clock != "trusted" or record.t_ms is not None, "a trusted clock dates its record")
+    _need((record.beacon_size is None) == (record.beacon_root is None), "a beacon has a size and a root")
+    if isinstance(record, TestRecord):
         _check_test(record)
+    elif isinstance(record, CoverageRecord):
+        _check_coverage(record)
+    elif isinstance(record, EventRecord):
+        _check_event(record)
+    elif isinstance(record, GapRecord):
+        _need(record.from_seq <= record.to_seq, "a gap runs from its first to its last record")
 
 
-def _check_coverage(record: CoverageRecord) -> None:
-    if len(record.causes) != len(record.states):
-        raise Refused("schema", "one cause letter below each state letter")
-    if any(cause not in COVERAGE_CAUSES for cause in record.causes):
-        raise Refused("schema", "unknown cause letter")
-    if any((s == "C") != (c == ".") for s, c in zip(record.states, record.causes, strict=True)):
-        raise Refused("schema", "every step that is not covered has its cause")
+def _need(holds: bool, rule: str) -> None:
+    if not holds:
+        raise Refused("schema", rule)
+
+
+def _check_words(stage: str | None, cause: str | None) -> None:
+    _need(stage is None or stage in _STAGES, f"stage {stage} is not in the vocabulary")
+    _need(cause is None or cause in _CAUSES, f"cause {cause} is not in the vocabulary")
 
 
 def _check_test(record: TestRecord) -> None:
-    if (record.cause is None) != (record.outcome == "ok") or (record.stage is None) != (record.cause is None):
-        raise Refused("schema", "every outcome but ok has a stage and a cause")
-    if record.stage is not None and record.stage not in set(Stage):
-        raise Refused("schema", f"stage {record.stage} is not in the vocabulary")
-    if record.cause is not None and record.cause not in set(Cause):
-        raise Refused("schema", f"cause {record.cause} is not in the vocabulary")
+    failed = record.outcome != "ok"
+    _need((record.cause is not None) == failed, "every outcome but ok has a stage and a cause")
+    _need((record.stage is not None) == failed, "every outcome but ok has a stage and a cause")
+    _check_words(record.stage, record.cause)
+    place = record.position
+    _need(place is None or (place.lat_e7 is None) == (place.lon_e7 is None), "a position has both coordinates")
+
+
+def _check_coverage(record: CoverageRecord) -> None:
+    _need(len(record.causes) == len(record.states), "one cause letter below each state letter")
+    _need(all(cause in COVERAGE_CAUSES for cause in record.causes), "unknown cause letter")
+    pairs = zip(record.states, record.causes, strict=True)
+    _need(all((s == "C") == (c == ".") for s, c in pairs), "every step that is not covered has its cause")
+
+
+def _check_event(record: EventRecord) -> None:
+    _check_words(record.stage, record.cause)
+    dated = record.set_mono_ms is not None and record.set_t_ms is not None
+    _need(record.event != "clock_set" or dated, "clock_set names the monotonic and the wall time that it joins")
 
 
 def _read_head(body: bytes, probe: str) -> Head | None:
-    """Find the place in the chain of an authentic record that breaks the schema; None if it has none."""
+    """Find the place in the chain of an authentic record that breaks the form or the schema; None if it has none.
+
+    Readable is: JSON (RFC 8259, UTF-8) whose top level is an object without a key twice, `probe` the key's own,
+    `epoch` and `seq` plain integers in range, `prev` a string of at most 44 printable ASCII characters.
+    """
     try:
-        obj: Any = msgspec.json.decode(body)
-    except (msgspec.DecodeError, ValueError, RecursionError):
+        obj: Any = json.loads(body.decode(), object_pairs_hook=_unique, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
         return None
     if not isinstance(obj, dict) or obj.get("probe") != probe:
         return None
     epoch, seq, prev = obj.get("epoch"), obj.get("seq"), obj.get("prev")
     if type(epoch) is not int or type(seq) is not int or not isinstance(prev, str):
         return None
-    in_range = 1 <= epoch <= canon.MAX_INT and 0 <= seq <= canon.MAX_INT and len(prev) <= 44
-    return Head(probe, epoch, seq, prev) if in_range else None
+    plain = len(prev) <= 44 and prev.isascii() and prev.isprintable()
+    return Head(probe, epoch, seq, prev) if 1 <= epoch <= MAX and 0 <= seq <= MAX and plain else None
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    obj = dict(pairs)
+    if len(obj) != len(pairs):
+        raise ValueError("a key stands twice")
+    return obj
+
+
+def _no_constant(text: str) -> Any:
+    raise ValueError(text)

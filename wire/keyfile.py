@@ -28,7 +28,7 @@ def read_signer(path: Path) -> Signer:
     """Read a private key. Raises Misconfigured if it is missing, malformed or readable by others."""
     try:
         mode = path.stat().st_mode
-        text = path.read_text().strip()
+        text = path.read_text(encoding="ascii", errors="replace").strip()
     except OSError as error:
         raise Misconfigured(f"cannot read key file {path}: {error.strerror}; make it with dosong-provision") from error
     if mode & 0o077:

@@ -24,7 +24,22 @@ from wire.errors import Refused
 ED25519 = b"\x01"
 DASH = "— "
 _NAME = re.compile(r"[A-Za-z0-9._/-]{1,128}")
-_SIGNATURE_BYTES = 4 + 64
+_ANY_NAME = re.compile(r"[^\s+]+")
+MAX_SIGNATURES = 100
+# The y coordinates of the points of small order on edwards25519, low bytes first, sign bit cleared, both spellings of
+# 0 and 1. For such a "key" one signature fits many messages. Source: RFC 8032 §5.1; libsodium's block list.
+_WEAK_KEYS = frozenset(
+    bytes.fromhex(y)
+    for y in (
+        "00" * 32,
+        "01" + "00" * 31,
+        "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+        "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+        "ec" + "ff" * 30 + "7f",
+        "ed" + "ff" * 30 + "7f",
+        "ee" + "ff" * 30 + "7f",
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +135,8 @@ def parse_vkey(text: str) -> Verifier:
     public = strict_base64(parts[2], "bad_key")
     if len(public) != 33 or public[:1] != ED25519:
         raise Refused("bad_key", "not an Ed25519 key (algorithm byte 1, 32 bytes)")
+    if public[1:32] + bytes([public[32] & 0x7F]) in _WEAK_KEYS:
+        raise Refused("bad_key", "a point of small order is no key: one signature would fit many texts")
     verifier = Verifier(parts[0], public[1:])
     if verifier.key_id.hex() != parts[1]:
         raise Refused("bad_key", "key id does not belong to this name and key")
@@ -161,8 +178,8 @@ def split(note: bytes) -> Note:
         text.decode("utf-8")
     except UnicodeDecodeError as error:
         raise Refused("not_a_note", "not UTF-8") from error
-    if not lines:
-        raise Refused("not_a_note", "no signature line")
+    if not 1 <= len(lines) <= MAX_SIGNATURES:
+        raise Refused("not_a_note", f"{len(lines)} signature lines; 1 to {MAX_SIGNATURES} expected")
     if any(byte < 0x20 and byte != 0x0A for byte in text):
         raise Refused("not_a_note", "control character")
     return Note(text, tuple(_parse_line(line) for line in lines))
@@ -170,7 +187,7 @@ def split(note: bytes) -> Note:
 
 def _parse_line(line: str) -> Signature:
     name, _, packed = line.removeprefix(DASH).partition(" ")
-    if not line.startswith(DASH) or _NAME.fullmatch(name) is None:
+    if not line.startswith(DASH) or _ANY_NAME.fullmatch(name) is None:
         raise Refused("not_a_note", "malformed signature line")
     raw = strict_base64(packed)
     if len(raw) < 5:

@@ -30,6 +30,7 @@ from wire.records import (
     ProbeId,
     Short,
     Text,
+    Token,
     UnixMs,
     Word,
 )
@@ -38,8 +39,6 @@ MAX_NOTE_BYTES = 16 * 1024
 Seed = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
 Month = Annotated[str, Meta(pattern=r"^[0-9]{4}-(0[1-9]|1[0-2])\Z")]
 Vkey = Annotated[str, Meta(max_length=256)]
-Token = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{8,64}\Z")]
-Percent = Annotated[int, Meta(ge=0, le=1_000_000)]
 
 
 class Statement(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -306,5 +305,27 @@ def _parse(body: bytes, shape: type[T]) -> T:
     if _ENCODER.encode(obj) != body:
         canon.decode(body)
         raise Refused("not_canonical", "not the one accepted form")
-    canon.encode(msgspec.to_builtins(obj))
+    canon.check(msgspec.to_builtins(obj))
+    _check_rules(obj)
     return obj
+
+
+def _check_rules(obj: Statement) -> None:
+    """Rules that no single field can state. Raises Refused("schema")."""
+    if isinstance(obj, Ack) and (obj.upto is None) != (obj.head is None):
+        raise Refused("schema", "an ack has upto and head, or neither")
+    if isinstance(obj, Config):
+        _check_config(obj)
+    if isinstance(obj, Assignment) and obj.valid_until_ms is not None and obj.valid_until_ms <= obj.valid_from_ms:
+        raise Refused("schema", "an assignment ends after it begins")
+    if isinstance(obj, Review) and obj.actor == obj.second_actor:
+        raise Refused("schema", "a review needs two people")
+
+
+def _check_config(config: Config) -> None:
+    if (config.action is None) != (config.action_id is None):
+        raise Refused("schema", "an action has an id, and an id an action")
+    if (config.lat_e7 is None) != (config.lon_e7 is None):
+        raise Refused("schema", "a position has both coordinates")
+    if config.expires_ms <= config.signed_ms:
+        raise Refused("schema", "a config expires after it was signed")

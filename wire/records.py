@@ -13,37 +13,51 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 MAX = 2**53 - 1
+MAX_MS = 9_000_000_000_000  # the year 2255: nanoseconds still fit 63 bits, so no record can poison a time series
 ProbeId = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{2,31}\Z")]
 Code = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,32}\Z")]
-Hash = Annotated[str, Meta(pattern=r"^[A-Za-z0-9+/]{43}=\Z")]
-MaybeHash = Annotated[str, Meta(pattern=r"^([A-Za-z0-9+/]{43}=)?\Z")]
+Hash = Annotated[str, Meta(pattern=r"^[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=\Z")]
+MaybeHash = Annotated[str, Meta(pattern=r"^([A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=)?\Z")]
 BootId = Annotated[str, Meta(pattern=r"^[0-9a-f]{32}\Z")]
 ModemId = Annotated[str, Meta(pattern=r"^m[1-4]\Z")]
 Plmn = Annotated[str, Meta(pattern=r"^[0-9]{5,6}\Z")]
+Token = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{8,64}\Z")]
 Text = Annotated[str, Meta(min_length=1, max_length=128)]
-Short = Annotated[str, Meta(min_length=1, max_length=32)]
+# What follows is ASCII that JSON never escapes (but for `Raw`), so that a record's greatest size is known.
+Server = Annotated[str, Meta(pattern=r"^[!#-\[\]-~]{1,128}\Z")]
+Address = Annotated[str, Meta(pattern=r"^[0-9a-f:.\[\]]{2,53}\Z")]
+Short = Annotated[str, Meta(pattern=r"^[ !#-\[\]-~]{1,32}\Z")]
 Word = Annotated[str, Meta(pattern=r"^[a-z0-9_.-]{1,48}\Z")]
-Raw = Annotated[str, Meta(min_length=1, max_length=512)]
+Raw = Annotated[str, Meta(pattern=r"^[ -~]{1,512}\Z")]
 Count = Annotated[int, Meta(ge=0, le=MAX)]
 Positive = Annotated[int, Meta(ge=1, le=MAX)]
-Signed = Annotated[int, Meta(ge=-MAX, le=MAX)]
-UnixMs = Annotated[int, Meta(ge=0, le=MAX)]
-Ms = Annotated[int, Meta(ge=0, le=MAX)]
+Small = Annotated[int, Meta(ge=0, le=9_999_999)]
+Bytes = Annotated[int, Meta(ge=0, le=9_999_999_999_999)]
+Epoch = Annotated[int, Meta(ge=1, le=9_999_999)]
+Seq = Annotated[int, Meta(ge=0, le=999_999_999_999)]
+UnixMs = Annotated[int, Meta(ge=0, le=MAX_MS)]
+Ms = Annotated[int, Meta(ge=0, le=MAX_MS)]
+Us = Annotated[int, Meta(ge=0, le=9_999_999_999)]
 Bps = Annotated[int, Meta(ge=0, le=100_000_000_000)]
 RttUs = Annotated[int, Meta(ge=0, le=600_000_000)]
 Ppm = Annotated[int, Meta(ge=0, le=1_000_000)]
 CpuPpm = Annotated[int, Meta(ge=0, le=64_000_000)]
 Rsrp = Annotated[int, Meta(ge=-1400, le=-440)]
 Rsrq = Annotated[int, Meta(ge=-340, le=25)]
-Sinr = Annotated[int, Meta(ge=-200, le=300)]
+Sinr = Annotated[int, Meta(ge=-230, le=400)]
 Rssi = Annotated[int, Meta(ge=-1200, le=-250)]
 Eci = Annotated[int, Meta(ge=0, le=2**36 - 1)]
 Tac = Annotated[int, Meta(ge=0, le=2**24 - 1)]
 Pci = Annotated[int, Meta(ge=0, le=1007)]
 Earfcn = Annotated[int, Meta(ge=0, le=3_279_165)]
 Band = Annotated[int, Meta(ge=1, le=512)]
+TimingAdvance = Annotated[int, Meta(ge=0, le=1282)]
+BandwidthKhz = Annotated[int, Meta(ge=1400, le=400_000)]
 LatE7 = Annotated[int, Meta(ge=-900_000_000, le=900_000_000)]
 LonE7 = Annotated[int, Meta(ge=-1_800_000_000, le=1_800_000_000)]
+AltMm = Annotated[int, Meta(ge=-99_999_999, le=99_999_999)]
+Mm = Annotated[int, Meta(ge=0, le=999_999_999)]
+Metres = Annotated[int, Meta(ge=0, le=99_999_999)]
 TempX10 = Annotated[int, Meta(ge=-600, le=1500)]
 Rate = Literal["LTE", "UMTS", "GSM", "NR_NSA", "NR_SA"]
 Registration = Literal["home", "roaming", "searching", "denied", "not_registered", "limited", "unknown"]
@@ -51,13 +65,14 @@ TimeSource = Literal["gnss", "nitz", "ntp", "rtc", "none"]
 ClockState = Literal["trusted", "unsynced", "suspect"]
 Steps = Annotated[str, Meta(pattern=r"^[CDNU]{1,60}\Z")]
 StepCauses = Annotated[str, Meta(pattern=r"^[.a-z]{1,60}\Z")]
-Series = Annotated[tuple[Annotated[int, Meta(ge=0, le=MAX)], ...], Meta(max_length=100)]
-Counts6 = Annotated[tuple[Count, ...], Meta(max_length=6)]
-Rsrp6 = Annotated[tuple[Rsrp | None, ...], Meta(max_length=6)]
-Rsrq6 = Annotated[tuple[Rsrq | None, ...], Meta(max_length=6)]
-Sinr6 = Annotated[tuple[Sinr | None, ...], Meta(max_length=6)]
-Eci6 = Annotated[tuple[Eci | None, ...], Meta(max_length=6)]
-Act6 = Annotated[tuple[Annotated[int, Meta(ge=0, le=15)] | None, ...], Meta(max_length=6)]
+Series = Annotated[tuple[Annotated[int, Meta(ge=0, le=999_999_999)], ...], Meta(max_length=100)]
+_SIXTHS = Meta(min_length=6, max_length=6)
+Counts6 = Annotated[tuple[Small, ...], _SIXTHS]
+Rsrp6 = Annotated[tuple[Rsrp | None, ...], _SIXTHS]
+Rsrq6 = Annotated[tuple[Rsrq | None, ...], _SIXTHS]
+Sinr6 = Annotated[tuple[Sinr | None, ...], _SIXTHS]
+Eci6 = Annotated[tuple[Eci | None, ...], _SIXTHS]
+Act6 = Annotated[tuple[Annotated[int, Meta(ge=0, le=15)] | None, ...], _SIXTHS]
 
 
 class Part(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -75,6 +90,8 @@ class Reading(Part, frozen=True, kw_only=True):
     pci: Pci | None = None
     earfcn: Earfcn | None = None
     band: Band | None = None
+    bandwidth_khz: BandwidthKhz | None = None
+    ta: TimingAdvance | None = None
     rsrp_dbm_x10: Rsrp | None = None
     rsrq_db_x10: Rsrq | None = None
     sinr_db_x10: Sinr | None = None
@@ -85,18 +102,18 @@ class Reading(Part, frozen=True, kw_only=True):
 class Polls(Part, frozen=True, kw_only=True):
     """What the modem said while the test ran, from polls a few seconds apart."""
 
-    polls: Count
-    polls_registered: Count
+    polls: Small
+    polls_registered: Small
     rsrp_dbm_x10_min: Rsrp | None = None
     rsrp_dbm_x10_median: Rsrp | None = None
     rsrp_dbm_x10_max: Rsrp | None = None
     rsrq_db_x10_median: Rsrq | None = None
     sinr_db_x10_median: Sinr | None = None
-    cell_changes: Count | None = None
+    cell_changes: Small | None = None
 
 
 class Radio(Part, frozen=True, kw_only=True):
-    """Radio before, during and after a test; `raw` holds only lines whose reading was refused."""
+    """Radio before, during and after a test; `raw` holds only lines whose reading was refused, printable ASCII."""
 
     before: Reading | None = None
     during: Polls | None = None
@@ -112,12 +129,12 @@ class Path(Part, frozen=True, kw_only=True):
 
     verdict: Literal["ok", "invalid_path", "invalid_isolation"]
     iface: Short
-    rx_bytes: Count
-    tx_bytes: Count
-    other_rx_bytes: Count
-    other_tx_bytes: Count
+    rx_bytes: Bytes
+    tx_bytes: Bytes
+    other_rx_bytes: Bytes
+    other_tx_bytes: Bytes
     ifindex_changed: bool
-    server_saw: Text | None = None
+    server_saw: Address | None = None
 
 
 class Position(Part, frozen=True, kw_only=True):
@@ -126,13 +143,13 @@ class Position(Part, frozen=True, kw_only=True):
     source: Literal["surveyed", "gps", "none"]
     lat_e7: LatE7 | None = None
     lon_e7: LonE7 | None = None
-    alt_mm: Signed | None = None
-    eph_mm: Count | None = None
+    alt_mm: AltMm | None = None
+    eph_mm: Mm | None = None
     fix_mode: Annotated[int, Meta(ge=2, le=3)] | None = None
     fix_age_ms: Ms | None = None
     sats_used: Annotated[int, Meta(ge=0, le=200)] | None = None
     hdop_x100: Annotated[int, Meta(ge=0, le=10_000)] | None = None
-    surveyed_offset_m: Count | None = None
+    surveyed_offset_m: Metres | None = None
 
 
 class Host(Part, frozen=True, kw_only=True):
@@ -141,21 +158,21 @@ class Host(Part, frozen=True, kw_only=True):
     uptime_ms: Ms | None = None
     cpu_temp_c_x10: TempX10 | None = None
     throttled_bits: Annotated[int, Meta(ge=0, le=2**32 - 1)] | None = None
-    load1_x100: Count | None = None
-    mem_available_bytes: Count | None = None
-    disk_free_bytes: Count | None = None
+    load1_x100: Small | None = None
+    mem_available_bytes: Bytes | None = None
+    disk_free_bytes: Bytes | None = None
     test_cpu_ppm: CpuPpm | None = None
     host_limited: bool | None = None
-    spool_records: Count | None = None
+    spool_records: Small | None = None
 
 
 class Budget(Part, frozen=True, kw_only=True):
     """Data of this SIM in its billing period, management traffic included."""
 
     period_start_ms: UnixMs | None = None
-    used_bytes: Count | None = None
-    limit_bytes: Count | None = None
-    test_limit_bytes: Count | None = None
+    used_bytes: Bytes | None = None
+    limit_bytes: Bytes | None = None
+    test_limit_bytes: Bytes | None = None
 
 
 class Record(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True, tag_field="kind"):
@@ -169,8 +186,8 @@ class Record(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
 
     v: Literal[1]
     probe: ProbeId
-    epoch: Positive
-    seq: Count
+    epoch: Epoch
+    seq: Seq
     prev: MaybeHash
     boot: BootId
     mono_ms: Ms
@@ -181,8 +198,8 @@ class Record(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
     t_ms: UnixMs | None = None
     t_err_ms: Ms | None = None
     site: Code | None = None
-    config_rev: Count | None = None
-    beacon_size: Count | None = None
+    config_rev: Small | None = None
+    beacon_size: Seq | None = None
     beacon_root: Hash | None = None
 
 
@@ -190,7 +207,8 @@ class TestRecord(Record, frozen=True, kw_only=True, tag="test"):
     """One scheduled, manual, acceptance or remote run, failed ones included.
 
     A slot is named by its start (`slot_ms`, UTC) and length; at most one counted sample a slot and modem.
-    `engine_*_bps` is what the engine's library itself said, kept beside our own figure.
+    `engine_*_bps` is what the engine's library itself said, kept beside our own figure. The two series hold the
+    bytes of each `series_step_ms` of the measured window, in order (the last step may be shorter).
     """
 
     modem: ModemId
@@ -203,37 +221,38 @@ class TestRecord(Record, frozen=True, kw_only=True, tag="test"):
     slot_ms: UnixMs | None = None
     slot_length_ms: Ms | None = None
     due_ms: UnixMs | None = None
-    attempt: Positive | None = None
+    attempt: Small | None = None
     duration_ms: Ms | None = None
     engine: Literal["dosong", "speedtest-cli"] | None = None
     engine_version: Short | None = None
-    server: Text | None = None
-    ticket: Text | None = None
+    server: Server | None = None
+    ticket: Token | None = None
     downlink_receipt: Hash | None = None
     uplink_receipt: Hash | None = None
     downlink_bps: Bps | None = None
-    downlink_bytes: Count | None = None
-    downlink_us: Count | None = None
-    downlink_flows: Count | None = None
+    downlink_bytes: Bytes | None = None
+    downlink_us: Us | None = None
+    downlink_flows: Small | None = None
     downlink_stop: Literal["time", "bytes", "precise", "error"] | None = None
-    downlink_se_ppm: Count | None = None
-    downlink_retrans: Count | None = None
+    downlink_se_ppm: Small | None = None
+    downlink_retrans: Small | None = None
     downlink_series_bytes: Series | None = None
     uplink_bps: Bps | None = None
-    uplink_bytes: Count | None = None
-    uplink_us: Count | None = None
-    uplink_flows: Count | None = None
+    uplink_bytes: Bytes | None = None
+    uplink_us: Us | None = None
+    uplink_flows: Small | None = None
     uplink_stop: Literal["time", "bytes", "precise", "error"] | None = None
-    uplink_se_ppm: Count | None = None
-    uplink_retrans: Count | None = None
+    uplink_se_ppm: Small | None = None
+    uplink_retrans: Small | None = None
     uplink_series_bytes: Series | None = None
+    series_step_ms: Small | None = None
     engine_downlink_bps: Bps | None = None
     engine_uplink_bps: Bps | None = None
     rtt_us_min: RttUs | None = None
     rtt_us_median: RttUs | None = None
     rtt_us_p95: RttUs | None = None
-    rtt_sent: Count | None = None
-    rtt_received: Count | None = None
+    rtt_sent: Small | None = None
+    rtt_received: Small | None = None
     loss_ppm: Ppm | None = None
     pdv_us_p95: RttUs | None = None
     rtt_loaded_downlink_us_median: RttUs | None = None
@@ -254,7 +273,7 @@ class CoverageRecord(Record, frozen=True, kw_only=True, tag="coverage"):
     `states` has one letter a step of `step_ms` (60 steps of a minute in the field), `causes` one below each.
     The arrays have one place for each sixth of the window: polls of the modem, how many were registered,
     RSRP, RSRQ and SINR (minimum and median), the most frequent serving cell, and the access technology
-    as 3GPP TS 27.007 §7.3 numbers it (<AcT>: 7 is E-UTRAN).
+    as 3GPP TS 27.007 §7.3 numbers it (<AcT>: 7 is E-UTRAN). Sixth i begins at step i*n//6 of n steps.
     """
 
     modem: ModemId
@@ -273,13 +292,13 @@ class CoverageRecord(Record, frozen=True, kw_only=True, tag="coverage"):
     sinr_db_x10_median: Sinr6 | None = None
     eci: Eci6 | None = None
     act: Act6 | None = None
-    echo_sent: Count | None = None
-    echo_received: Count | None = None
+    echo_sent: Small | None = None
+    echo_received: Small | None = None
     echo_rtt_us_median: RttUs | None = None
     offline_ms: Ms | None = None
     longest_gap_ms: Ms | None = None
-    rx_bytes: Count | None = None
-    tx_bytes: Count | None = None
+    rx_bytes: Bytes | None = None
+    tx_bytes: Bytes | None = None
 
 
 class BootRecord(Record, frozen=True, kw_only=True, tag="boot"):
@@ -297,7 +316,7 @@ class BootRecord(Record, frozen=True, kw_only=True, tag="boot"):
     uptime_ms: Ms | None = None
     model: Text | None = None
     os: Text | None = None
-    modems: Count | None = None
+    modems: Small | None = None
 
 
 EventName = Literal[
@@ -336,7 +355,7 @@ class EventRecord(Record, frozen=True, kw_only=True, tag="event"):
     now: Text | None = None
     note: Text | None = None
     duration_ms: Ms | None = None
-    distance_m: Count | None = None
+    distance_m: Metres | None = None
     set_mono_ms: Ms | None = None
     set_t_ms: UnixMs | None = None
     set_err_ms: Ms | None = None
