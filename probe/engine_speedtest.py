@@ -80,10 +80,19 @@ class Engine:
             return
         self._transfers()
 
+    def give_up(self, error: BaseException | None) -> None:
+        """End the process for what no transfer survives: a library thread died, or none can be started."""
+        no_thread = isinstance(error, RuntimeError) and "new thread" in str(error)
+        word = "low_memory" if no_thread or isinstance(error, MemoryError) else "engine_error"
+        self._write(self._outcome_so_far(), self._stage, word)
+        os._exit(0)
+
     def _enter(self, stage: str) -> None:
         self._stage = stage
-        moved = {"downlink_bps", "uplink_bps"} & self._found.keys()
-        self._write("partial" if moved else "failed", stage, "engine_killed")
+        self._write(self._outcome_so_far(), stage, "engine_killed")
+
+    def _outcome_so_far(self) -> str:
+        return "partial" if {"downlink_bps", "uplink_bps"} & self._found.keys() else "failed"
 
     def _write(self, outcome: str, stage: str | None, word: str | None) -> None:
         result = EngineResult(outcome, stage, word, **self._found)
@@ -185,7 +194,11 @@ class Engine:
         flows = self._request.flows
         self._found |= {f"{name}_bytes": moved, f"{name}_stop": stop, f"{name}_flows": flows}
         self._found[f"rtt_loaded_{name}_us_median"] = echoes.us_median
-        rate = _believed_rate(test, meter, stop)
+        try:
+            rate = _believed_rate(test, meter, stop)
+        except Failed:
+            self._found[f"{name}_stop"] = "error"
+            raise
         self._found |= {f"{name}_bps": rate.bps, f"{name}_us": rate.window_us}
         self._found[f"engine_{name}_bps"] = engine_bps
 
@@ -311,10 +324,11 @@ def main() -> None:
     threading.stack_size(256 << 10)
     resource.setrlimit(resource.RLIMIT_AS, (request.memory_limit_bytes, request.memory_limit_bytes))
     engine = Engine(request)
+    threading.excepthook = lambda thread: engine.give_up(thread.exc_value)
     try:
         engine.run()
-    except MemoryError:
-        engine._write("failed", engine._stage, "low_memory")
+    except (MemoryError, RuntimeError) as error:
+        engine.give_up(error)
     os._exit(0)
 
 

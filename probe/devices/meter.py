@@ -19,6 +19,7 @@ from probe.devices.bound import Traffic
 TICK_S = 0.05
 START_LIMIT_US = 3_000_000
 SILENCE_LIMIT_US = 2_000_000
+TAIL_TICKS = 4  # 200 ms of bytes are still under way when a transfer is stopped
 
 
 class Direction(Enum):
@@ -125,8 +126,8 @@ class Meter(threading.Thread):
         return "error" if now.payload_bytes and silent_us >= SILENCE_LIMIT_US else None
 
     def _is_full(self) -> bool:
-        """Whether the next tick could pass the limit."""
+        """Whether the bytes of the next 200 ms could pass the limit."""
         if self._limits.most_bytes is None or len(self.ticks) < 2:
             return False
         old, now = (max(tick.payload_bytes, tick.link_bytes or 0) for tick in self.ticks[-2:])
-        return now + (now - old) >= self._limits.most_bytes
+        return now + TAIL_TICKS * (now - old) >= self._limits.most_bytes

@@ -22,7 +22,7 @@ PORTAL_BODY = b"dosong point v1: this link reaches the internet\n"
 """What our own point answers; the same words stand in `point.protocol` (a test compares them)."""
 
 SETUP_LIMIT_S = 60
-MEMORY_LIMIT_BYTES = 512 << 20
+MEMORY_LIMIT_BYTES = 192 << 20  # address space; 42 MiB are used
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +164,6 @@ def _result(last_line: bytes, request: EngineRequest, *, timed_out: bool, status
     except msgspec.DecodeError:
         cause = "engine_killed" if status < 0 and not timed_out else "engine_error"
         return EngineResult("failed", "host", "timeout" if timed_out else cause, server=request.server_id)
-    if timed_out and result.cause == "engine_killed":
-        return replace(result, cause="timeout")
+    if result.cause == "engine_killed" and (timed_out or status >= 0):
+        return replace(result, cause="timeout" if timed_out else "engine_error")
     return result
