@@ -6,13 +6,17 @@ import json
 import sys
 import tomllib
 from collections.abc import Callable
+from contextlib import closing
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Never
 
 import click
-from collector.registry import Registry
+from argon2 import PasswordHasher
 
+from collector.registry import Registry
+from collector.registry_rows import Report
 from provisioning import deployment
 from provisioning.deployment import Deployment, Plan
 from wire.errors import EXIT_FAILED, EXIT_MISCONFIGURED, Misconfigured, Refused
@@ -85,7 +89,7 @@ def import_(root: Path, file: Path, as_json: bool) -> None:
         document = tomllib.loads(file.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise Refused("bad_file", f"{file}: {error}") from error
-    with _registry(deployment.load(root)) as registry:
+    with closing(_registry(deployment.load(root))) as registry:
         report = registry.load(document)
     click.echo(json.dumps(_counts(report), ensure_ascii=False) if as_json else f"{file}: {_counts(report)}")
 
@@ -98,7 +102,7 @@ def import_(root: Path, file: Path, as_json: bool) -> None:
 def add_probe(root: Path, probe: str, site: str, simulated: bool) -> None:
     """Make one probe's keys and certificate, and enter it in the registry."""
     where = deployment.load(root)
-    with _registry(where) as registry:
+    with closing(_registry(where)) as registry:
         if registry.site(site) is None:
             raise Refused("unknown_site", f"site {site} is not in the registry; import it first")
         directory = deployment.add_probe(where, probe, datetime.now(UTC))
@@ -113,9 +117,28 @@ def add_probe(root: Path, probe: str, site: str, simulated: bool) -> None:
 def revoke(root: Path, probe: str) -> None:
     """Accept nothing more from a probe: effective for whatever is received from now on."""
     where = deployment.load(root)
-    with _registry(where) as registry:
-        registry.revoke(probe, int(datetime.now(UTC).timestamp() * 1000))
+    with closing(_registry(where)) as registry:
+        entry = registry.probe(probe)
+        if entry is None:
+            raise Refused("unknown_probe", f"probe {probe} is not in the registry; dosong-provision list shows them")
+        now_ms = int(datetime.now(UTC).timestamp() * 1000)
+        row = {"id": probe, "vkey": entry.vkey, "state": "revoked", "revoked_ms": now_ms, "simulated": entry.simulated}
+        registry.load({"probes": [row]})
     click.echo(f"{probe} is revoked; its history stays valid")
+
+
+@cli.command("add-user")
+@_dir
+@click.argument("name")
+@click.option("--role", type=click.Choice(["technician", "operator", "official", "auditor"]), required=True)
+@click.option("--scope", default="", help="Unit code that the login is limited to; all units if left out.")
+@click.password_option("--password", help="Asked for if left out; only its argon2id hash is kept.")
+def add_user(root: Path, name: str, role: str, scope: str, password: str) -> None:
+    """Add a login for the pages, or change one."""
+    row = {"name": name, "argon2": PasswordHasher().hash(password), "role": role, "scope": scope}
+    with closing(_registry(deployment.load(root))) as registry:
+        registry.load({"users": [row]})
+    click.echo(f"{name}: {role}")
 
 
 @cli.command("list")
@@ -123,18 +146,18 @@ def revoke(root: Path, probe: str) -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 def list_(root: Path, as_json: bool) -> None:
     """List the probes of the registry."""
-    with _registry(deployment.load(root)) as registry:
+    with closing(_registry(deployment.load(root))) as registry:
         for entry in registry.probes():
             row = {"probe": entry.id, "site": entry.site, "state": entry.state, "simulated": entry.simulated}
-            click.echo(json.dumps(row) if as_json else f"{entry.id:32} {entry.site:32} {entry.state}")
+            click.echo(json.dumps(row) if as_json else f"{entry.id:32} {entry.site or '-':32} {entry.state}")
 
 
 def _registry(where: Deployment) -> Registry:
     return Registry(where.collector / "state" / "registry.db")
 
 
-def _counts(report: object) -> dict[str, Any]:
-    return {name: getattr(report, name) for name in report.__dataclass_fields__}  # type: ignore[attr-defined]
+def _counts(report: Report) -> dict[str, Any]:
+    return asdict(report)
 
 
 def main() -> Never:

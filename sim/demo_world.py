@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sim import site, state
-from sim.demo_scene import ORIGIN, PLACES, Pace, Place
+from sim.demo_scene import LOGINS, ORIGIN, PASSWORD, PLACES, Pace, Place
 from sim.programs import Programs, free_port, listens, module, program_path, run
 
 Say = Callable[[str], None]
@@ -101,6 +101,8 @@ def provision(world: World) -> None:
     run(*module("provisioning", "init" if world.is_new else "configure", *where, *plan))
     if world.is_new:
         run(*module("provisioning", "import", *where, str(UNITS)))
+        for name, role in LOGINS.items():
+            run(*module("provisioning", "add-user", name, *where, "--role", role, "--password", PASSWORD))
         for place in PLACES:
             run(*module("provisioning", "add-probe", *where, place.probe, "--site", place.site, "--simulated"))
     for place in PLACES:
