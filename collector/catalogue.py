@@ -1,0 +1,360 @@
+# ruff: noqa: S608 (queries are built from constants of this file; values enter by `bind` or by Grafana)
+"""The one catalogue of queries that boards, pages and reports share: name, InfluxQL, unit, columns, meaning.
+
+Queries are written with Grafana's macros and variables (`$timeFilter`, `$__interval`, `$hamlet`, ...); a board takes
+the text as it stands, everyone else calls `bind`. InfluxQL only, and only what 1.6 to 3 understand alike: no MODE,
+no INTEGRAL, no SLIMIT. Percentiles are nearest-rank (`percentile()`, never `median()`), so that a value that was
+really measured is shown, and pages that compute it from the ledger get the same number.
+Source: design §7, §8; facts note 06 §3.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+Unit = Literal["Mbit/s", "ms", "%", "dBm", "dB", "1", "state", "word", "time"]
+Shape = Literal["table", "time_series"]
+
+TIME_ZONE = "Asia/Ho_Chi_Minh"
+N_MIN = 5
+"""Fewest values that a figure is assessed from; below it stands "Không đủ số mẫu để đánh giá"."""
+
+REGISTER_WINDOW = "time > now() - 31d"
+"""Time bound of queries on `site`: the register is rewritten daily and has nothing to do with the board's range."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of an answer, `time` and tags left out: its name in the query, its unit, what it means."""
+
+    name: str
+    unit: Unit
+    vi: str
+    en: str
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One row of the catalogue.
+
+    `tags` are the tags grouped by (columns of a table answer, labels of a series answer). `otherwise` names the query
+    that answers when this one is empty by design, `optional` marks one that may rightly be empty (nothing failed).
+    """
+
+    name: str
+    influxql: str
+    shape: Shape
+    columns: tuple[Column, ...]
+    vi: str
+    en: str
+    tags: tuple[str, ...] = ()
+    otherwise: str | None = None
+    optional: bool = False
+
+
+_PLACE = '"province" =~ /^$province$/ AND "commune" =~ /^$commune$/ AND "hamlet" =~ /^$hamlet$/'
+_WHERE = f'$timeFilter AND {_PLACE} AND "plmn" =~ /^$plmn$/'
+_COUNTED = f'{_WHERE} AND "counted" = 1'
+_TZ = f"tz('{TIME_ZONE}')"
+_BUCKET = f"GROUP BY time($bucket) fill(null) {_TZ}"
+
+_N = Column("n", "1", "n", "n")
+_FEW = Column("few", "word", "Đánh giá", "Assessment")
+_MEDIAN = ("Trung vị", "Median")
+_MEAN = ("Trung bình", "Mean")
+
+
+def _enough(inner: str, columns: str, source: str) -> str:
+    """Answer only where n reaches the minimum; the outer time filter keeps the row inside the range."""
+    return f'SELECT {columns} FROM (SELECT {inner} FROM {source}) WHERE $timeFilter AND "n" >= $n_min'
+
+
+def _figure(name: str, field: str, divisor: str, unit: Unit, vi: str, en: str) -> tuple[Query, Query]:
+    """Median, mean and n of one field over counted samples, and the row that stands for it below n_min."""
+    source = f'"test" WHERE {_COUNTED}'
+    inner = f'percentile("{field}", 50) / {divisor} AS "median", mean("{field}") / {divisor} AS "mean", '
+    count = f'count("{field}") AS "n"'
+    columns = (Column("median", unit, *_MEDIAN), Column("mean", unit, *_MEAN), _N)
+    enough = _enough(inner + count, '"median", "mean", "n"', source)
+    return (Query(name, enough, "time_series", columns, vi, en, otherwise=f"{name}_few"), _few(name, count, source))
+
+
+def _few(name: str, count: str, source: str) -> Query:
+    text = f'SELECT "n" AS "few", "n" FROM (SELECT {count} FROM {source}) WHERE $timeFilter AND "n" < $n_min'
+    vi, en = "dưới n tối thiểu: không đánh giá", "below the minimum n: no assessment"
+    return Query(f"{name}_few", text, "time_series", (_FEW, _N), vi, en, optional=True)
+
+
+def _loss() -> tuple[Query, Query]:
+    source = f'"test" WHERE {_COUNTED}'
+    count = 'count("loss_ppm") AS "n"'
+    inner = f'percentile("loss_ppm", 50) / 10000.0 AS "median", mean("loss_ppm") / 10000.0 AS "mean", {count}'
+    columns = (Column("mean", "%", *_MEAN), Column("median", "%", *_MEDIAN), _N)
+    text = _enough(inner, '"mean", "median", "n"', source)
+    vi, en = "Mất gói khứ hồi trên mẫu được đếm", "Round-trip loss over counted samples"
+    return Query("loss", text, "time_series", columns, vi, en, otherwise="loss_few"), _few("loss", count, source)
+
+
+def _success() -> tuple[Query, Query]:
+    source = f'"test" WHERE {_WHERE} AND "skipped" = 0'
+    count = 'count("ok") AS "n"'
+    text = _enough(f'100.0 * sum("ok") / count("ok") AS "share", {count}', '"share", "n"', source)
+    columns = (Column("share", "%", "Lần đo thành công", "Tests that succeeded"), _N)
+    vi, en = "Lần đo thành công trên các lần đã đo (không kể bỏ qua)", "Tests that succeeded of those that ran"
+    query = Query("success", text, "time_series", columns, vi, en, otherwise="success_few")
+    return query, _few("success", count, source)
+
+
+def _covered() -> Query:
+    """Covered share of the steps that are known; all-unknown gives no row, never 0 %."""
+    known = '("c" + "d" + "s")'
+    inner = 'sum("covered") AS "c", sum("degraded") AS "d", sum("no_service") AS "s", sum("unknown") AS "u"'
+    text = (
+        f'SELECT 100.0 * "c" / {known} AS "covered", {known} AS "n_steps", "u" AS "unknown" '
+        f'FROM (SELECT {inner} FROM "coverage" WHERE {_WHERE}) WHERE $timeFilter AND {known} > 0'
+    )
+    columns = (
+        Column("covered", "%", "Có sóng", "Covered"),
+        Column("n_steps", "1", "n bước đã biết", "n known steps"),
+        Column("unknown", "1", "Bước không rõ", "Unknown steps"),
+    )
+    vi, en = "Tỷ lệ bước có sóng trên các bước đã biết", "Share of known steps that were covered"
+    return Query("covered", text, "time_series", columns, vi, en, optional=True)
+
+
+def _band(name: str, field: str, vi: str, en: str) -> Query:
+    mbit = "1000000.0"
+    parts = [f'percentile("{field}", {p}) / {mbit} AS "p{p}"' for p in (5, 50, 95)]
+    text = f'SELECT {", ".join(parts)}, count("{field}") AS "n" FROM "test" WHERE {_COUNTED} {_BUCKET}'
+    columns = (
+        Column("p5", "Mbit/s", "Phân vị 5", "5th percentile"),
+        Column("p50", "Mbit/s", "Trung vị", "Median"),
+        Column("p95", "Mbit/s", "Phân vị 95", "95th percentile"),
+        _N,
+    )
+    return Query(name, text, "time_series", columns, vi, en)
+
+
+def _scatter(name: str, field: str, unit: Unit, word: str) -> Query:
+    text = (
+        f'SELECT "{field}" / 10.0 AS "{word}", "downlink_bps" / 1000000.0 AS "downlink" FROM "test" '
+        f'WHERE {_WHERE} AND "downlink_bps" > 0 AND "{field}" < 1000 ORDER BY time DESC LIMIT 2000'
+    )
+    columns = (
+        Column(word, unit, word.upper(), word.upper()),
+        Column("downlink", "Mbit/s", "Tải xuống", "Downlink"),
+    )
+    upper = word.upper()
+    return Query(name, text, "table", columns, f"{upper} và tốc độ tải xuống", f"{upper} and downlink rate")
+
+
+_LATEST = (
+    Column("outcome", "word", "Kết quả", "Outcome"),
+    Column("stage", "word", "Dừng ở", "Stopped at"),
+    Column("cause", "word", "Nguyên nhân", "Cause"),
+    Column("downlink", "Mbit/s", "Tải xuống", "Downlink"),
+    Column("uplink", "Mbit/s", "Tải lên", "Uplink"),
+    Column("delay", "ms", "Độ trễ", "Delay"),
+    Column("loss", "%", "Mất gói", "Loss"),
+    Column("rsrp", "dBm", "RSRP", "RSRP"),
+    Column("sinr", "dB", "SINR", "SINR"),
+    Column("path", "word", "Đường đo", "Path"),
+    Column("counted", "word", "Được đếm", "Counted"),
+    Column("hamlet", "word", "Mã xóm", "Hamlet code"),
+    Column("plmn", "word", "Nhà mạng", "Operator"),
+    Column("probe", "word", "Trạm đo", "Probe"),
+)
+
+
+def _latest() -> Query:
+    text = (
+        'SELECT "outcome", "stage", "cause", "downlink_bps" / 1000000.0 AS "downlink", "uplink_bps" / 1000000.0 '
+        'AS "uplink", "rtt_us_median" / 1000.0 AS "delay", "loss_ppm" / 10000.0 AS "loss", '
+        '"radio_before_rsrp_dbm_x10" / 10.0 AS "rsrp", "radio_before_sinr_db_x10" / 10.0 AS "sinr", '
+        '"path_verdict" AS "path", "counted", "hamlet", "plmn", "probe" '
+        f'FROM "test" WHERE {_WHERE} ORDER BY time DESC LIMIT 20'
+    )
+    return Query("latest", text, "table", _LATEST, "20 lần đo gần nhất, kể cả không thành công", "Last 20 tests")
+
+
+def _states() -> tuple[Query, Query]:
+    """Worst known state of each interval, and the cause of the last step that was not covered.
+
+    The polynomial picks no service (1) before degraded (2) before covered (3); 0, unknown, only where nothing
+    else was seen, so that an unknown minute neither hides an outage nor counts as one.
+    """
+    group = 'GROUP BY time($__interval), "hamlet", "plmn", "modem" fill(null)'
+    inner = 'max("no_service") AS "s", max("degraded") AS "d", max("covered") AS "c"'
+    text = (
+        'SELECT "s" + (1 - "s") * (2 * "d" + (1 - "d") * 3 * "c") AS "state" '
+        f'FROM (SELECT {inner} FROM "coverage" WHERE {_WHERE} {group}) WHERE $timeFilter '
+        'GROUP BY "hamlet", "plmn", "modem"'
+    )
+    cause = f'SELECT last("cause") AS "cause" FROM "coverage" WHERE {_WHERE} AND "state" < 3 {group}'
+    tags = ("hamlet", "plmn", "modem")
+    state = Column("state", "state", "Trạng thái", "State")
+    why = Column("cause", "word", "Nguyên nhân", "Cause")
+    vi, en = "Trạng thái phủ sóng xấu nhất trong mỗi ô", "Worst coverage state of each interval"
+    return (
+        Query("coverage_state", text, "time_series", (state,), vi, en, tags),
+        Query("coverage_cause", cause, "time_series", (why,), "Nguyên nhân", "Causes", tags, optional=True),
+    )
+
+
+def _site() -> Query:
+    fields = ("hamlet_name", "commune_name", "province_name", "probes", "simulated")
+    parts = ", ".join(f'last("{field}") AS "{field}"' for field in fields)
+    text = f'SELECT {parts} FROM "site" WHERE {REGISTER_WINDOW} AND {_PLACE} GROUP BY "hamlet"'
+    columns = (
+        Column("hamlet_name", "word", "Thôn, xóm", "Hamlet"),
+        Column("commune_name", "word", "Xã, phường", "Commune"),
+        Column("province_name", "word", "Tỉnh, thành phố", "Province"),
+        Column("probes", "1", "Trạm đo", "Probes"),
+        Column("simulated", "word", "Nguồn số liệu", "Source"),
+    )
+    return Query("site", text, "table", columns, "Tên gọi từ sổ đăng ký", "Names from the register", ("hamlet",))
+
+
+def _counts() -> tuple[Query, ...]:
+    tests = Column("tests", "1", "Lần đo", "Tests")
+    counted = Column("counted", "1", "Được đếm", "Counted")
+    failed = Column("failed", "1", "Không đạt", "Not ok")
+    daily = (
+        f'SELECT sum("ok") AS "ok", sum("failed") AS "failed", sum("counted") AS "counted" FROM "test" '
+        f"WHERE {_WHERE} GROUP BY time($bucket) fill(0) {_TZ}"
+    )
+    return (
+        Query(
+            "operator_tests",
+            f'SELECT count("ok") AS "tests" FROM "test" WHERE {_WHERE} GROUP BY "plmn"',
+            "time_series",
+            (tests,),
+            "Số lần đo của nhà mạng",
+            "Tests of the operator",
+            ("plmn",),
+        ),
+        Query(
+            "totals",
+            f'SELECT count("ok") AS "tests", sum("counted") AS "counted", sum("failed") AS "failed" '
+            f'FROM "test" WHERE {_WHERE}',
+            "time_series",
+            (tests, counted, failed),
+            "Tổng số lần đo, được đếm, không đạt",
+            "All tests, counted ones, those not ok",
+        ),
+        Query(
+            "newest",
+            f'SELECT "ok" FROM "test" WHERE {_WHERE} ORDER BY time DESC LIMIT 1',
+            "table",
+            (Column("ok", "1", "ok", "ok"),),
+            "Lần đo gần nhất",
+            "Newest test",
+        ),
+        Query(
+            "outcomes",
+            daily,
+            "time_series",
+            (
+                Column("ok", "1", "Thành công", "Ok"),
+                Column("failed", "1", "Không thành công", "Not ok"),
+                Column("counted", "1", "Được đếm", "Counted"),
+            ),
+            "Số lần đo mỗi ô thời gian",
+            "Tests of each time bucket",
+        ),
+    )
+
+
+def _shares() -> Query:
+    words = ("covered", "degraded", "no_service", "unknown")
+    parts = ", ".join(f'100.0 * sum("{word}") / count("state") AS "{word}"' for word in words)
+    text = f'SELECT {parts}, count("state") AS "n" FROM "coverage" WHERE {_WHERE} {_BUCKET}'
+    vi = ("Có sóng", "Sóng yếu, chập chờn", "Mất sóng", "Không rõ")
+    en = ("Covered", "Degraded", "No service", "Unknown")
+    columns = tuple(Column(word, "%", v, e) for word, v, e in zip(words, vi, en, strict=True))
+    return Query("coverage_shares", text, "time_series", (*columns, _N), "Tỷ lệ trạng thái", "Shares of state")
+
+
+def _hourly() -> Query:
+    text = (
+        'SELECT percentile("downlink_bps", 50) / 1000000.0 AS "median", count("downlink_bps") AS "n" '
+        f'FROM "test" WHERE {_COUNTED} GROUP BY time(1h) fill(none) {_TZ}'
+    )
+    columns = (Column("median", "Mbit/s", *_MEDIAN), _N)
+    vi, en = "Trung vị tải xuống của từng giờ", "Median downlink rate of each hour"
+    return Query("hourly", text, "table", columns, vi, en)
+
+
+_RATE, _RTT = "1000000.0", "1000.0"
+ALL: tuple[Query, ...] = (
+    _site(),
+    *_counts(),
+    *_figure("downlink", "downlink_bps", _RATE, "Mbit/s", "Tải xuống, mẫu được đếm", "Downlink, counted samples"),
+    *_figure("uplink", "uplink_bps", _RATE, "Mbit/s", "Tải lên, mẫu được đếm", "Uplink, counted samples"),
+    *_figure("delay", "rtt_us_median", _RTT, "ms", "Độ trễ khứ hồi khi rỗi", "Idle round-trip delay"),
+    *_loss(),
+    *_success(),
+    _covered(),
+    _band("downlink_band", "downlink_bps", "Tải xuống theo thời gian", "Downlink over time"),
+    _band("uplink_band", "uplink_bps", "Tải lên theo thời gian", "Uplink over time"),
+    *_states(),
+    _shares(),
+    _hourly(),
+    _scatter("rsrp_downlink", "radio_before_rsrp_dbm_x10", "dBm", "rsrp"),
+    _scatter("sinr_downlink", "radio_before_sinr_db_x10", "dB", "sinr"),
+    _latest(),
+)
+QUERIES: Mapping[str, Query] = {query.name: query for query in ALL}
+
+VARIABLES: Mapping[str, str] = {
+    "province": f'SHOW TAG VALUES FROM "site" WITH KEY = "province" WHERE {REGISTER_WINDOW}',
+    "commune": f'SHOW TAG VALUES FROM "site" WITH KEY = "commune" WHERE {REGISTER_WINDOW} '
+    'AND "province" =~ /^$province$/',
+    "hamlet": f'SHOW TAG VALUES FROM "site" WITH KEY = "hamlet" WHERE {REGISTER_WINDOW} '
+    'AND "province" =~ /^$province$/ AND "commune" =~ /^$commune$/',
+    "plmn": f'SHOW TAG VALUES FROM "test" WITH KEY = "plmn" WHERE $timeFilter AND {_PLACE}',
+}
+"""Queries of a board's chained variables, by name. Their values are codes, never names."""
+
+_CODE = re.compile(r"[A-Za-z0-9_-]{1,32}\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a page or report asks about: codes (None: all) and a range in UTC ms, both ends included."""
+
+    since_ms: int
+    until_ms: int
+    province: Sequence[str] | None = None
+    commune: Sequence[str] | None = None
+    hamlet: Sequence[str] | None = None
+    plmn: Sequence[str] | None = None
+    bucket: str = "1d"
+    n_min: int = N_MIN
+
+
+def _pattern(codes: Sequence[str] | None) -> str:
+    if codes is None:
+        return ".*"
+    for code in codes:
+        if not _CODE.match(code):
+            raise ValueError(f"{code!r} is not a code: use letters, digits, '_' and '-', at most 32")
+    return f"({'|'.join(codes)})"
+
+
+def bind(query: Query, scope: Scope) -> str:
+    """Fill a query for direct use against InfluxDB. Raises ValueError if a code is none."""
+    values = {
+        "timeFilter": f"time >= {scope.since_ms}ms and time <= {scope.until_ms}ms",
+        "province": _pattern(scope.province),
+        "commune": _pattern(scope.commune),
+        "hamlet": _pattern(scope.hamlet),
+        "plmn": _pattern(scope.plmn),
+        "bucket": scope.bucket,
+        "__interval": scope.bucket,
+        "n_min": str(scope.n_min),
+    }
+    return re.sub(r"\$(\w+)", lambda match: values[match[1]], query.influxql)
