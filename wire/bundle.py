@@ -6,7 +6,7 @@ tiles, so one reader serves both. Source: C2SP tlog-tiles, "Log Entries"; design
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from wire.errors import Refused
 
@@ -31,18 +31,22 @@ def decode(payload: bytes) -> tuple[bytes, ...]:
     """Take a message apart. Raises Refused("bad_bundle") unless every byte belongs to a whole record."""
     if not payload or len(payload) > MAX_BYTES:
         raise Refused("bad_bundle", f"{len(payload)} bytes; 1 to {MAX_BYTES} expected")
-    records: list[bytes] = []
+    records = tuple(frames(payload))
+    if len(records) > MAX_RECORDS:
+        raise Refused("bad_bundle", f"{len(records)} records; at most {MAX_RECORDS}")
+    return records
+
+
+def frames(payload: bytes) -> Iterator[bytes]:
+    """Yield the entries of a bundle of any length, such as an entry tile of the log. Raises Refused("bad_bundle")."""
     at = 0
     while at < len(payload):
         size = int.from_bytes(payload[at : at + 2], "big")
         record = payload[at + 2 : at + 2 + size]
         if size == 0 or len(record) != size or at + 2 > len(payload):
             raise Refused("bad_bundle", f"broken frame at byte {at}")
-        records.append(record)
+        yield record
         at += 2 + size
-    if len(records) > MAX_RECORDS:
-        raise Refused("bad_bundle", f"{len(records)} records; at most {MAX_RECORDS}")
-    return tuple(records)
 
 
 def fill(records: Sequence[bytes], limit: int = MAX_RECORDS) -> int:

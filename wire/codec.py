@@ -109,10 +109,11 @@ def _shrink(record: AnyRecord) -> Iterator[AnyRecord]:
 
 def peek_key_name(raw: bytes) -> str:
     """Return the key name of a record's one signature line, unverified. Raises Refused if it is no note."""
-    return _take(raw).signatures[0].name
+    return take(raw).signatures[0].name
 
 
-def _take(raw: bytes) -> note.Note:
+def take(raw: bytes) -> note.Note:
+    """Take a record's note apart, unverified. Raises Refused("too_big" | "not_a_note")."""
     if len(raw) > MAX_RECORD_BYTES:
         raise Refused("too_big", f"{len(raw)} bytes; a record has at most {MAX_RECORD_BYTES}")
     taken = note.split(raw)
@@ -126,7 +127,7 @@ def authenticate(raw: bytes, origin: str, verifier: note.Verifier) -> bytes:
 
     Raises Refused: too_big, not_a_note, wrong_domain, unknown_key, bad_signature.
     """
-    taken = _take(raw)
+    taken = take(raw)
     first = f"{domain(origin, 'sample')}\n".encode()
     if not taken.text.startswith(first):
         raise Refused("wrong_domain", f"first line {domain(origin, 'sample')} expected")

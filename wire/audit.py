@@ -1,0 +1,301 @@
+"""What a third party checks offline: signatures, form, schema, chains with their holes, and the log's proofs.
+
+Pure: bytes in, an `Audit` out. `wire.verify` reads the files and prints. Nothing is repaired and nothing is
+skipped silently: whatever is not in order is a `Finding`.
+Source: facts note 08 §3.1, §3.2; SPEC.md, "Order of checks" and "Chain".
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from wire import bundle, codec, note, tlog
+from wire.errors import Refused
+from wire.records import GapRecord
+from wire.topics import PROBE_PATTERN
+
+_KEY_NAME = re.compile(r"(?P<origin>[a-z0-9][a-z0-9.-]{0,63})/probe/(?P<probe>" + PROBE_PATTERN + ")")
+
+Keys = Mapping[tuple[str, bytes], note.Verifier]
+"""Known record keys by (name, key id): a probe's keys of several epochs may stand side by side."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One record's bytes, where they were found, and the proof file that came with them (None: none)."""
+
+    where: str
+    raw: bytes
+    proof: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is not in order."""
+
+    where: str
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hole:
+    """Records `first` to `last` are not here; `declared` if the probe itself signed a gap over them."""
+
+    first: int
+    last: int
+    declared: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """One probe's records of one epoch; times are UTC milliseconds, None if no record is dated."""
+
+    probe: str
+    epoch: int
+    first_seq: int
+    last_seq: int
+    kinds: dict[str, int]
+    first_ms: int | None
+    last_ms: int | None
+    holes: tuple[Hole, ...]
+
+    @property
+    def records(self) -> int:
+        """Number of different places of the chain that are held."""
+        return sum(self.kinds.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """The outcome. `included` counts entries proved to stand in the log; `checkpoint` is the largest one seen."""
+
+    entries: int
+    authentic: int
+    valid: int
+    duplicates: int
+    chains: tuple[Chain, ...]
+    findings: tuple[Finding, ...]
+    included: int = 0
+    checkpoint: tlog.Checkpoint | None = None
+
+    @property
+    def ok(self) -> bool:
+        """True if there was something to check and nothing was found."""
+        return self.entries > 0 and not self.findings
+
+
+def read_entries(where: str, payload: bytes, proof: bytes | None = None) -> list[Entry]:
+    """Take one file apart: JSON lines (`{"raw": base64, "proof": text}`), an entry bundle, or one raw record.
+
+    The first byte tells: `{`, a control character (a frame's length), anything else.
+    Raises Refused("not_json" | "bad_bundle").
+    """
+    if payload[:1] == b"{":
+        return list(_json_lines(where, payload))
+    if payload[:1] < b" ":
+        return [Entry(f"{where}[{i}]", raw) for i, raw in enumerate(bundle.frames(payload))]
+    return [Entry(where, payload, proof)]
+
+
+def _json_lines(where: str, payload: bytes) -> Iterator[Entry]:
+    for number, line in enumerate(payload.splitlines(), 1):
+        try:
+            row = json.loads(line)
+            raw = base64.b64decode(row["raw"], validate=True)
+            proof = row.get("proof")
+            proof_raw = None if proof is None else proof.encode()
+        except (ValueError, RecursionError, KeyError, TypeError, AttributeError, binascii.Error) as error:
+            raise Refused("not_json", f'{where}:{number}: {{"raw": base64, "proof": text}} expected') from error
+        yield Entry(f"{where}:{number}", raw, proof_raw)
+
+
+def read_keys(lines: Sequence[str]) -> Keys:
+    """Read verifier keys of probes, one a line. Raises Refused("bad_key")."""
+    found = [note.parse_vkey(line) for line in lines]
+    for key in found:
+        _names(key)
+    return {(key.name, key.key_id): key for key in found}
+
+
+def _names(key: note.Verifier) -> tuple[str, str]:
+    match = _KEY_NAME.fullmatch(key.name)
+    if match is None:
+        raise Refused("bad_key", f"{key.name} is no record key: <origin>/probe/<id> expected")
+    return match["origin"], match["probe"]
+
+
+def open_entry(entry: Entry, keys: Keys) -> codec.Opened:
+    """Verify and read one record with whichever known key it names. Raises Refused if it is not authentic."""
+    signature = codec.take(entry.raw).signatures[0]
+    key = keys.get((signature.name, signature.key_id))
+    if key is None:
+        raise Refused("unknown_key", f"no key given for {signature.name}+{signature.key_id.hex()}")
+    return codec.open_record(entry.raw, *_names(key), key)
+
+
+def audit(
+    entries: Sequence[Entry], keys: Keys, log_key: note.Verifier | None = None, checkpoint: bytes | None = None
+) -> Audit:
+    """Check everything that can be checked without asking anybody.
+
+    `checkpoint` is a signed checkpoint: if it counts as many leaves as there are entries, they must be the whole
+    log in order; a proof that came with an entry must lead to its own checkpoint, and no two checkpoints of one
+    size may differ.
+    """
+    opened: list[tuple[Entry, codec.Opened]] = []
+    findings: list[Finding] = []
+    for entry in entries:
+        try:
+            result = open_entry(entry, keys)
+        except Refused as refusal:
+            findings.append(Finding(entry.where, refusal.reason, refusal.detail))
+            continue
+        opened.append((entry, result))
+        if result.fault is not None:
+            findings.append(Finding(entry.where, result.fault.reason, result.fault.detail))
+    chains, duplicates = _chains(opened, findings)
+    included, seen = _log(entries, log_key, checkpoint, findings)
+    valid = sum(1 for _, one in opened if one.fault is None)
+    return Audit(len(entries), len(opened), valid, duplicates, chains, tuple(findings), included, seen)
+
+
+_Held = dict[int, dict[bytes, tuple[Entry, codec.Opened]]]
+_Gaps = dict[int, list[GapRecord]]
+
+
+def _chains(opened: Sequence[tuple[Entry, codec.Opened]], findings: list[Finding]) -> tuple[tuple[Chain, ...], int]:
+    held: dict[tuple[str, int], _Held] = {}
+    gaps: dict[str, _Gaps] = {}
+    duplicates = 0
+    for entry, one in opened:
+        if one.head is None:
+            findings.append(Finding(entry.where, "no_head", "its place in the chain cannot be read"))
+            continue
+        place = held.setdefault((one.head.probe, one.head.epoch), {}).setdefault(one.head.seq, {})
+        duplicates += one.leaf in place
+        place[one.leaf] = (entry, one)
+        if isinstance(one.record, GapRecord):
+            gaps.setdefault(one.head.probe, {}).setdefault(one.record.gap_epoch, []).append(one.record)
+    chains = tuple(
+        _chain(probe, epoch, places, gaps.get(probe, {}).get(epoch, []), findings)
+        for (probe, epoch), places in sorted(held.items())
+    )
+    return chains, duplicates
+
+
+def _chain(probe: str, epoch: int, places: _Held, gaps: Sequence[GapRecord], findings: list[Finding]) -> Chain:
+    seqs = sorted(places)
+    holes: list[Hole] = []
+    for seq in seqs:
+        if len(places[seq]) > 1:
+            detail = f"{probe} signed {len(places[seq])} different records as epoch {epoch} seq {seq}"
+            findings.append(Finding(next(iter(places[seq].values()))[0].where, "fork", detail))
+    for before, after in pairwise(seqs):
+        holes += _join(probe, epoch, places, (before, after), gaps, findings)
+    firsts = [next(iter(places[seq].values()))[1] for seq in seqs]
+    times = [one.record.t_ms for one in firsts if one.record is not None and one.record.t_ms is not None]
+    kinds = Counter(_kind(one) for one in firsts)
+    first_ms, last_ms = (min(times), max(times)) if times else (None, None)
+    return Chain(probe, epoch, seqs[0], seqs[-1], dict(sorted(kinds.items())), first_ms, last_ms, tuple(holes))
+
+
+def _kind(one: codec.Opened) -> str:
+    return "broken" if one.record is None else str(type(one.record).__struct_config__.tag)
+
+
+def _join(
+    probe: str,
+    epoch: int,
+    places: _Held,
+    pair: tuple[int, int],
+    gaps: Sequence[GapRecord],
+    findings: list[Finding],
+) -> Iterator[Hole]:
+    """Check the link between two neighbours that are held; yield the holes between them."""
+    before, after = pair
+    known = {codec.leaf_text(leaf) for leaf in places[before]} if after == before + 1 else set()
+    known |= {gap.last_leaf for gap in gaps if gap.to_seq == after - 1}
+    for entry, one in places[after].values():
+        if known and one.head is not None and one.head.prev not in known:
+            detail = f"prev of {probe} epoch {epoch} seq {after} is not the record before it"
+            findings.append(Finding(entry.where, "broken_chain", detail))
+    for hole in _holes(before + 1, after - 1, [(gap.from_seq, gap.to_seq) for gap in gaps]):
+        if not hole.declared:
+            where = next(iter(places[after].values()))[0].where
+            findings.append(Finding(where, "gap", f"{probe} epoch {epoch}: seq {hole.first} to {hole.last} missing"))
+        yield hole
+
+
+def _holes(first: int, last: int, declared: Sequence[tuple[int, int]]) -> Iterator[Hole]:
+    """Cut `first`..`last` into stretches that a signed gap declares, and stretches that none does."""
+    at = first
+    for low, high in sorted(declared):
+        if high < at or low > last:
+            continue
+        if low > at:
+            yield Hole(at, low - 1, False)
+        yield Hole(max(low, at), min(high, last), True)
+        at = min(high, last) + 1
+    if at <= last:
+        yield Hole(at, last, False)
+
+
+def _log(
+    entries: Sequence[Entry], key: note.Verifier | None, given: bytes | None, findings: list[Finding]
+) -> tuple[int, tlog.Checkpoint | None]:
+    if key is None:
+        return 0, None
+    seen: dict[int, tlog.Checkpoint] = {}
+    proved: set[int] = set()
+    if given is not None:
+        _whole(entries, key, given, seen, proved, findings)
+    for index, entry in enumerate(entries):
+        if entry.proof is not None and _proved(entry, key, seen, findings):
+            proved.add(index)
+    findings += [
+        Finding(entry.where, "not_in_log", "no proof that the log holds it")
+        for index, entry in enumerate(entries)
+        if index not in proved
+    ]
+    return len(proved), seen[max(seen)] if seen else None
+
+
+def _whole(
+    entries: Sequence[Entry],
+    key: note.Verifier,
+    given: bytes,
+    seen: dict[int, tlog.Checkpoint],
+    proved: set[int],
+    findings: list[Finding],
+) -> None:
+    try:
+        checkpoint = tlog.open_checkpoint(given, key)
+    except Refused as refusal:
+        findings.append(Finding("checkpoint", refusal.reason, refusal.detail))
+        return
+    seen[checkpoint.size] = checkpoint
+    if checkpoint.size == len(entries) and checkpoint.root == tlog.root([tlog.leaf_hash(e.raw) for e in entries]):
+        proved.update(range(len(entries)))
+
+
+def _proved(entry: Entry, key: note.Verifier, seen: dict[int, tlog.Checkpoint], findings: list[Finding]) -> bool:
+    try:
+        checkpoint = tlog.check_proof(entry.raw, tlog.parse_proof(entry.proof or b""), key)
+    except Refused as refusal:
+        findings.append(Finding(entry.where, refusal.reason, f"proof: {refusal.detail}"))
+        return False
+    if checkpoint is None:
+        findings.append(Finding(entry.where, "bad_proof", "its path does not lead to the checkpoint's root"))
+        return False
+    if seen.setdefault(checkpoint.size, checkpoint) != checkpoint:
+        findings.append(Finding(entry.where, "split_view", f"two roots for size {checkpoint.size} of the log"))
+        return False
+    return True

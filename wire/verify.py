@@ -1,0 +1,137 @@
+"""`dosong-verify`: check records offline, with nothing but their bytes and public keys."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from wire import audit, note
+from wire.errors import EXIT_FAILED, EXIT_OK, EXIT_USAGE, Refused
+
+PROOF_SUFFIX = ".tlog-proof"
+_EPILOG = """\
+examples:
+  dosong-verify --vkey dosong.example/probe/p-one+1f2e3d4c+AQ... record.note
+  dosong-verify --vkeys probes.vkeys export/           every file in a folder, one raw record each
+  dosong-verify --vkeys probes.vkeys month.jsonl       lines of {"raw": base64, "proof": text of a .tlog-proof}
+  dosong-verify --vkeys probes.vkeys --log-vkey dosong.example/log+... --checkpoint checkpoint entries.bundle
+  dosong-verify --json --vkeys probes.vkeys export/ | jq .chains
+
+FILE may be one raw record, an entry bundle of the log (each record behind its length, 16 bits), or JSON lines.
+A file NAME.tlog-proof beside the raw record NAME is its proof. With --log-vkey every record must be proved to
+stand in the log: by its proof, or because all records together, in order, are the log of --checkpoint.
+
+exit status: 0 everything is in order; 1 something is not, and is named; 2 the command cannot be carried out
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit status."""
+    args = _parser().parse_args(argv)
+    try:
+        keys = audit.read_keys([*args.vkey, *_vkey_lines(args.vkeys)])
+        log_key = None if args.log_vkey is None else note.parse_vkey(args.log_vkey)
+        checkpoint = None if args.checkpoint is None else args.checkpoint.read_bytes()
+        entries = [entry for path in args.path for entry in _entries(path)]
+    except (OSError, Refused) as error:
+        return _usage(str(error))
+    if not keys:
+        return _usage("no key: give the probes' public keys with --vkey or --vkeys")
+    if checkpoint is not None and log_key is None:
+        return _usage("--checkpoint needs --log-vkey, the public key of the log")
+    if not entries:
+        return _usage("no record found in " + ", ".join(str(path) for path in args.path))
+    outcome = audit.audit(entries, keys, log_key, checkpoint)
+    print(json.dumps(_object(outcome), indent=2) if args.json else _table(outcome))
+    return EXIT_OK if outcome.ok else EXIT_FAILED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="dosong-verify",
+        description="Check signed records offline: signatures, canonical form, schema, chains, and the log's proofs.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("path", type=Path, nargs="+", metavar="FILE", help="file or folder of records")
+    parser.add_argument("--vkey", action="append", default=[], help="a probe's public key; may be repeated")
+    parser.add_argument("--vkeys", type=Path, action="append", default=[], help="file of public keys, one a line")
+    parser.add_argument("--log-vkey", help="public key of the log: then every record must be proved to stand in it")
+    parser.add_argument("--checkpoint", type=Path, help="signed checkpoint of the log that the records make up")
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
+    return parser
+
+
+def _usage(message: str) -> int:
+    print(f"dosong-verify: {message}", file=sys.stderr)
+    return EXIT_USAGE
+
+
+def _vkey_lines(paths: Sequence[Path]) -> list[str]:
+    lines = [line.strip() for path in paths for line in path.read_text(errors="replace").splitlines()]
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def _entries(path: Path) -> list[audit.Entry]:
+    if not path.is_dir():
+        return _file(path)
+    files = sorted(p for p in path.iterdir() if p.is_file() and not p.name.startswith("."))
+    return [entry for p in files if p.suffix != PROOF_SUFFIX for entry in _file(p)]
+
+
+def _file(path: Path) -> list[audit.Entry]:
+    beside = path.with_name(path.name + PROOF_SUFFIX)
+    proof = beside.read_bytes() if beside.is_file() else None
+    return audit.read_entries(str(path), path.read_bytes(), proof)
+
+
+def _object(outcome: audit.Audit) -> dict[str, Any]:
+    log = outcome.checkpoint
+    return {
+        **asdict(outcome),
+        "ok": outcome.ok,
+        "checkpoint": None if log is None else {"origin": log.origin, "size": log.size, "root": log.root.hex()},
+    }
+
+
+def _table(outcome: audit.Audit) -> str:
+    rows = [("PROBE", "EPOCH", "SEQ", "HELD", "FROM (UTC)", "TO (UTC)", "NOT HERE"), *map(_row, outcome.chains)]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows]
+    lines += ["", *(f"{f.where}: {f.reason}: {f.detail}" for f in outcome.findings)]
+    return "\n".join([*lines, _summary(outcome)])
+
+
+def _row(chain: audit.Chain) -> tuple[str, ...]:
+    holes = [f"{h.first}-{h.last}{' (declared)' if h.declared else ''}" for h in chain.holes]
+    return (
+        chain.probe,
+        str(chain.epoch),
+        f"{chain.first_seq}-{chain.last_seq}",
+        str(chain.records),
+        _time(chain.first_ms),
+        _time(chain.last_ms),
+        ", ".join(holes) or "-",
+    )
+
+
+def _time(t_ms: int | None) -> str:
+    return "-" if t_ms is None else datetime.fromtimestamp(t_ms // 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _summary(outcome: audit.Audit) -> str:
+    counts = f"{outcome.entries} records, {outcome.authentic} authentic, {outcome.valid} valid"
+    counts += f", {outcome.duplicates} twice" if outcome.duplicates else ""
+    if outcome.checkpoint is not None:
+        counts += f", {outcome.included} proved in {outcome.checkpoint.origin} at size {outcome.checkpoint.size}"
+    return f"{'OK' if outcome.ok else f'NOT OK ({len(outcome.findings)} findings)'}: {counts}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
