@@ -29,8 +29,8 @@ exit status: 0 done, 1 it failed, 2 wrong usage, 78 this machine or user does no
 _PLUGINS = ("demo", "history", "check")
 
 
-def parser() -> argparse.ArgumentParser:
-    """The whole command line; commands whose module is not installed are left out."""
+def parser(first_word: str | None = None) -> argparse.ArgumentParser:
+    """The command line. Modules of other commands are imported only if `first_word` may mean one of them."""
     top = argparse.ArgumentParser(
         prog="dosong-sim",
         description=_DESCRIPTION,
@@ -39,7 +39,7 @@ def parser() -> argparse.ArgumentParser:
     )
     commands = top.add_subparsers(metavar="COMMAND", required=True)
     site_cli.add_parser(commands)
-    for name in _PLUGINS:
+    for name in () if first_word in site_cli.COMMANDS else _PLUGINS:
         if importlib.util.find_spec(f"sim.{name}"):
             importlib.import_module(f"sim.{name}").add_parser(commands)
     return top
@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     # What follows `--` belongs to the command run in a site, options included.
     end = words.index("--") if "--" in words else len(words)
-    options = parser().parse_args(words[:end], argparse.Namespace(after_dashes=words[end + 1 :]))
+    options = parser(next(iter(words), None)).parse_args(words[:end], argparse.Namespace(after_dashes=words[end + 1 :]))
     try:
         status: int = options.run(options)
     except Misconfigured as error:

@@ -16,6 +16,7 @@ from sim.at_table import FAMILIES
 from sim.modem import STATES
 from wire.errors import EXIT_FAILED, EXIT_OK, EXIT_USAGE
 
+COMMANDS = ("core", "site")
 Commands = Any  # argparse names the type of add_subparsers only in private
 Run = Callable[[argparse.Namespace], int]
 
@@ -94,7 +95,9 @@ def _command(verbs: Commands, name: str, text: str, example: str) -> argparse.Ar
 
 def _leaf(verbs: Commands, name: str, text: str, example: str, run: Run) -> argparse.ArgumentParser:
     made = _command(verbs, name, text, example)
-    made.add_argument("--run", dest="run_name", default="default", help="name of the run; runs never meet (default: %(default)s)")
+    made.add_argument(
+        "--run", dest="run_name", default="default", help="name of the run; runs never meet (default: %(default)s)"
+    )
     made.add_argument("--state-dir", type=Path, metavar="DIR", help="where the run is noted (/run/dosong-sim/RUN)")
     made.set_defaults(run=run)
     return made
