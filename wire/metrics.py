@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (one metric, one line: a table is read down its columns)
 """One table of every figure that leaves a record for a board: name, unit, type, range, meaning, source.
 
 Type and range are read from `wire.records`, where they are enforced; here stand unit, meaning (English and
