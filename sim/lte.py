@@ -76,6 +76,21 @@ class Cell:
         return OPERATORS.get(self.plmn, self.plmn)
 
 
+def cell_at(place: str, rsrp_dbm: float, rsrq_db: float, sinr_db: float, plmn: str) -> Cell:
+    """The cell that serves a place: its identity follows from the place's name, so that no two sites share one."""
+    digest = hashlib.sha256(f"cell:{place}".encode()).digest()
+    base_station = int.from_bytes(digest[:2]) | 0x1_0000
+    return Cell(
+        rsrp_dbm,
+        rsrq_db,
+        sinr_db,
+        plmn,
+        tac=0x2000 + digest[2],
+        ci=base_station << 8 | digest[3] % 3 + 1,
+        pci=int.from_bytes(digest[4:6]) % 504,
+    )
+
+
 def band_of(earfcn: int) -> Band:
     """Band of a downlink channel number. Raises ValueError if no band of the table holds it."""
     for band in BANDS:

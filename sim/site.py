@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import select
 import subprocess
 import sys
@@ -88,6 +89,15 @@ def check(spec: state.Spec) -> None:
         raise Misconfigured(f"no modem family {spec.modem!r}; there are {', '.join(FAMILIES)}")
     if not (-90 < spec.lat < 90 and -180 <= spec.lon <= 180):
         raise Misconfigured(f"{spec.lat}, {spec.lon} is no position; give degrees like --lat 21.7 --lon 106.0")
+    if not re.fullmatch(r"[0-9]{5,6}", spec.plmn):
+        raise Misconfigured(f"{spec.plmn!r} is no network number; Viettel is 45204, VinaPhone 45202, MobiFone 45201")
+    for name, value, low, high in (
+        ("RSRP", spec.rsrp_dbm, -140, -44),
+        ("RSRQ", spec.rsrq_db, -20, -3),
+        ("SINR", spec.sinr_db, -20, 30),
+    ):
+        if not low <= value <= high:
+            raise Misconfigured(f"{name} {value:g} is out of range; a 4G modem reports {low} to {high}")
     gps.gpsd_program()
     if spec.link == "netns":
         ns.require_root(f"site {spec.name}")

@@ -79,7 +79,7 @@ def _add_changes(verbs: Commands) -> None:
     gps.add_argument("--lon", type=float, help="degrees, with move")
     example = "site modem-state ban-lung no_sim"
     mode = _named(verbs, "modem-state", "change SIM, network or firmware state", example, _modem_state)
-    mode.add_argument("state", choices=[str(each) for each in STATES])
+    mode.add_argument("state", choices=[*map(str, STATES), "unplugged"])
 
 
 def _command(verbs: Commands, name: str, text: str, example: str) -> argparse.ArgumentParser:

@@ -28,7 +28,7 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 class Spec:
     """How a site is to be: link `netns` or `loopback`, rates in bits a second, radio levels in dBm and dB.
 
-    `gps_hz` fixes a second; `attached` ends the site when the process that asked for it ends.
+    `gps_hz` is fixes a second. `attached` ends the site when the *thread* that asked for it ends.
     """
 
     name: str

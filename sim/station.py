@@ -9,7 +9,7 @@ from typing import Any
 from sim import gps, link, ns, state
 from sim.at_table import Mode
 from sim.control import Verb
-from sim.lte import Cell
+from sim.lte import cell_at
 from sim.modem import STATES, Modem
 from wire.errors import Misconfigured
 
@@ -22,7 +22,7 @@ class Station:
         self._directory, self._spec, self._wires = directory, spec, wires
         self._downlink_bps, self._uplink_bps = spec.downlink_bps, spec.uplink_bps
         self._wifi, self._service, self._wanted = False, True, Mode.NORMAL
-        cell = Cell(spec.rsrp_dbm, spec.rsrq_db, spec.sinr_db, spec.plmn)
+        cell = cell_at(spec.name, spec.rsrp_dbm, spec.rsrq_db, spec.sinr_db, spec.plmn)
         self._modem = Modem(spec.modem, cell, link=folder / "modem", seed=spec.seed)
         port = gps.GPSD_PORT if wires else gps.free_port()
         log = folder / "gpsd.log"
@@ -159,6 +159,8 @@ class Station:
         return self._done()
 
     async def _set_modem(self, args: dict[str, Any]) -> dict[str, Any]:
+        if args["state"] == Mode.UNPLUGGED:
+            return await self._unplug({})
         if args["state"] not in STATES:
             raise ValueError(f"no such modem state {args['state']!r}; there are {', '.join(STATES)}")
         self._wanted = Mode(args["state"])

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -180,6 +181,8 @@ def test_modem_state_survives_a_loss_of_service(run):
     assert site.control(run, "a", "modem-state", state="no_sim").modem_state == "no_sim"
     assert site.control(run, "a", "service", on=False).modem_state == "searching"
     assert site.control(run, "a", "service", on=True).modem_state == "no_sim"
+    assert site.control(run, "a", "modem-state", state="unplugged").modem_tty is None
+    assert site.control(run, "a", "plug").modem_state == "no_sim"
     with pytest.raises(Unavailable, match="no such modem state"):
         site.control(run, "a", "modem-state", state="happy")
 
@@ -224,7 +227,7 @@ def test_kill_9_of_the_starter_ends_an_attached_run(tmp_path):
 def test_a_reused_pid_is_never_killed_and_never_listed(run):
     up = site.up(run, state.Spec("a", attached=True))
     ns.kill(up.pid, up.start_ticks + 1)
-    assert ns.start_ticks(up.pid) == up.start_ticks
+    assert site.control(run, "a", "state").pid == up.pid, "it still answers"
     stale = json.loads(run.file("a").read_text()) | {"name": "b", "start_ticks": up.start_ticks + 1}
     run.file("b").write_text(json.dumps(stale))
     assert [each.name for each in state.sites(run)] == ["a"]
@@ -252,6 +255,26 @@ def test_sites_of_one_run_share_the_core_and_get_their_own_numbers(run):
     assert site.up(run, state.Spec("c", attached=True)).index == 1
     with pytest.raises(Misconfigured, match="take them down first"):
         site.core_down(run)
+
+
+def test_sites_started_at_once_get_numbers_of_their_own(run):
+    command = [sys.executable, "-m", "sim", "site", "up", "--run", run.run, "--state-dir", str(run.path)]
+    started = [subprocess.Popen([*command, name], stdout=subprocess.DEVNULL) for name in ("a", "b", "c")]
+    assert [child.wait(30) for child in started] == [0, 0, 0]
+    up = state.sites(run)
+    assert sorted(each.index for each in up) == [1, 2, 3]
+    assert len({each.core_pid for each in up}) == 1
+    assert all(" 0% packet loss" in inside(each, "ping", "-c1", "-W1", "198.18.0.1") for each in up)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"name": "core"}, {"name": "A b"}, {"modem": "nokia"}, {"plmn": "Viettel"}, {"rsrp_dbm": 85.0}, {"lat": 121.0}],
+)
+def test_up_refuses_a_site_that_cannot_be(run, changes):
+    with pytest.raises(Misconfigured):
+        site.up(run, replace(state.Spec("a", attached=True), **changes))
+    assert state.sites(run) == []
 
 
 def test_down_leaves_an_empty_place(run):
