@@ -19,6 +19,10 @@ class BadAnswer(Exception):
     """Bytes that do not answer the question: malformed, of another question, or an error code."""
 
 
+class ErrorCode(BadAnswer):
+    """The server answered this very question with an error, such as 3: there is no such name."""
+
+
 def question(name: str, record_type: int, query_id: int) -> bytes:
     """A recursive query for one name. Raises BadAnswer if the name cannot be asked for."""
     try:
@@ -34,7 +38,7 @@ def question(name: str, record_type: int, query_id: int) -> bytes:
 def addresses(answer: bytes, asked: bytes) -> tuple[str, ...]:
     """The addresses in an answer to `asked`, in its order; empty if the name exists without any.
 
-    Raises BadAnswer if the answer is malformed, belongs to another question, or carries an error code.
+    Raises BadAnswer if the answer is malformed or belongs to another question, ErrorCode if it carries one.
     """
     try:
         return _addresses(answer, asked)
@@ -49,7 +53,7 @@ def _addresses(answer: bytes, asked: bytes) -> tuple[str, ...]:
     if answer[12 : len(asked)].lower() != asked[12:].lower():
         raise BadAnswer("an answer to another question")
     if flags & 0x000F:
-        raise BadAnswer(f"error code {flags & 0x000F}")
+        raise ErrorCode(f"error code {flags & 0x000F}")
     found, offset = [], len(asked)
     for _ in range(min(count, 64)):
         offset = _after_name(answer, offset)

@@ -84,8 +84,12 @@ def _ask(name: str, record_type: int, server: str, iface: str, timeout_s: float)
             sock.send(asked)
             while (left_s := deadline_s - time.monotonic()) > 0:
                 sock.settimeout(left_s)
-                with contextlib.suppress(dns.BadAnswer):  # a stray or forged datagram: wait for the real one
+                try:
                     return dns.addresses(sock.recv(4096), asked)
+                except dns.ErrorCode:
+                    return None
+                except dns.BadAnswer:
+                    continue  # a stray or forged datagram: the real one may follow
         except (OSError, dns.BadAnswer):
             return None
     return None
