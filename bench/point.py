@@ -1,9 +1,9 @@
 """How fast the measurement point is when it has one core to itself: `python bench/point.py`.
 
 The point is pinned to one core and the clients to another; bytes are moved over loopback in both directions
-through sockets that discard them, so that the clients cost little. Loopback has no network card and sendfile copies
-nothing there, so the figure is a ceiling of the program, not of a machine behind a real link. On a machine with one core both share it and
-the figure is a lower bound. Prints a goal line and writes bench/results/point.json.
+through sockets that discard them, so that the clients cost little. Loopback has no network card and sendfile
+copies nothing there: the figure is a ceiling of the program, not of a machine behind a real link. On a machine
+with one core both share it. Prints a goal line and writes bench/results/point.json.
 """
 
 from __future__ import annotations
