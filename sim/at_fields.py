@@ -110,7 +110,8 @@ def _rssi(fields: str, context: Context) -> str:
 
 
 def _sysinfoex(fields: str, context: Context) -> str:
-    sim = 255 if context.mode is Mode.NO_SIM else 1
+    # <sim_state>: 1 valid, 0 invalid or locked by PIN, 255 none; after the vendor's manual, no recording shows it.
+    sim = {Mode.NO_SIM: 255, Mode.SIM_PIN: 0}.get(context.mode, 1)
     if context.mode is Mode.NORMAL:
         return _put(fields, {3: sim})
     service = 1 if context.mode is Mode.DENIED else 0

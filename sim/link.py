@@ -14,6 +14,7 @@ from sim import ns
 from wire.errors import Misconfigured
 
 CORE_ADDRESS = "198.18.0.1"
+WIFI_BPS = 200_000_000
 SITES_MAX = 99
 PROGRAMS = (
     ("ip", "iproute2"),
@@ -100,8 +101,9 @@ def cell_down() -> None:
 
 
 def wifi_up(wires: Wires) -> None:
-    """Adds wlan0, unshaped and preferred by metric: whatever is not bound to cell0 leaves here."""
+    """Adds wlan0, 200 Mbit/s and preferred by metric: whatever is not bound to cell0 leaves here."""
     _pair(wires, "wlan", "wlan0", wires.wifi_address, wires.wifi_gateway)
+    _queue(wires, "wlan", "wlan0", _tbf(WIFI_BPS), _tbf(WIFI_BPS))
     _ip("link set wlan0 up", f"route replace default via {wires.wifi_gateway} dev wlan0 metric {_WIFI_METRIC}")
 
 
@@ -112,23 +114,23 @@ def wifi_down() -> None:
 
 def shape(wires: Wires, downlink_bps: int, uplink_bps: int) -> None:
     """Shapes both directions: uplink at cell0, downlink at the core's end. Rates are on the wire, bits a second."""
-    ns.run("tc", *_tbf("cell0", uplink_bps))
-    ns.run(*ns.enter(wires.core_pid, ["tc", *_tbf(_peer(wires, "cell"), downlink_bps)], "/"))
+    _queue(wires, "cell", "cell0", _tbf(uplink_bps), _tbf(downlink_bps))
 
 
 def block(wires: Wires) -> None:
     """Drops every packet of cell0 in both directions, in silence, as a lost radio link does."""
-    ns.run("tc", *_blackhole("cell0"))
-    ns.run(*ns.enter(wires.core_pid, ["tc", *_blackhole(_peer(wires, "cell"))], "/"))
+    _queue(wires, "cell", "cell0", ["blackhole"], ["blackhole"])
 
 
-def _tbf(device: str, rate_bps: int) -> list[str]:
-    shaper = f"rate {rate_bps}bit burst {burst_bytes(rate_bps)} latency 150ms"
-    return ["qdisc", "replace", "dev", device, "root", "tbf", *shaper.split()]
+def _queue(wires: Wires, kind: str, device: str, site_end: list[str], core_end: list[str]) -> None:
+    """Puts a queueing discipline on both ends of a pair."""
+    ns.run("tc", "qdisc", "replace", "dev", device, "root", *site_end)
+    core = ["tc", "qdisc", "replace", "dev", _peer(wires, kind), "root", *core_end]
+    ns.run(*ns.enter(wires.core_pid, core, "/"))
 
 
-def _blackhole(device: str) -> list[str]:
-    return ["qdisc", "replace", "dev", device, "root", "blackhole"]
+def _tbf(rate_bps: int) -> list[str]:
+    return f"tbf rate {rate_bps}bit burst {burst_bytes(rate_bps)} latency 150ms".split()
 
 
 def _peer(wires: Wires, kind: str) -> str:

@@ -138,6 +138,10 @@ def locked(directory: RunDir) -> Iterator[None]:
         directory.path.mkdir(mode=0o755, parents=True, exist_ok=True)
     except OSError as error:
         raise Misconfigured(f"cannot make {directory.path}: {error.strerror}; name another with --state-dir") from error
+    # Below /tmp anyone could have made the folder first, and would then hold our sockets' names.
+    for path in (directory.path, directory.path.parent):
+        if path.stat().st_uid not in {0, os.geteuid()}:
+            raise Misconfigured(f"{path} belongs to someone else; name another with --state-dir")
     fd = os.open(directory.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX)

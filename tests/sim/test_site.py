@@ -115,7 +115,7 @@ def children(pid):
 def test_site_gives_the_shaped_rate(run, way):
     up = site.up(run, state.Spec("a", downlink_bps=20_000_000, uplink_bps=20_000_000, attached=True))
     goodput = transfer(up, way, 3_000_000)
-    assert goodput == pytest.approx(20_000_000 * PAYLOAD_SHARE, rel=0.03)
+    assert goodput == pytest.approx(20_000_000 * PAYLOAD_SHARE, rel=0.02)
 
 
 @pytest.mark.parametrize("rate_bps", [1_000_000, 100_000_000])
@@ -123,7 +123,7 @@ def test_site_gives_slow_and_fast_rates(run, rate_bps):
     up = site.up(run, state.Spec("a", downlink_bps=5_000_000, attached=True))
     up = site.control(run, "a", "rate", downlink_bps=rate_bps)
     assert (up.downlink_bps, up.uplink_bps) == (rate_bps, 8_000_000)
-    assert transfer(up, "down", rate_bps // 8) == pytest.approx(rate_bps * PAYLOAD_SHARE, rel=0.04)
+    assert transfer(up, "down", rate_bps // 8) == pytest.approx(rate_bps * PAYLOAD_SHARE, rel=0.02)
 
 
 def test_unbound_socket_leaves_by_wifi_when_it_is_on_and_bound_one_by_cell0(run):
@@ -132,7 +132,7 @@ def test_unbound_socket_leaves_by_wifi_when_it_is_on_and_bound_one_by_cell0(run)
     up = site.control(run, "a", "wifi", on=True)
     size = 1_000_000
     before = counters(up)
-    assert transfer(up, "down", size) > 40_000_000
+    assert transfer(up, "down", size) > 100_000_000
     unbound = counters(up)
     assert unbound["wlan0"] - before["wlan0"] >= size
     assert unbound["cell0"] - before["cell0"] < size // 50
