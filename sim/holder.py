@@ -51,6 +51,8 @@ async def hold_site(directory: state.RunDir, spec: state.Spec, wires: link.Wires
         _enter_new_namespaces(folder)
     station = Station(directory, spec, wires)
     stop = _stop_event()
+    if wires:
+        _stop_with(wires.core_pid, stop)
     try:
         await station.start()
         verbs = {**station.verbs, "down": _down(stop)}
@@ -84,6 +86,18 @@ def _stop_event() -> asyncio.Event:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         loop.add_signal_handler(number, stop.set)
     return stop
+
+
+def _stop_with(pid: int, stop: asyncio.Event) -> None:
+    """Sets `stop` when that process ends: a site whose core is gone has lost its wires for good."""
+    loop, fd = asyncio.get_running_loop(), os.pidfd_open(pid)
+
+    def ended() -> None:
+        loop.remove_reader(fd)
+        os.close(fd)
+        stop.set()
+
+    loop.add_reader(fd, ended)
 
 
 def run_holder(job: Callable[[Report], Awaitable[None]], report: Report) -> int:

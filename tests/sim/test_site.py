@@ -224,6 +224,16 @@ def test_kill_9_of_the_starter_ends_an_attached_run(tmp_path):
     assert until(lambda: all(ns.start_ticks(pid) is None for pid in pids + daemons))
 
 
+def test_a_killed_core_takes_its_sites_with_it(run):
+    up = site.up(run, state.Spec("a", attached=True))
+    daemons = children(up.pid)
+    core = state.core(run)
+    ns.kill(core.pid, core.start_ticks)
+    assert until(lambda: all(ns.start_ticks(pid) is None for pid in [up.pid, *daemons]))
+    assert state.sites(run) == []
+    assert site.up(run, state.Spec("a", attached=True)).core_pid != core.pid
+
+
 def test_a_reused_pid_is_never_killed_and_never_listed(run):
     up = site.up(run, state.Spec("a", attached=True))
     ns.kill(up.pid, up.start_ticks + 1)
