@@ -28,12 +28,16 @@ REGISTER_WINDOW = "time > now() - 31d"
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column of an answer, `time` and tags left out: its name in the query, its unit, what it means."""
+    """One column of an answer, `time` and tags left out: its name in the query, its unit, what it means.
+
+    `maybe`: it may be without any value in a good answer (the stage of a failure where nothing failed).
+    """
 
     name: str
     unit: Unit
     vi: str
     en: str
+    maybe: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +134,7 @@ def _band(name: str, field: str, vi: str, en: str) -> Query:
     parts = [f'percentile("{field}", {p}) / {mbit} AS "p{p}"' for p in (5, 50, 95)]
     text = f'SELECT {", ".join(parts)}, count("{field}") AS "n" FROM "test" WHERE {_COUNTED} {_BUCKET}'
     columns = (
-        Column("p5", "Mbit/s", "Phân vị 5", "5th percentile"),
+        Column("p5", "Mbit/s", "Phân vị 5 (từ n = 10)", "5th percentile (from n = 10)", maybe=True),
         Column("p50", "Mbit/s", "Trung vị", "Median"),
         Column("p95", "Mbit/s", "Phân vị 95", "95th percentile"),
         _N,
@@ -153,8 +157,8 @@ def _scatter(name: str, field: str, unit: Unit, word: str) -> Query:
 
 _LATEST = (
     Column("outcome", "word", "Kết quả", "Outcome"),
-    Column("stage", "word", "Dừng ở", "Stopped at"),
-    Column("cause", "word", "Nguyên nhân", "Cause"),
+    Column("stage", "word", "Dừng ở", "Stopped at", maybe=True),
+    Column("cause", "word", "Nguyên nhân", "Cause", maybe=True),
     Column("downlink", "Mbit/s", "Tải xuống", "Downlink"),
     Column("uplink", "Mbit/s", "Tải lên", "Uplink"),
     Column("delay", "ms", "Độ trễ", "Delay"),

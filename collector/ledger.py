@@ -38,8 +38,9 @@ _RAW_SUMS = (
     " sum(unknown) unknown, max(received_ms) last_received_ms, max(t_ms) last_t_ms FROM record"
     " WHERE t_ms >= ? AND t_ms < ? AND kind IN ('test', 'coverage') AND standing = 0 GROUP BY hamlet"
 )
-_HOUR_SUMS = (  # noqa: S608 (fixed names)
-    f"SELECT hamlet, {', '.join(f'sum({name}) {name}' for name in _SUMS)},"
+_HOUR_COLUMNS = ", ".join(f"sum({name}) {name}" for name in _SUMS)
+_HOUR_SUMS = (
+    f"SELECT hamlet, {_HOUR_COLUMNS},"  # noqa: S608 (fixed names)
     " max(last_received_ms) last_received_ms, max(last_t_ms) last_t_ms"
     " FROM hour WHERE hour_ms >= ? AND hour_ms < ? GROUP BY hamlet"
 )

@@ -92,7 +92,8 @@ def apply_document(connection: sqlite3.Connection, rows: dict[str, list[Any]], r
             try:
                 words[_write(connection, name, row, recorded_ms)][name] += 1
             except sqlite3.IntegrityError as error:
-                raise Refused("schema", f"{name}, row {number}: {row} names something unknown; list it too") from error
+                detail = f"{name}, row {number} names a unit, site or probe that is not known; list that one too"
+                raise Refused("schema", detail) from error
     return Report(dict(added), dict(changed), dict(unchanged))
 
 

@@ -1,0 +1,166 @@
+"""`dosong-collector`: joins the parts of the collector, reads the clock, turns errors into exit codes."""
+
+from __future__ import annotations
+
+import json
+import logging
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import click
+
+from collector.health import now_ms, read_health
+from collector.ingest import Ingest
+from collector.ledger import LedgerReader
+from collector.ledger_write import SqliteLedger
+from collector.receive import Receiver
+from collector.registry import Registry
+from collector.settings import Settings, read_settings
+from wire.errors import EXIT_FAILED, EXIT_MISCONFIGURED, Misconfigured, Refused, Unavailable
+from wire.keyfile import read_signer
+
+EXAMPLE = """\b
+Settings (TOML):
+  origin = "dosong.example"
+  state_dir = "/var/lib/dosong-collector"
+  ack_key_file = "ack.key"
+  [broker]
+  socket = "/run/mosquitto/collector.sock"
+  [influx]
+  url = "http://127.0.0.1:8086"
+  api = "v1"
+  database = "dosong"
+  [web]
+  bind = "127.0.0.1:8080"
+  secret_file = "web.secret"
+\b
+Examples:
+  dosong-collector run --config collector.toml
+  dosong-collector status --config collector.toml --json
+  dosong-collector refusals --config collector.toml --limit 20
+  dosong-collector rebuild influx --config collector.toml
+\b
+Exit codes: 0 ok, 1 failed check, 2 usage, 78 misconfigured (a person must act).
+"""
+
+
+def _sentence(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Turn our errors into one sentence on stderr and the exit code that belongs to them."""
+
+    @wraps(function)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except Misconfigured as error:
+            click.echo(f"dosong-collector: {error}", err=True)
+            sys.exit(EXIT_MISCONFIGURED)
+        except (Unavailable, Refused) as error:
+            click.echo(f"dosong-collector: {error}", err=True)
+            sys.exit(EXIT_FAILED)
+
+    return wrapped
+
+
+def _config(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --config and hand the settings that it names to the command."""
+
+    @click.option("--config", "config", required=True, type=click.Path(path_type=Path), help="Settings file (TOML).")
+    @wraps(function)
+    def wrapped(config: Path, **kwargs: Any) -> Any:
+        return function(read_settings(config), **kwargs)
+
+    return _sentence(wrapped)
+
+
+@click.group(epilog=EXAMPLE)
+def main() -> None:
+    """Collector of dosong: broker to ledger to InfluxDB to pages."""
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+
+
+def _stop_on_signals() -> threading.Event:
+    """An event that SIGTERM and SIGINT set."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
+
+
+@main.command()
+@_config
+def receive(settings: Settings) -> None:
+    """Broker to ledger, with signed acknowledgements."""
+    stop = _stop_on_signals()
+    signer = read_signer(settings.path(settings.ack_key_file))
+    if signer.name != f"{settings.origin}/ack":
+        raise Misconfigured(f"ack_key_file holds the key {signer.name}; {settings.origin}/ack is needed")
+    ledger = SqliteLedger(settings.ledger)
+    registry = Registry(settings.registry)
+    try:
+        Receiver(settings, Ingest(ledger, registry, settings.origin), signer, stop).run()
+    finally:
+        ledger.close()
+        registry.close()
+
+
+@main.command()
+@_config
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 10_000))
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+def refusals(settings: Settings, limit: int, as_json: bool) -> None:
+    """What was refused and why, newest first."""
+    for one in LedgerReader(settings.ledger).refusals(limit):
+        row = {field: getattr(one, field) for field in one.__dataclass_fields__}
+        if as_json:
+            click.echo(json.dumps(row))
+        else:
+            click.echo("{n} {received_ms} {probe} {reason} {size} B {topic} {detail}".format(**row))
+
+
+@main.command()
+@_config
+@click.option("--json", "as_json", is_flag=True, help="Everything as one JSON object.")
+def status(settings: Settings, as_json: bool) -> None:
+    """How receive and forward feel, and what the ledger holds. Exit 1 if one of them is not well."""
+    found = _status(settings)
+    if as_json:
+        click.echo(json.dumps(found))
+    else:
+        for key, value in found.items():
+            click.echo(f"{key}: {value}")
+    if not found["ok"]:
+        sys.exit(EXIT_FAILED)
+
+
+def _status(settings: Settings) -> dict[str, Any]:
+    health = read_health(settings.state, now_ms())
+    reader = LedgerReader(settings.ledger)
+    deliveries = reader.deliveries()
+    receive_state, forward_state = health.receive, health.forward
+    well = receive_state is not None and receive_state.broker_connected and receive_state.ledger_error is None
+    reached = forward_state is not None and forward_state.influx_error is None
+    return {
+        "ok": health.receive_alive and health.forward_alive and well and reached,
+        "receive_alive": health.receive_alive,
+        "forward_alive": health.forward_alive,
+        "broker_error": receive_state.broker_error if receive_state else None,
+        "ledger_error": receive_state.ledger_error if receive_state else None,
+        "influx_error": forward_state.influx_error if forward_state else None,
+        "last_commit_ms": receive_state.last_commit_ms if receive_state else None,
+        "ledger_n": reader.last_n(),
+        "forward_lag": forward_state.lag if forward_state else None,
+        "parked": forward_state.parked if forward_state else None,
+        "accepted": deliveries.accepted,
+        "duplicate": deliveries.duplicate,
+        "refused": deliveries.refused,
+        "probes": len(reader.probe_states()),
+    }
+
+
+if __name__ == "__main__":
+    main()

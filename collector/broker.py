@@ -1,0 +1,172 @@
+"""One connection to the MQTT broker, on paho-mqtt 2, read only when there is room for what comes.
+
+A new object for each connection: an acknowledgement can only leave by the connection that its message came in on,
+for the object of an older one has no socket any more. (Late acks on a new session delete its messages: measured.)
+paho's own loops would read without bound; `read` takes what has arrived, up to a limit, and leaves the rest in the
+socket, so that a slow disk holds back the broker and not our memory.
+Source: MQTT 3.1.1, [MQTT-4.6.0-2]; facts note 04 §1a, §1e, §3.
+"""
+
+from __future__ import annotations
+
+import select
+import ssl
+from dataclasses import dataclass, field
+from typing import Any
+
+from paho.mqtt.client import Client, MQTTMessage
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+
+from collector.settings import BrokerSettings, Settings
+from wire import topics
+from wire.errors import Misconfigured, Unavailable
+
+MAX_GROUP_MESSAGES = 1000
+MAX_GROUP_BYTES = 4 * 1024 * 1024
+MAX_IN_FLIGHT = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """One PUBLISH: packet id (to acknowledge it by), QoS, topic ("" if it is no UTF-8), payload."""
+
+    mid: int
+    qos: int
+    topic: str
+    payload: bytes = field(repr=False)
+
+
+def tls_context(settings: Settings) -> ssl.SSLContext | None:
+    """Read the TLS files of the settings; None if the broker is reached without TLS. Raises Misconfigured."""
+    broker = settings.broker
+    if broker.ca_file is None or broker.cert_file is None or broker.tls_key_file is None:
+        return None
+    ca, cert, key = (settings.path(p) for p in (broker.ca_file, broker.cert_file, broker.tls_key_file))
+    for name, path in (("ca_file", ca), ("cert_file", cert), ("tls_key_file", key)):
+        try:
+            path.read_bytes()
+        except OSError as error:
+            raise Misconfigured(f"broker.{name}: cannot read {path}: {error.strerror}; correct the path") from error
+    try:
+        context = ssl.create_default_context(cafile=str(ca))
+        context.load_cert_chain(cert, key)
+    except ssl.SSLError as error:
+        raise Misconfigured(
+            f"broker: {ca.name}, {cert.name} and {key.name} do not belong together or are no PEM files"
+            f" ({error.reason}); make them again with dosong-provision"
+        ) from error
+    return context
+
+
+class Connection:
+    """A connection that is open or was. Not safe for several threads."""
+
+    def __init__(self, broker: BrokerSettings, tls: ssl.SSLContext | None) -> None:
+        """Connect. Raises Unavailable with one sentence if the broker cannot be reached."""
+        self.subscribed = False
+        self.refused: str | None = None
+        self.in_flight = 0
+        self._incoming: list[Incoming] = []
+        self._bytes = 0
+        self._client = Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=broker.client_id,
+            clean_session=True,
+            protocol=MQTTProtocolVersion.MQTTv311,
+            transport="unix" if broker.socket else "tcp",
+            reconnect_on_failure=False,
+            manual_ack=True,
+        )
+        self._client.on_connect = self._on_connect
+        self._client.on_subscribe = self._on_subscribe
+        self._client.on_message = self._on_message
+        self._client.on_publish = self._on_publish
+        self._client.max_inflight_messages_set(MAX_IN_FLIGHT)
+        if tls is not None:
+            self._client.tls_set_context(tls)
+        try:
+            self._client.connect(broker.socket or broker.host or "", broker.port, broker.keepalive_s)
+        except (OSError, ValueError) as error:
+            raise Unavailable(f"broker at {where(broker)} does not answer ({error})") from error
+
+    @property
+    def alive(self) -> bool:
+        """Whether the socket is still open."""
+        return self._client.socket() is not None
+
+    def read(self, wait_s: float) -> list[Incoming]:
+        """Wait up to `wait_s` for something to read or write, then take all that has arrived, up to one group."""
+        if self._ready(wait_s):
+            self._client.loop_read()
+        while len(self._incoming) < MAX_GROUP_MESSAGES and self._bytes < MAX_GROUP_BYTES and self._ready(0):
+            self._client.loop_read()
+        self.keep_alive()
+        taken, self._incoming, self._bytes = self._incoming, [], 0
+        return taken
+
+    def keep_alive(self) -> None:
+        """Send what is waiting and the pings that are due, without reading."""
+        if self.alive and self._client.want_write():
+            self._client.loop_write()
+        if self.alive:
+            self._client.loop_misc()
+
+    def acknowledge(self, taken: list[Incoming]) -> None:
+        """Send the PUBACKs of what this connection brought, in order; none if it has been lost meanwhile."""
+        for incoming in taken:
+            if not self.alive:
+                return
+            self._client.ack(incoming.mid, incoming.qos)
+
+    def publish(self, topic: str, payload: bytes) -> bool:
+        """Publish retained at QoS 1; False if the window is full or the connection is gone."""
+        if not self.alive or self.in_flight >= MAX_IN_FLIGHT:
+            return False
+        if self._client.publish(topic, payload, qos=1, retain=True).rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
+            return False
+        self.in_flight += 1
+        return True
+
+    def close(self) -> None:
+        """Say goodbye, if anyone still listens."""
+        self._client.disconnect()
+
+    def _ready(self, wait_s: float) -> bool:
+        sock: Any = self._client.socket()
+        if sock is None:
+            return False
+        if isinstance(sock, ssl.SSLSocket) and sock.pending():
+            return True
+        wanting = [sock] if self._client.want_write() else []
+        readable, writable, _ = select.select([sock], wanting, [], wait_s)
+        if writable:
+            self._client.loop_write()
+        return bool(readable) and self.alive
+
+    def _on_connect(self, client: Client, _userdata: object, _flags: object, reason: Any, _properties: object) -> None:
+        if reason.is_failure:
+            self.refused = f"broker refuses the collector: {reason}; correct its password or ACL file"
+        else:
+            client.subscribe([(topics.UP_FILTER, topics.QOS), (topics.STATUS_FILTER, topics.QOS)])
+
+    def _on_subscribe(self, _client: Client, _userdata: object, _mid: int, reasons: Any, _properties: object) -> None:
+        if any(reason.is_failure for reason in reasons):
+            self.refused = "broker refuses the subscription to dosong/v1/up/#; correct its ACL file"
+        else:
+            self.subscribed = True
+
+    def _on_message(self, _client: Client, _userdata: object, message: MQTTMessage) -> None:
+        try:
+            topic = message.topic
+        except UnicodeDecodeError:
+            topic = ""
+        self._incoming.append(Incoming(message.mid, message.qos, topic, bytes(message.payload)))
+        self._bytes += len(message.payload)
+
+    def _on_publish(self, _client: Client, _userdata: object, _mid: int, _reason: object, _properties: object) -> None:
+        self.in_flight -= 1
+
+
+def where(broker: BrokerSettings) -> str:
+    """The broker's address as a person would write it."""
+    return broker.socket or f"{broker.host}:{broker.port}"

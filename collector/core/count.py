@@ -1,0 +1,122 @@
+"""Which record is a counted sample, and if not, why not. Rule set `count`, version 1.
+
+Counted: a `test` record, outcome ok, valid path, known referral code of that unit on that day, position surveyed
+or confirmed, clock not suspect, at most one a slot and modem. Reasons are kept beside the record, all that apply.
+Source: design §8.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from collector.core.place import Place, distance_m
+from wire.records import AnyRecord, Position, TestRecord
+
+RULE_VERSION = 1
+CONFIRM_WITHIN_M = 200
+
+
+class Reason(StrEnum):
+    """Why a record is not a counted sample."""
+
+    NOT_A_TEST = "not_a_test"
+    FAULT = "fault"
+    FORK = "fork"
+    BROKEN_CHAIN = "broken_chain"
+    QUARANTINE = "quarantine"
+    SIMULATED = "simulated"
+    OUTCOME = "outcome"
+    INVALID_PATH = "invalid_path"
+    UNDATED = "undated"
+    CLOCK = "clock"
+    NO_PLACE = "no_place"
+    REFERRAL = "referral"
+    POSITION = "position"
+    NO_SLOT = "no_slot"
+    SAME_SLOT = "same_slot"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the collector knows of a record beside its bytes.
+
+    `t_ms` is when it began, None while undated; `place` is None for a probe that stands nowhere; `unit` is the
+    commune or hamlet of its referral code at that time, None if the code is unknown; `slot_taken` says that
+    another counted sample of this slot and modem is held; `registered_simulated`: the registry says simulator.
+    """
+
+    fault: str | None
+    in_chain: bool
+    fork: bool
+    quarantine: bool
+    registered_simulated: bool
+    t_ms: int | None
+    place: Place | None
+    unit: str | None
+    slot_taken: bool
+
+
+def reasons(record: AnyRecord | None, standing: Standing) -> tuple[Reason, ...]:
+    """Return every reason why this record does not count; empty for a counted sample."""
+    found = list(_of_chain(standing))
+    if record is None:
+        found.append(Reason.FAULT)
+    elif not isinstance(record, TestRecord):
+        found.append(Reason.NOT_A_TEST)
+    else:
+        found += _of_test(record, standing)
+    return tuple(dict.fromkeys(found))
+
+
+def _of_chain(standing: Standing) -> Iterable[Reason]:
+    if standing.fork:
+        yield Reason.FORK
+    if standing.fault == Reason.BROKEN_CHAIN:
+        yield Reason.BROKEN_CHAIN
+    elif standing.fault == Reason.FORK:
+        yield Reason.FORK
+    elif standing.fault is not None or not standing.in_chain:
+        yield Reason.FAULT
+    if standing.quarantine:
+        yield Reason.QUARANTINE
+
+
+def _of_test(record: TestRecord, standing: Standing) -> Iterable[Reason]:
+    if record.outcome != "ok":
+        yield Reason.OUTCOME
+    if record.path is None or record.path.verdict != "ok":
+        yield Reason.INVALID_PATH
+    if record.simulated != standing.registered_simulated:
+        yield Reason.SIMULATED
+    if standing.t_ms is None:
+        yield Reason.UNDATED
+    elif record.t_ms is not None and record.clock != "trusted":
+        yield Reason.CLOCK
+    yield from _of_place(record, standing)
+    if record.slot_ms is None:
+        yield Reason.NO_SLOT
+    elif standing.slot_taken:
+        yield Reason.SAME_SLOT
+
+
+def _of_place(record: TestRecord, standing: Standing) -> Iterable[Reason]:
+    place = standing.place
+    if place is None:
+        yield Reason.NO_PLACE
+    elif standing.unit not in {place.hamlet, place.commune}:
+        yield Reason.REFERRAL
+    if not _position_holds(record.position, place):
+        yield Reason.POSITION
+
+
+def _position_holds(position: Position | None, place: Place | None) -> bool:
+    """Surveyed or confirmed: the position is where the site is, as far as the registry knows the site."""
+    if position is None or position.source == "none" or position.lat_e7 is None or position.lon_e7 is None:
+        return False
+    if position.surveyed_offset_m is not None and position.surveyed_offset_m > CONFIRM_WITHIN_M:
+        return False
+    if place is None or place.lat_e7 is None or place.lon_e7 is None:
+        return position.source == "surveyed"
+    return distance_m(position.lat_e7, position.lon_e7, place.lat_e7, place.lon_e7) <= CONFIRM_WITHIN_M

@@ -1,0 +1,91 @@
+"""A record as a row of the ledger: the columns that lists, sums and limits need beside the raw bytes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from collector.core.accept import Standing
+from collector.core.place import Place
+from wire.codec import Opened
+from wire.records import AnyRecord, CoverageRecord, TestRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of table `record`; see schema/ledger_v1.sql. `t_ms` is None while undated, `place` for no place."""
+
+    part: int
+    probe: str
+    epoch: int | None
+    seq: int | None
+    standing: Standing
+    leaf: bytes
+    prev: str | None
+    received_ms: int
+    record: AnyRecord | None
+    t_ms: int | None
+    fault: str | None
+    fault_detail: str | None
+    place: Place | None
+    not_counted: tuple[str, ...]
+    raw: bytes = field(repr=False)
+
+    @property
+    def kind(self) -> str | None:
+        """Word of the record's kind; None if it breaks the form."""
+        return None if self.record is None else str(self.record.__struct_config__.tag)
+
+    @property
+    def counted(self) -> bool:
+        """Whether it is a counted sample."""
+        return not self.not_counted
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """What one record adds to the sums of its hamlet, operator and hour."""
+
+    tests: int = 0
+    ok: int = 0
+    partial: int = 0
+    failed: int = 0
+    skipped: int = 0
+    counted: int = 0
+    invalid_path: int = 0
+    covered: int = 0
+    degraded: int = 0
+    no_service: int = 0
+    unknown: int = 0
+
+
+def plmn_of(record: AnyRecord | None) -> str:
+    """The operator's PLMN: the record's own, else the serving cell's before the test; "" if unknown."""
+    if not isinstance(record, TestRecord | CoverageRecord):
+        return ""
+    if record.plmn is not None:
+        return record.plmn
+    before = record.radio.before if isinstance(record, TestRecord) and record.radio else None
+    return before.plmn or "" if before else ""
+
+
+def invalid_path(record: TestRecord) -> bool:
+    """Whether the path was judged and found not to be the modem's alone."""
+    return record.path is not None and record.path.verdict != "ok"
+
+
+def sums_of(record: AnyRecord | None, *, counted: bool) -> Sums:
+    """What a dated record in the chain adds to its hour."""
+    if isinstance(record, TestRecord):
+        outcomes = {record.outcome: 1}
+        return Sums(tests=1, counted=int(counted), invalid_path=int(invalid_path(record)), **outcomes)
+    if isinstance(record, CoverageRecord):
+        steps = record.states
+        return Sums(
+            covered=steps.count("C"), degraded=steps.count("D"), no_service=steps.count("N"), unknown=steps.count("U")
+        )
+    return Sums()
+
+
+def prev_of(opened: Opened, loose: str | None) -> str | None:
+    """The leaf text that a record names as the one before; `loose` for one whose place cannot be read."""
+    return loose if opened.head is None else opened.head.prev

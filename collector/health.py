@@ -1,0 +1,110 @@
+"""How the processes of the collector feel: each writes one small JSON file, anyone may read all of them.
+
+Never evidence and never fsynced: a lost one is written again within seconds. The web's health page and
+`dosong-collector status` show what stands here.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+STALE_AFTER_MS = 15_000
+_WRITE_EVERY_S = 1.0
+
+
+def now_ms() -> int:
+    """Wall clock, UTC milliseconds."""
+    return int(time.time() * 1000)
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiveState:
+    """What `receive` last said. `*_error` is a sentence that says what to do, None while all is well.
+
+    `last_commit_ms` is None before its first commit; counts run since it was started.
+    """
+
+    pid: int
+    at_ms: int
+    started_ms: int
+    broker_connected: bool
+    broker_since_ms: int
+    broker_error: str | None
+    ledger_error: str | None
+    last_commit_ms: int | None
+    accepted: int
+    duplicate: int
+    refused: int
+
+
+@dataclass(frozen=True, slots=True)
+class ForwardState:
+    """What `forward` last said. `lag` counts records that InfluxDB has not yet taken; `parked` lines it never will."""
+
+    pid: int
+    at_ms: int
+    started_ms: int
+    influx_connected: bool
+    influx_error: str | None
+    cursor_n: int
+    ledger_n: int
+    lag: int
+    lines: int
+    parked: int
+    last_write_ms: int | None
+
+
+class StateFile:
+    """Writes one process's state, at most once a second unless something changed for good or bad."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self._path = folder / f"{name}.state.json"
+        self._written_s = 0.0
+
+    def write(self, state: ReceiveState | ForwardState, *, now: bool = False) -> None:
+        """Replace the file atomically. A disk that refuses is not this file's business: it is passed over."""
+        if not now and time.monotonic() - self._written_s < _WRITE_EVERY_S:
+            return
+        self._written_s = time.monotonic()
+        beside = self._path.with_suffix(f".{os.getpid()}.tmp")
+        try:
+            beside.write_text(json.dumps(asdict(state)), encoding="utf-8")
+            beside.replace(self._path)
+        except OSError:
+            beside.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """Both states, None for a process that never wrote or whose file cannot be read, and which of them are stale."""
+
+    receive: ReceiveState | None
+    forward: ForwardState | None
+    receive_alive: bool
+    forward_alive: bool
+
+
+def read_health(folder: Path, at_ms: int) -> Health:
+    """Read what the processes last said. One that has said nothing for 15 s counts as not alive."""
+    receive = _read(folder / "receive.state.json", ReceiveState)
+    forward = _read(folder / "forward.state.json", ForwardState)
+    return Health(
+        receive,
+        forward,
+        receive is not None and at_ms - receive.at_ms < STALE_AFTER_MS,
+        forward is not None and at_ms - forward.at_ms < STALE_AFTER_MS,
+    )
+
+
+def _read(path: Path, shape: Any) -> Any:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=shape)
+    except (OSError, msgspec.DecodeError):
+        return None

@@ -1,0 +1,389 @@
+"""Writing the ledger: what `ingest` needs of it (`Ledger`), and SQLite as the embedded default.
+
+One process holds the one writable connection; all of a group is one transaction; synchronous=FULL.
+Source: design §7, ledger; facts note 04 §1c.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import astuple, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Protocol
+
+from collector.core.accept import Chain, Found, GapRange, Link, Standing
+from collector.core.clock import hour_of
+from collector.core.row import Row, Sums, invalid_path, plmn_of, sums_of
+from collector.pack import MAX_PLAIN_BYTES, Packer, make_dictionary
+from collector.sqlite import Ownership, open_writer
+from wire import codec
+from wire.errors import Unavailable
+from wire.records import AnyRecord, CoverageRecord, TestRecord
+
+KEEP_REFUSED_BYTES = 4096
+"""The bytes of this many refusals are kept (at most 256 MiB); of older ones only reason and size."""
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedBytes:
+    """Bytes that are refused: a whole message or one record of it."""
+
+    probe: str | None
+    reason: str
+    detail: str
+    raw: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryRow:
+    """One PUBLISH and what became of the records in it."""
+
+    received_ms: int
+    topic: str
+    probe: str | None
+    size: int
+    accepted: int
+    duplicate: int
+    refusals: tuple[RefusedBytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What an acknowledgement says of a probe: its current epoch, how far it is held, how many records in all."""
+
+    epoch: int
+    upto: int | None
+    head: bytes | None
+    size: int
+    gen: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRow:
+    """A stored record that is judged again: its number, its record, and what stands beside it."""
+
+    n: int
+    part: int
+    record: AnyRecord
+    fault: str | None
+    standing: Standing
+    received_ms: int
+    forked: bool
+
+
+class Ledger(Protocol):
+    """What ingest needs of a ledger. All but `transaction` are called inside one. Raises Unavailable."""
+
+    def transaction(self) -> Any:
+        """Context manager: COMMIT at its end, ROLLBACK if it is left by an exception."""
+
+    def chain(self, probe: str, epoch: int) -> Chain: ...
+    def last_epoch(self, probe: str) -> int | None: ...
+    def keep_chain(self, probe: str, chain: Chain) -> None: ...
+    def leaf_at(self, probe: str, epoch: int, seq: int) -> bytes | None: ...
+    def prev_at(self, probe: str, epoch: int, seq: int) -> str | None: ...
+    def is_aside(self, probe: str, leaf: bytes) -> bool: ...
+    def look(self, probe: str, epoch: int, seq: int) -> Found: ...
+    def insert(self, row: Row) -> int: ...
+    def settle(self, probe: str, leaf: bytes, epoch: int, seq: int) -> None: ...
+    def note_gap(self, probe: str, gap: GapRange, n: int) -> None: ...
+    def at(self, probe: str, epoch: int, seq: int) -> StoredRow | None: ...
+    def undated(self, probe: str, boot: str) -> list[StoredRow]: ...
+    def judge_again(self, stored: StoredRow, row: Row) -> None: ...
+    def slot_taken(self, probe: str, modem: str, slot_ms: int, but_n: int) -> bool: ...
+    def clock_of(self, probe: str, boot: str) -> tuple[int, int] | None: ...
+    def set_clock(self, probe: str, boot: str, mono_ms: int, t_ms: int) -> bool: ...
+    def deliver(self, delivery: DeliveryRow) -> None: ...
+    def head_of(self, probe: str) -> Head | None: ...
+    def set_status(self, probe: str, status: str, at_ms: int) -> None: ...
+
+
+class SqliteLedger:
+    """`ledger.db`. Not safe for several threads."""
+
+    def __init__(self, path: Path) -> None:
+        """Open and bring up to date. Raises Misconfigured if another process writes it or it cannot be used."""
+        self.path = path
+        self._own = Ownership(path)
+        self._db = open_writer(path, "ledger")
+        self._packer = Packer(self._dictionary())
+
+    def close(self) -> None:
+        """Close the file and give up the right to write it."""
+        self._db.close()
+        self._own.release()
+
+    def _dictionary(self) -> bytes:
+        self._db.execute("INSERT OR IGNORE INTO meta VALUES ('dictionary', ?), ('gen', 0)", (make_dictionary(),))
+        held: bytes = self._db.execute("SELECT value FROM meta WHERE key = 'dictionary'").fetchone()[0]
+        return held
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """One durable transaction. Raises Unavailable if the disk refuses; then nothing of it is held."""
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            yield
+            self._db.execute("COMMIT")
+        except sqlite3.Error as error:
+            self._roll_back()
+            raise Unavailable(f"cannot write {self.path}: {error}") from error
+        except BaseException:
+            self._roll_back()
+            raise
+
+    def _roll_back(self) -> None:
+        if self._db.in_transaction:
+            self._db.execute("ROLLBACK")
+
+    def _one(self, sql: str, *values: Any) -> Any:
+        return self._db.execute(sql, values).fetchone()
+
+    def chain(self, probe: str, epoch: int) -> Chain:
+        """The chain of one epoch; an empty one if nothing of it is held."""
+        sql = "SELECT upto, head, fork_seq, max_seq FROM chain WHERE probe = ? AND epoch = ?"
+        row = self._one(sql, probe, epoch)
+        if row is None:
+            return Chain(epoch)
+        upto, head, fork_seq, max_seq = row
+        return Chain(epoch, 0 if upto is None else upto + 1, head, 0 if max_seq is None else max_seq + 1, fork_seq)
+
+    def last_epoch(self, probe: str) -> int | None:
+        """The highest epoch seen; None if no record with a readable place is held."""
+        return self._one("SELECT max(epoch) FROM chain WHERE probe = ?", probe)[0]  # type: ignore[no-any-return]
+
+    def keep_chain(self, probe: str, chain: Chain) -> None:
+        """Store a chain."""
+        self._db.execute(
+            "INSERT INTO chain (probe, epoch, upto, head, fork_seq, max_seq) VALUES (?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT DO UPDATE SET upto = excluded.upto, head = excluded.head, fork_seq = excluded.fork_seq,"
+            " max_seq = excluded.max_seq",
+            (probe, chain.epoch, chain.upto, chain.head, chain.fork_seq, chain.end_seq - 1 if chain.end_seq else None),
+        )
+
+    def leaf_at(self, probe: str, epoch: int, seq: int) -> bytes | None:
+        """Leaf of the record in this place; None if there is none."""
+        sql = "SELECT leaf FROM record WHERE probe = ? AND epoch = ? AND seq = ? AND standing = 0"
+        row = self._one(sql, probe, epoch, seq)
+        return row[0] if row else None
+
+    def prev_at(self, probe: str, epoch: int, seq: int) -> str | None:
+        """`prev` of the record in this place; None if there is none."""
+        sql = "SELECT prev FROM record WHERE probe = ? AND epoch = ? AND seq = ? AND standing = 0"
+        row = self._one(sql, probe, epoch, seq)
+        return row[0] if row else None
+
+    def is_aside(self, probe: str, leaf: bytes) -> bool:
+        """Whether these very bytes are held as the second of a fork or without a place."""
+        return self._one("SELECT 1 FROM record WHERE probe = ? AND leaf = ? AND standing > 0", probe, leaf) is not None
+
+    def look(self, probe: str, epoch: int, seq: int) -> Found:
+        """What is held at this place or first behind it, the gap over it, and all loose records of the probe."""
+        row = self._one(
+            "SELECT seq, leaf, prev, fault FROM record"
+            " WHERE probe = ? AND epoch = ? AND seq >= ? AND standing = 0 ORDER BY seq LIMIT 1",
+            *(probe, epoch, seq),
+        )
+        link = Link(*row) if row else None
+        if link is not None and link.seq == seq:
+            return Found(link)
+        gap = self._one(
+            "SELECT epoch, from_seq, to_seq, last_leaf FROM gap"
+            " WHERE probe = ? AND epoch = ? AND from_seq <= ? AND to_seq >= ? ORDER BY to_seq DESC LIMIT 1",
+            *(probe, epoch, seq, seq),
+        )
+        loose = self._db.execute(
+            "SELECT leaf, prev FROM record WHERE probe = ? AND standing = 2 AND seq IS NULL", (probe,)
+        )
+        return Found(link, GapRange(*gap) if gap else None, dict(loose.fetchall()))
+
+    def insert(self, row: Row) -> int:
+        """Store a record and add it to the sums; return its number."""
+        values = {**_columns(row), "raw": self._packer.pack(row.raw)}
+        names, marks = ", ".join(values), ", ".join("?" * len(values))
+        cursor = self._db.execute(f"INSERT INTO record ({names}) VALUES ({marks})", tuple(values.values()))  # noqa: S608
+        self._db.execute(
+            "INSERT INTO probe (id, records, last_received_ms, last_t_ms, last_kind) VALUES (?, 1, ?, ?, ?)"
+            " ON CONFLICT DO UPDATE SET records = records + 1, last_received_ms = excluded.last_received_ms,"
+            " last_t_ms = max(coalesce(last_t_ms, 0), coalesce(excluded.last_t_ms, last_t_ms, 0)),"
+            " last_kind = excluded.last_kind",
+            (row.probe, row.received_ms, row.t_ms, row.kind),
+        )
+        self._add_sums(row, sums_of(row.record, counted=row.counted))
+        return int(cursor.lastrowid or 0)
+
+    def _add_sums(self, row: Row, sums: Sums) -> None:
+        """Add to the sums of the row's hour; undated rows and those beside the chain have no part in them."""
+        if row.t_ms is None or row.standing is not Standing.IN_CHAIN or sums == Sums():
+            return
+        names = [f.name for f in fields(Sums)]
+        self._db.execute(
+            f"INSERT INTO hour (hamlet, plmn, hour_ms, {', '.join(names)}, last_received_ms, last_t_ms)"  # noqa: S608
+            f" VALUES ({', '.join('?' * (len(names) + 5))}) ON CONFLICT DO UPDATE SET"
+            f" {', '.join(f'{n} = {n} + excluded.{n}' for n in names)},"
+            " last_received_ms = max(last_received_ms, excluded.last_received_ms),"
+            " last_t_ms = max(last_t_ms, excluded.last_t_ms)",
+            (
+                *(row.place.hamlet if row.place else "", plmn_of(row.record), hour_of(row.t_ms)),
+                *astuple(sums),
+                *(row.received_ms, row.t_ms),
+            ),
+        )
+
+    def settle(self, probe: str, leaf: bytes, epoch: int, seq: int) -> None:
+        """A loose record has found its place."""
+        self._db.execute(
+            "UPDATE record SET epoch = ?, seq = ? WHERE probe = ? AND leaf = ? AND standing = 2",
+            (epoch, seq, probe, leaf),
+        )
+
+    def note_gap(self, probe: str, gap: GapRange, n: int) -> None:
+        """Remember the range of the gap record with number `n`."""
+        self._db.execute(
+            "INSERT OR IGNORE INTO gap (probe, epoch, from_seq, to_seq, last_leaf, n) VALUES (?, ?, ?, ?, ?, ?)",
+            (probe, gap.epoch, gap.from_seq, gap.to_seq, gap.last_leaf, n),
+        )
+
+    def at(self, probe: str, epoch: int, seq: int) -> StoredRow | None:
+        """The readable record in this place; None if there is none."""
+        found = self._stored("probe = ? AND epoch = ? AND seq = ? AND standing = 0", probe, epoch, seq)
+        return found[0] if found else None
+
+    def undated(self, probe: str, boot: str) -> list[StoredRow]:
+        """Readable records of one boot that have no time yet."""
+        return self._stored("probe = ? AND boot = ? AND t_ms IS NULL", probe, boot)
+
+    def _stored(self, where: str, *values: Any) -> list[StoredRow]:
+        rows = self._db.execute(
+            "SELECT n, part, raw, fault, standing, received_ms, not_counted FROM record"  # noqa: S608
+            f" WHERE {where} AND kind IS NOT NULL ORDER BY n",
+            values,
+        ).fetchall()
+        return [
+            StoredRow(n, part, self._decode(raw), fault, Standing(standing), received_ms, "fork" in reasons.split())
+            for n, part, raw, fault, standing, received_ms, reasons in rows
+        ]
+
+    def _decode(self, packed: bytes) -> AnyRecord:
+        return codec.decode_body(codec.body_of(self._packer.unpack(packed)))
+
+    def judge_again(self, stored: StoredRow, row: Row) -> None:
+        """Replace what is derived of a stored record (time, place, fault, counted) and have it forwarded again."""
+        was_counted, was_t_ms = self._one("SELECT counted, t_ms FROM record WHERE n = ?", stored.n)
+        values = _columns(row)
+        kept = ("t_ms", "fault", "province", "commune", "hamlet", "counted", "not_counted")
+        self._db.execute(
+            f"UPDATE record SET {', '.join(f'{name} = ?' for name in kept)} WHERE n = ?",  # noqa: S608
+            (*(values[name] for name in kept), stored.n),
+        )
+        if was_t_ms is None:
+            self._add_sums(row, sums_of(row.record, counted=row.counted))
+        else:
+            self._add_sums(row, Sums(counted=int(row.counted) - was_counted))
+        self._db.execute("INSERT INTO redo (record, part) VALUES (?, ?)", (stored.n, stored.part))
+
+    def slot_taken(self, probe: str, modem: str, slot_ms: int, but_n: int) -> bool:
+        """Whether a counted sample of this slot and modem is held, other than record `but_n`."""
+        sql = "SELECT 1 FROM record WHERE probe = ? AND modem = ? AND slot_ms = ? AND counted = 1 AND n <> ?"
+        return self._one(sql, probe, modem, slot_ms, but_n) is not None
+
+    def clock_of(self, probe: str, boot: str) -> tuple[int, int] | None:
+        """Monotonic and wall time (ms) that date the records of a boot; None if its clock was never set."""
+        row = self._one("SELECT mono_ms, t_ms FROM clock WHERE probe = ? AND boot = ?", probe, boot)
+        return (row[0], row[1]) if row else None
+
+    def set_clock(self, probe: str, boot: str, mono_ms: int, t_ms: int) -> bool:
+        """Remember what dates a boot; the first word holds. Say whether it was the first."""
+        cursor = self._db.execute(
+            "INSERT OR IGNORE INTO clock (probe, boot, mono_ms, t_ms, n) VALUES (?, ?, ?, ?, 0)",
+            (probe, boot, mono_ms, t_ms),
+        )
+        return cursor.rowcount == 1
+
+    def deliver(self, delivery: DeliveryRow) -> None:
+        """Keep what became of one message, and the bytes that were refused."""
+        d = delivery
+        cursor = self._db.execute(
+            "INSERT INTO delivery (received_ms, topic, probe, bytes, accepted, duplicate, refused)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (d.received_ms, d.topic, d.probe, d.size, d.accepted, d.duplicate, len(d.refusals)),
+        )
+        for key, value in (("accepted", d.accepted), ("duplicate", d.duplicate), ("refused", len(d.refusals))):
+            self._db.execute(
+                "INSERT INTO total VALUES (?, ?) ON CONFLICT DO UPDATE SET value = value + excluded.value",
+                (key, value),
+            )
+        for refused in d.refusals:
+            self._refuse(int(cursor.lastrowid or 0), d, refused)
+
+    def _refuse(self, delivery_n: int, delivery: DeliveryRow, refused: RefusedBytes) -> None:
+        packed = self._packer.pack(refused.raw[:MAX_PLAIN_BYTES])
+        cursor = self._db.execute(
+            "INSERT INTO refusal (delivery, received_ms, topic, probe, reason, detail, size, raw)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                *(delivery_n, delivery.received_ms, delivery.topic, refused.probe),
+                *(refused.reason, refused.detail[:200], len(refused.raw), packed),
+            ),
+        )
+        self._db.execute(
+            "UPDATE refusal SET raw = NULL WHERE n = ?", (int(cursor.lastrowid or 0) - KEEP_REFUSED_BYTES,)
+        )
+
+    def head_of(self, probe: str) -> Head | None:
+        """What an acknowledgement of this probe says now; None while no place of it is known."""
+        row = self._one(
+            "SELECT epoch, upto, head, (SELECT records FROM probe WHERE id = ?),"
+            " (SELECT value FROM meta WHERE key = 'gen')"
+            " FROM chain WHERE probe = ? ORDER BY epoch DESC LIMIT 1",
+            *(probe, probe),
+        )
+        return Head(row[0], row[1], row[2], row[3] or 0, row[4]) if row else None
+
+    def set_status(self, probe: str, status: str, at_ms: int) -> None:
+        """Keep a probe's liveness word and since when it says so."""
+        self._db.execute(
+            "INSERT INTO probe (id, status, status_ms) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET"
+            " status_ms = CASE WHEN status IS excluded.status THEN status_ms ELSE excluded.status_ms END,"
+            " status = excluded.status",
+            (probe, status, at_ms),
+        )
+
+
+def _columns(row: Row) -> dict[str, Any]:
+    """Columns of table `record`, `raw` left out."""
+    record, place = row.record, row.place
+    sums = sums_of(record, counted=row.counted)
+    test = record if isinstance(record, TestRecord) else None
+    return {
+        "part": row.part,
+        "probe": row.probe,
+        "epoch": row.epoch,
+        "seq": row.seq,
+        "standing": int(row.standing),
+        "leaf": row.leaf,
+        "prev": row.prev,
+        "received_ms": row.received_ms,
+        "kind": row.kind,
+        "boot": record.boot if record else None,
+        "mono_ms": record.mono_ms if record else None,
+        "t_ms": row.t_ms,
+        "fault": row.fault,
+        "fault_detail": row.fault_detail,
+        "province": place.province if place else "",
+        "commune": place.commune if place else "",
+        "hamlet": place.hamlet if place else "",
+        "modem": record.modem if isinstance(record, TestRecord | CoverageRecord) else None,
+        "plmn": plmn_of(record),
+        "slot_ms": test.slot_ms if test else None,
+        "counted": int(row.counted),
+        "not_counted": " ".join(row.not_counted),
+        "outcome": test.outcome if test else None,
+        "invalid_path": int(invalid_path(test)) if test else 0,
+        "covered": sums.covered,
+        "degraded": sums.degraded,
+        "no_service": sums.no_service,
+        "unknown": sums.unknown,
+    }

@@ -1,0 +1,192 @@
+"""Broker to ledger: read what has arrived, commit it once, acknowledge it, tell each probe how far it is held.
+
+One thread. No linger: a group is whatever came while the last one was being committed. While the ledger cannot be
+written nothing is read and nothing acknowledged; the broker fills, then the probes keep their spools. Losing the
+broker or the ledger is said once, and once again when it is back.
+Source: design §7, receive, order, ACK; facts note 04 §4, §6.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import ssl
+import threading
+import time
+
+from collector.broker import Connection, Incoming, tls_context, where
+from collector.health import ReceiveState, StateFile, now_ms
+from collector.ingest import Ingest, Message, Taken
+from collector.ledger_write import Head
+from collector.settings import Settings
+from wire import codec, notes, topics
+from wire.errors import Unavailable
+from wire.note import Signer
+
+LOG = logging.getLogger("collector.receive")
+WAIT_S = 0.5
+RETRY_LEDGER_S = 0.5
+MAX_BACKOFF_S = 5.0
+CONNECT_WITHIN_S = 10.0
+
+
+class Receiver:
+    """The receiving process, from first connect to stop."""
+
+    def __init__(self, settings: Settings, ingest: Ingest, signer: Signer, stop: threading.Event) -> None:
+        """Raises Misconfigured if the TLS files cannot be used."""
+        self._settings = settings
+        self._ingest = ingest
+        self._signer = signer
+        self._stop = stop
+        self._tls: ssl.SSLContext | None = tls_context(settings)
+        self._due: dict[str, Head] = {}
+        self._file = StateFile(settings.state, "receive")
+        self._started_ms = now_ms()
+        self._broker_since_ms = self._started_ms
+        self._broker_error: str | None = None
+        self._ledger_error: str | None = None
+        self._connected = False
+        self._last_commit_ms: int | None = None
+        self._accepted = self._duplicate = self._refused = 0
+
+    def run(self) -> None:
+        """Receive until stopped, over as many connections as it takes."""
+        attempt = 0
+        while not self._stop.is_set():
+            try:
+                connection = self._connect()
+            except Unavailable as error:
+                self._lose_broker(str(error))
+                attempt += 1
+                self._stop.wait(random.uniform(0.1, min(MAX_BACKOFF_S, 0.2 * 2 ** min(attempt, 8))))  # noqa: S311
+                continue
+            attempt = 0
+            self._serve(connection)
+        self._say(now=True)
+
+    def _connect(self) -> Connection:
+        """Open, be accepted, subscribe. Raises Unavailable."""
+        connection = Connection(self._settings.broker, self._tls)
+        deadline_s = time.monotonic() + CONNECT_WITHIN_S
+        self._early: list[Incoming] = []
+        while connection.alive and not connection.subscribed and connection.refused is None:
+            if time.monotonic() > deadline_s or self._stop.is_set():
+                connection.close()
+                raise Unavailable(f"broker at {where(self._settings.broker)} does not answer CONNECT")
+            self._early += connection.read(WAIT_S)
+        if connection.refused is not None:
+            connection.close()
+            raise Unavailable(connection.refused)
+        if not connection.alive:
+            raise Unavailable(f"broker at {where(self._settings.broker)} hangs up before it accepts")
+        return connection
+
+    def _serve(self, connection: Connection) -> None:
+        """Work one connection until it is lost or we stop."""
+        self._find_broker()
+        taken = self._early
+        current = False
+        while connection.alive and not self._stop.is_set():
+            if taken and self._commit(connection, taken):
+                connection.acknowledge(taken)
+            if not current:
+                current = self._queue_all_acks()
+            self._send_acks(connection)
+            self._say()
+            taken = connection.read(WAIT_S)
+        if self._stop.is_set():
+            connection.close()
+        else:
+            self._lose_broker(f"broker at {where(self._settings.broker)} was lost")
+
+    def _commit(self, connection: Connection, taken: list[Incoming]) -> bool:
+        """Commit one group, trying until the ledger takes it; False if the connection was lost or we stop first."""
+        messages = [Message(one.topic, one.payload) for one in taken]
+        while not self._stop.is_set() and connection.alive:
+            try:
+                self._note(self._ingest.take(messages, now_ms()))
+                return True
+            except Unavailable as error:
+                self._lose_ledger(str(error))
+                connection.keep_alive()
+                self._say()
+                self._stop.wait(RETRY_LEDGER_S)
+        return False
+
+    def _note(self, done: Taken) -> None:
+        if self._ledger_error is not None:
+            LOG.warning("ledger is back")
+            self._ledger_error = None
+        self._last_commit_ms = now_ms()
+        self._accepted += done.accepted
+        self._duplicate += done.duplicate
+        self._refused += done.refused
+        self._due.update(done.heads)
+        if done.refused:
+            LOG.warning("refused records=%d reasons=%s; see dosong-collector refusals", done.refused, done.refused_as)
+        LOG.debug("committed accepted=%d duplicate=%d refused=%d", done.accepted, done.duplicate, done.refused)
+
+    def _queue_all_acks(self) -> bool:
+        """Have every probe's acknowledgement published again: the broker may have forgotten retained ones."""
+        try:
+            self._due = {**self._ingest.heads(), **self._due}
+        except Unavailable as error:
+            self._lose_ledger(str(error))
+            return False
+        return True
+
+    def _send_acks(self, connection: Connection) -> None:
+        """Publish what is due while there is room; a newer head of a probe replaces one that still waits."""
+        while self._due:
+            probe, head = next(iter(self._due.items()))
+            if not connection.publish(topics.ack(probe), self._sealed(probe, head)):
+                return
+            del self._due[probe]
+
+    def _sealed(self, probe: str, head: Head) -> bytes:
+        ack = notes.Ack(
+            v=1,
+            signed_ms=now_ms(),
+            probe=probe,
+            epoch=head.epoch,
+            gen=head.gen,
+            size=head.size,
+            upto=head.upto,
+            head=codec.leaf_text(head.head) if head.head is not None else None,
+        )
+        return notes.seal(ack, self._settings.origin, self._signer)
+
+    def _find_broker(self) -> None:
+        LOG.info("broker %s connected", where(self._settings.broker))
+        self._connected, self._broker_error, self._broker_since_ms = True, None, now_ms()
+        self._say(now=True)
+
+    def _lose_broker(self, sentence: str) -> None:
+        if self._broker_error is None:
+            LOG.warning("%s; start mosquitto or correct [broker]; trying again for ever", sentence)
+            self._broker_since_ms = now_ms()
+        self._connected, self._broker_error = False, sentence
+        self._say()
+
+    def _lose_ledger(self, sentence: str) -> None:
+        if self._ledger_error is None:
+            LOG.error("%s; free or repair the disk; nothing is acknowledged until then", sentence)
+        self._ledger_error = sentence
+
+    def _say(self, *, now: bool = False) -> None:
+        state = ReceiveState(
+            pid=os.getpid(),
+            at_ms=now_ms(),
+            started_ms=self._started_ms,
+            broker_connected=self._connected,
+            broker_since_ms=self._broker_since_ms,
+            broker_error=self._broker_error,
+            ledger_error=self._ledger_error,
+            last_commit_ms=self._last_commit_ms,
+            accepted=self._accepted,
+            duplicate=self._duplicate,
+            refused=self._refused,
+        )
+        self._file.write(state, now=now)

@@ -1,0 +1,156 @@
+"""The collector's settings: one TOML file, read once, into a frozen tree. Every mistake is one sentence.
+
+Relative paths are taken from the folder of the settings file. Secrets stand in files that the settings name.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from wire.errors import Misconfigured
+
+Text = Annotated[str, Meta(min_length=1, max_length=400)]
+Port = Annotated[int, Meta(ge=1, le=65535)]
+Origin = Annotated[str, Meta(pattern=r"^[A-Za-z0-9.-]{1,64}\Z")]
+Bind = Annotated[str, Meta(pattern=r"^(\S+:[0-9]{1,5}|unix:\S+)\Z")]
+Url = Annotated[str, Meta(pattern=r"^https?://\S+\Z")]
+
+
+class Table(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of all tables: unknown keys are mistakes."""
+
+
+class BrokerSettings(Table, frozen=True, kw_only=True):
+    """Where mosquitto listens for the collector: a unix socket, or host and port with TLS files (all three or none)."""
+
+    socket: Text | None = None
+    host: Text | None = None
+    port: Port = 8883
+    ca_file: Text | None = None
+    cert_file: Text | None = None
+    tls_key_file: Text | None = None
+    client_id: Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{1,64}\Z")] = "collector"
+    keepalive_s: Annotated[int, Meta(ge=5, le=1200)] = 30
+
+
+class InfluxSettings(Table, frozen=True, kw_only=True):
+    """Where points go. "v1": `/write` (1.6 to 1.8) with `database`; "v2": `/api/v2/write` with `bucket` and `org`."""
+
+    url: Url
+    api: Literal["v1", "v2"] = "v1"
+    database: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}\Z")] | None = None
+    bucket: Text | None = None
+    org: Text | None = None
+    token_file: Text | None = None
+    username: Text | None = None
+    password_file: Text | None = None
+
+
+class WebSettings(Table, frozen=True, kw_only=True):
+    """Where the pages are served (`host:port` or `unix:path`), and the file that signs sessions."""
+
+    bind: Bind = "127.0.0.1:8080"
+    secret_file: Text | None = None
+    grafana_url: Url | None = None
+    language: Literal["vi", "en"] = "vi"
+    threads: Annotated[int, Meta(ge=1, le=64)] = 8
+
+
+class Settings(Table, frozen=True, kw_only=True):
+    """The whole file. `folder` is where it stands (not a key of the file)."""
+
+    origin: Origin
+    state_dir: Text
+    ack_key_file: Text
+    broker: BrokerSettings
+    influx: InfluxSettings
+    web: WebSettings = WebSettings()
+    demo: bool = False
+    folder: str = "."
+
+    def path(self, text: str) -> Path:
+        """A path of the settings, from the folder of the settings file."""
+        return Path(self.folder) / text
+
+    @property
+    def state(self) -> Path:
+        """Folder of the databases."""
+        return self.path(self.state_dir)
+
+    @property
+    def ledger(self) -> Path:
+        """The system of record; only `receive` writes it."""
+        return self.state / "ledger.db"
+
+    @property
+    def registry(self) -> Path:
+        """Probes, places, units, logins."""
+        return self.state / "registry.db"
+
+    @property
+    def forward(self) -> Path:
+        """Cursor and parked lines of `forward`."""
+        return self.state / "forward.db"
+
+
+def read_settings(path: Path) -> Settings:
+    """Read a settings file. Raises Misconfigured with file, path of the key, what is wrong, and a remedy."""
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise Misconfigured(
+            f"cannot read settings {path}: {error.strerror}; make them with dosong-provision"
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise Misconfigured(f"{path} is not TOML: {error}; correct that line") from error
+    if "folder" in document:
+        raise Misconfigured(f"{path}: unknown key `folder`; remove it")
+    try:
+        settings = msgspec.convert({**document, "folder": str(path.parent)}, Settings)
+    except msgspec.ValidationError as error:
+        raise Misconfigured(f"{path}: {_say(str(error))}") from error
+    _check(settings, path)
+    return settings
+
+
+def _say(message: str) -> str:
+    """Turn msgspec's `... - at `$.broker.port`` round: the key first, then what is wrong, then what to do."""
+    what, _, where = message.partition(" - at ")
+    key = where.strip("`").removeprefix("$.") or "top level"
+    remedy = "remove or correct that key" if "unknown field" in what else "write a value that fits"
+    return f"{key}: {what}; {remedy} (dosong-collector --help shows an example)"
+
+
+def _check(settings: Settings, path: Path) -> None:
+    """Rules over several keys. Raises Misconfigured."""
+    broker, influx = settings.broker, settings.influx
+    if (broker.socket is None) == (broker.host is None):
+        raise Misconfigured(f"{path}: broker: give either socket or host, not both and not none")
+    tls = (broker.ca_file, broker.cert_file, broker.tls_key_file)
+    if any(tls) and not all(tls):
+        raise Misconfigured(f"{path}: broker: ca_file, cert_file and tls_key_file go together; give all three")
+    if influx.api == "v1" and influx.database is None:
+        raise Misconfigured(f'{path}: influx: api v1 needs database; write for example database = "dosong"')
+    if influx.api == "v2" and (influx.bucket is None or influx.org is None):
+        raise Misconfigured(f"{path}: influx: api v2 needs bucket and org; write both")
+    if (influx.username is None) != (influx.password_file is None):
+        raise Misconfigured(f"{path}: influx: username and password_file go together; give both or none")
+
+
+def read_secret(settings: Settings, name: str, text: str | None) -> str | None:
+    """Read a one-line secret file; None if the setting is not given. Raises Misconfigured if it cannot be read."""
+    if text is None:
+        return None
+    path = settings.path(text)
+    try:
+        secret = path.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise Misconfigured(f"{name}: cannot read {path}: {error.strerror}; create it or correct the path") from error
+    if not secret:
+        raise Misconfigured(f"{name}: {path} is empty; write the secret on its first line")
+    return secret
