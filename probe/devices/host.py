@@ -16,6 +16,8 @@ _THROTTLED = Path("/sys/devices/platform/soc/soc:firmware/get_throttled")
 _MODEL = Path("/proc/device-tree/model")
 _OS_RELEASE = Path("/etc/os-release")
 _TEXT = 128
+_HOST_LIMITED_PPM = 900_000
+"""Above nine tenths of a core the Pi, not the link, may have been what was measured."""
 
 
 def read(state_dir: Path, spool_records: int, test_cpu_ppm: int | None = None) -> Host:
@@ -29,6 +31,7 @@ def read(state_dir: Path, spool_records: int, test_cpu_ppm: int | None = None) -
         mem_available_bytes=_mem_available_bytes(),
         disk_free_bytes=stat.f_bavail * stat.f_frsize,
         test_cpu_ppm=test_cpu_ppm,
+        host_limited=None if test_cpu_ppm is None else test_cpu_ppm >= _HOST_LIMITED_PPM,
         spool_records=spool_records,
     )
 

@@ -1,0 +1,177 @@
+"""`dosong-probe`: the program on the Pi. Reads the command line, joins the parts, turns errors into exit codes."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import signal
+import sqlite3
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from probe import compose, measure, show
+from probe.boot import keep_boot
+from probe.settings import Settings, load
+from probe.spool import depth_of
+from wire import codec
+from wire.errors import EXIT_FAILED, EXIT_MISCONFIGURED, EXIT_OK, EXIT_USAGE, Misconfigured, Unavailable
+from wire.failure import Cause, Stage
+from wire.records import TestRecord
+
+log = logging.getLogger("probe")
+DEFAULT_CONFIG = "/etc/dosong/probe.toml"
+_DESCRIPTION = "Measure one place's mobile broadband on a schedule, sign each result, and see it into the ledger."
+_EPILOG = """examples:
+  dosong-probe run --config /etc/dosong/probe.toml   the daemon that systemd starts
+  dosong-probe once                                  one test now, printed, and kept like any other
+  dosong-probe once --modem m2 --json                the same by the second modem, as JSON
+  dosong-probe status                                what waits to be sent, the last ACK, the last test
+
+exit status:
+  0  done (once: the test succeeded and its path was proved)
+  1  it failed: the test, the disk, or another dosong-probe runs
+  2  wrong usage
+  78 the settings are missing or wrong; the message says what to do"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status."""
+    arguments = _parser().parse_args(argv)
+    logging.basicConfig(stream=sys.stderr, level=arguments.log_level.upper(), format="%(levelname)s %(message)s")
+    try:
+        status: int = arguments.command(load(arguments.config), arguments)
+    except Misconfigured as error:
+        sys.stderr.write(f"dosong-probe: {error}\n")
+        return EXIT_MISCONFIGURED
+    except Unavailable as error:
+        sys.stderr.write(f"dosong-probe: {error}\n")
+        return EXIT_FAILED
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument("--config", type=Path, default=Path(DEFAULT_CONFIG), metavar="FILE", help=f"({DEFAULT_CONFIG})")
+    shared.add_argument("--log-level", choices=["debug", "info", "warning"], default="info")
+    parser = argparse.ArgumentParser(
+        prog="dosong-probe",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    run = commands.add_parser("run", parents=[shared], help="measure on schedule until stopped by SIGTERM")
+    run.set_defaults(command=_run)
+    once = commands.add_parser("once", parents=[shared], help="run one test now, print it and keep it")
+    once.add_argument("--modem", metavar="ID", help="which modem (the first one)")
+    once.add_argument("--json", action="store_true", help="print the record as JSON")
+    once.set_defaults(command=_once)
+    status = commands.add_parser("status", parents=[shared], help="show spool, last ACK and last test")
+    status.add_argument("--json", action="store_true", help="print as JSON")
+    status.set_defaults(command=_status)
+    return parser
+
+
+def _run(settings: Settings, _arguments: argparse.Namespace) -> int:
+    """Run until SIGTERM or SIGINT."""
+    with compose.opened(settings) as probe:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: probe.stop.set())
+        daemon, publisher = probe.daemon()
+        if publisher is None:
+            log.warning("[broker] is not set: records stay in %s until it is", settings.state_dir)
+        log.info("probe=%s modems=%d running", settings.probe, len(settings.modem))
+        daemon.run(publisher)
+    return EXIT_OK
+
+
+def _once(settings: Settings, arguments: argparse.Namespace) -> int:
+    """Run one test now, trigger manual; the daemon must not run, for it owns modem and spool."""
+    name = arguments.modem or settings.modem[0].id
+    if name not in {modem.id for modem in settings.modem}:
+        sys.stderr.write(f"dosong-probe: no modem {name} in the settings; there are {_names(settings)}\n")
+        return EXIT_USAGE
+    with compose.opened(settings, has_coverage=False) as probe:
+        station = probe.stations[name]
+        if probe.spool.mark("boot") is None:
+            keep_boot(probe.recorder, probe.spool, len(settings.modem))
+        station.owner.start()
+        try:
+            order, refusal = station.admit(_manual(station.order))
+            head = probe.recorder.head()
+            if refusal is Cause.BUDGET_SPENT:
+                record = measure.not_run(order, head, "skipped", Stage.SCHEDULE, refusal)
+            else:
+                record = measure.run(order, station.bench, head)
+        finally:
+            station.owner.stop(compose.ECHO_TIMEOUT_S)
+        kept = probe.recorder.keep(record)
+    sys.stdout.write(_as_json(kept.raw) if arguments.json else f"{show.test(record)}\n")
+    is_good = record.outcome == "ok" and record.path is not None and record.path.verdict == "ok"
+    return EXIT_OK if is_good else EXIT_FAILED
+
+
+def _manual(order: measure.Order) -> measure.Order:
+    return measure.Order(order.modem, order.interface, "manual", order.plmn, order.referral)
+
+
+def _names(settings: Settings) -> str:
+    return ", ".join(modem.id for modem in settings.modem)
+
+
+def _as_json(raw: bytes) -> str:
+    return codec.body_of(raw).decode() + "\n"
+
+
+def _status(settings: Settings, arguments: argparse.Namespace) -> int:
+    """Read the spool beside a running daemon."""
+    path = settings.path(settings.state_dir) / "spool.db"
+    try:
+        db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5.0)
+        found = _read_status(db)
+    except sqlite3.Error as error:
+        raise Unavailable(f"cannot read {path} ({error}); has dosong-probe run here yet?") from error
+    db.close()
+    found["probe"] = settings.probe
+    sys.stdout.write(json.dumps(found) + "\n" if arguments.json else _status_text(found))
+    return EXIT_OK
+
+
+def _read_status(db: sqlite3.Connection) -> dict[str, Any]:
+    marks = dict(db.execute("SELECT name, value FROM mark WHERE name IN ('epoch', 'next_seq', 'acked', 'acked_ms')"))
+    query = "SELECT raw FROM record WHERE kind = 'test' AND raw IS NOT NULL ORDER BY epoch DESC, seq DESC LIMIT 1"
+    row = db.execute(query).fetchone()
+    acked = marks["acked"].split() if "acked" in marks else None
+    return {
+        "epoch": int(marks["epoch"]),
+        "next_seq": int(marks["next_seq"]),
+        "spool": asdict(depth_of(db)),
+        "last_ack": acked and {"epoch": int(acked[0]), "upto": int(acked[1]), "t_ms": int(marks["acked_ms"])},
+        "last_test": None if row is None else json.loads(codec.body_of(row[0])),
+    }
+
+
+def _status_text(found: dict[str, Any]) -> str:
+    spool, ack, test = found["spool"], found["last_ack"], found["last_test"]
+    lines = [
+        f"probe     {found['probe']}, next record epoch {found['epoch']} seq {found['next_seq']}",
+        f"spool     {spool['waiting']} waiting of {spool['records']} held, {spool['bytes'] / 1e6:.2f} MB",
+        "last ack  none yet"
+        if ack is None
+        else f"last ack  epoch {ack['epoch']} up to seq {ack['upto']}, {show.when(ack['t_ms'])}",
+    ]
+    if test is None:
+        lines.append("last test none yet")
+    else:
+        lines.append("last test " + show.test(msgspec.convert(test | {"kind": "test"}, TestRecord)))
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

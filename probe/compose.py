@@ -1,0 +1,269 @@
+"""Joins the parts of a probe from its settings, for `__main__` only: nothing else imports this module.
+
+Raises Misconfigured for what a person must mend, Unavailable for a disk that cannot be written.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+
+from probe import boot, build
+from probe.broker import Access
+from probe.core import chain, clock, schedule, tpv
+from probe.core.coverage import EchoSeen
+from probe.core.draft import Identity, Stamp
+from probe.coverage import CoverageKeeper, Terms
+from probe.daemon import Daemon, Station
+from probe.devices import clock as kernel_clock
+from probe.devices import host, links
+from probe.devices.gps import GpsReader
+from probe.devices.modem import AtModem, ModemGone, ModemMute
+from probe.devices.reach import reach
+from probe.devices.throughput import EngineRequest, SpeedtestEngine
+from probe.measure import Bench, Order
+from probe.owner import Observed, Owner
+from probe.publish import Publisher
+from probe.purse import Purse
+from probe.recorder import Recorder
+from probe.settings import Engine, Modem, Settings
+from probe.spool import Spool
+from wire.codec import probe_key_name
+from wire.errors import Misconfigured, Unavailable
+from wire.failure import Cause
+from wire.keyfile import read_signer, read_verifier
+
+log = logging.getLogger(__name__)
+FAST_POLL_S = 2.0
+ECHO_TIMEOUT_S = 2.0
+_OVERHEAD_BYTES = 200_000
+"""Allowed beside a test's payload: headers, requests, echoes."""
+
+
+class _Clocks:
+    """The publisher's clocks."""
+
+    def mono_ms(self) -> int:
+        """Milliseconds since boot."""
+        return kernel_clock.mono_ms()
+
+    def wall_ms(self) -> int:
+        """UTC in milliseconds, right or wrong."""
+        return time.time_ns() // 1_000_000
+
+
+class Probe:
+    """All parts of one probe, joined. Close it by leaving `opened`."""
+
+    def __init__(self, settings: Settings, stack: ExitStack, *, has_coverage: bool) -> None:
+        self.settings = settings
+        self._has_coverage = has_coverage
+        self.stop = threading.Event()
+        signer = read_signer(settings.path(settings.key_file))
+        name = probe_key_name(settings.origin, settings.probe)
+        if signer.name != name:
+            raise Misconfigured(f"{settings.path(settings.key_file)} is the key of {signer.name}; put that of {name}")
+        state_dir = settings.path(settings.state_dir)
+        stack.enter_context(only_one(state_dir))
+        self.spool = Spool(state_dir, settings.spool.limit_bytes)
+        stack.callback(self.spool.close)
+        identity = Identity(settings.probe, build.firmware(), settings.simulated, settings.site)
+        self._boot_id = kernel_clock.boot_id()
+        self.recorder = Recorder(self.spool, signer, settings.origin, identity, self.stamp)
+        self._gps = _gps(settings, stack)
+        self.stations = {modem.id: self._station(modem) for modem in settings.modem}
+
+    def stamp(self) -> Stamp:
+        """Read the clocks and judge them."""
+        return clock.judge(kernel_clock.read(self._boot_id), self.settings.clock.trust, build.BUILD_MS)
+
+    def daemon(self) -> tuple[Daemon, Publisher | None]:
+        """Return the loop, and the publisher (None without `[broker]`)."""
+        daemon = Daemon(self.recorder, self.spool, self.stations, self.stop, read_clock=self.stamp)
+        return daemon, _publisher(self, daemon) if self.settings.broker else None
+
+    def _station(self, modem: Modem) -> Station:
+        settings = self.settings
+        link_bytes = partial(links.read_bytes, modem.interface)
+        purse = self._purse(modem)
+        owner: Owner
+        keeper = CoverageKeeper(
+            Terms(
+                settings.probe,
+                modem.id,
+                settings.coverage.step_s * 1000,
+                settings.coverage.steps,
+                modem.plmn,
+                settings.referral,
+            ),
+            self.recorder,
+            echo=lambda: None if owner.is_watched() else _echo(settings, modem),
+            link_bytes=link_bytes,
+            saved=self.spool.mark(f"coverage {modem.id}"),
+        )
+        owner = Owner(
+            modem.id,
+            AtModem(modem.port, family=None if modem.family == "auto" else modem.family),
+            poll_s=settings.coverage.poll_s,
+            fast_s=FAST_POLL_S,
+            fault_cause=fault_cause,
+            mono_ms=kernel_clock.mono_ms,
+            on_poll=partial(_on_poll, keeper, purse) if self._has_coverage else lambda _observed: None,
+        )
+        return Station(
+            owner=owner,
+            bench=self._bench(modem, owner),
+            plan=schedule.Plan(
+                settings.probe,
+                modem.id,
+                bytes.fromhex(settings.schedule.seed),
+                settings.schedule.slot_s * 1000,
+                settings.engine.time_limit_s * 1000,
+                settings.schedule.catch_up,
+            ),
+            order=Order(modem.id, modem.interface, "scheduled", modem.plmn, settings.referral),
+            admit=purse.admit if purse else lambda order: (order, None),
+        )
+
+    def _bench(self, modem: Modem, owner: Owner) -> Bench:
+        surveyed = self.settings.position
+        place = None if surveyed is None else (surveyed.lat_e7, surveyed.lon_e7)
+        state_dir = self.settings.path(self.settings.state_dir)
+        return Bench(
+            watch=owner,
+            engine=partial(SpeedtestEngine().run, request(self.settings.engine, modem.interface)),
+            counters=links.read,
+            position=lambda: tpv.resolve(place, self._gps.position() if self._gps else None),
+            host=lambda cpu_ppm: host.read(state_dir, self.spool.depth().waiting, cpu_ppm),
+            mono_ms=kernel_clock.mono_ms,
+        )
+
+    def _purse(self, modem: Modem) -> Purse | None:
+        budget = self.settings.budget
+        if budget is None:
+            return None
+        return Purse(
+            modem.id,
+            self.recorder,
+            limit_bytes=budget.limit_bytes,
+            billing_day=budget.billing_day,
+            test_limit_bytes=test_limit_bytes(self.settings.engine),
+            link_bytes=partial(links.read_bytes, modem.interface),
+            saved=self.spool.mark(f"budget {modem.id}"),
+        )
+
+
+def _on_poll(keeper: CoverageKeeper, purse: Purse | None, observed: Observed) -> None:
+    keeper.on_poll(observed)
+    if purse is not None and observed.number % 6 == 0:
+        purse.update()
+
+
+def fault_cause(error: Unavailable) -> Cause:
+    """Say why a modem did not answer."""
+    if isinstance(error, ModemGone):
+        return Cause.NO_MODEM
+    return Cause.MODEM_MUTE if isinstance(error, ModemMute) else Cause.MODEM_ERROR
+
+
+def request(engine: Engine, interface: str) -> EngineRequest:
+    """Return the engine's request for tests over `interface`."""
+    address, port = engine.server_address
+    return EngineRequest(
+        interface=interface,
+        server_host=address,
+        server_port=port,
+        server_id=f"{address}:{port}",
+        udp_port=engine.echo_address[1] if engine.echo_address else None,
+        dns_servers=engine.dns,
+        portal_check=engine.portal_check,
+        downlink_s=engine.downlink_s,
+        uplink_s=engine.uplink_s,
+        max_downlink_bytes=engine.max_downlink_bytes,
+        max_uplink_bytes=engine.max_uplink_bytes,
+        time_limit_s=engine.time_limit_s,
+    )
+
+
+def test_limit_bytes(engine: Engine) -> int:
+    """Return the most that one test may move; without byte limits, what 300 Mbit/s would move in its seconds."""
+    fastest = 300_000_000 // 8
+    down = engine.max_downlink_bytes or engine.downlink_s * fastest
+    up = engine.max_uplink_bytes or engine.uplink_s * fastest
+    return down + up + _OVERHEAD_BYTES
+
+
+def _echo(settings: Settings, modem: Modem) -> EchoSeen | None:
+    address = settings.engine.echo_address
+    if address is None or not settings.coverage.degraded_echo:
+        return None
+    return reach(*address, modem.interface, min(ECHO_TIMEOUT_S, settings.coverage.step_s / 2))
+
+
+def _gps(settings: Settings, stack: ExitStack) -> GpsReader | None:
+    if settings.gps is None:
+        return None
+    reader = GpsReader(settings.gps.host, settings.gps.port)
+    stack.callback(reader.close)
+    return reader
+
+
+def _publisher(probe: Probe, daemon: Daemon) -> Publisher:
+    settings = probe.settings
+    broker = settings.broker
+    if broker is None:
+        raise Misconfigured("[broker] is missing in the settings; add it")
+    access = Access(
+        host=broker.host,
+        port=broker.port,
+        client_id=settings.probe,
+        keepalive_s=broker.keepalive_s,
+        interface=broker.interface,
+        ca_file=settings.path(broker.ca_file),
+        cert_file=settings.path(broker.cert_file),
+        key_file=settings.path(broker.tls_key_file),
+    )
+    return Publisher(
+        access,
+        probe.spool,
+        origin=settings.origin,
+        ack_verifier=read_verifier(settings.ack_vkey, "ack_vkey"),
+        policy=chain.Policy(broker.resend_low_s, broker.resend_high_s),
+        retry_s=(broker.retry_low_s, broker.retry_high_s),
+        keep_acked_days=settings.spool.keep_acked_days,
+        clocks=_Clocks(),
+        may_send=lambda: not daemon.is_testing(),
+        begin_epoch=partial(boot.new_epoch, probe.recorder),
+        on_config=lambda _payload: None,
+    )
+
+
+@contextmanager
+def only_one(state_dir: Path) -> Iterator[None]:
+    """Hold the lock of a state folder. Raises Unavailable if another program of ours has it."""
+    try:
+        state_dir.mkdir(parents=True, exist_ok=True)
+        lock = (state_dir / "lock").open("w")
+    except OSError as error:
+        raise Misconfigured(
+            f"state_dir {state_dir} cannot be written ({error.strerror}); create it and give it to this user"
+        ) from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise Unavailable(f"dosong-probe already runs with {state_dir}; stop it first") from error
+        yield
+
+
+@contextmanager
+def opened(settings: Settings, *, has_coverage: bool = True) -> Iterator[Probe]:
+    """Join the parts; everything is given back at the end. Without coverage only tests leave records."""
+    with ExitStack() as stack:
+        yield Probe(settings, stack, has_coverage=has_coverage)

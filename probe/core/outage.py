@@ -1,0 +1,77 @@
+"""When service at a modem was lost and came back, and when the modem itself did: events of two polls in a row.
+
+One poll is no outage: a modem between two cells says "searching" for a second.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from wire.failure import Cause, Stage
+
+CONFIRM_POLLS = 2
+_MODEM = frozenset({Cause.NO_MODEM, Cause.MODEM_MUTE, Cause.MODEM_ERROR})
+_SIM = frozenset({Cause.NO_SIM, Cause.SIM_LOCKED, Cause.SIM_PUK, Cause.WRONG_SIM})
+
+OutageEvent = Literal["outage_begin", "outage_end", "modem_lost", "modem_back"]
+
+
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """What is known of one modem. `confirmed`: the cause that was told, None while all is well.
+
+    `candidate` was seen in the last `seen` polls, first at `since_ms`; `began_ms`: when the confirmed one began.
+    """
+
+    confirmed: Cause | None = None
+    began_ms: int = 0
+    candidate: Cause | None = None
+    seen: int = 0
+    since_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An event that is due. `duration_ms`: how long it lasted, for an end."""
+
+    event: OutageEvent
+    stage: Stage
+    cause: Cause
+    duration_ms: int | None = None
+
+
+def step(state: Outage, cause: Cause | None, at_ms: int) -> tuple[Outage, tuple[Told, ...]]:
+    """Take one poll (`cause` None: served) at `at_ms` (monotonic). A poll that does not say changes nothing."""
+    if cause is Cause.UNKNOWN:
+        return state, ()
+    if cause == state.confirmed:
+        return replace(state, seen=0), ()
+    if state.seen == 0 or cause != state.candidate:
+        state = replace(state, candidate=cause, seen=1, since_ms=at_ms)
+    else:
+        state = replace(state, seen=state.seen + 1)
+    if state.seen < CONFIRM_POLLS:
+        return state, ()
+    told = _ended(state) + _begun(cause)
+    return Outage(confirmed=cause, began_ms=state.since_ms), told
+
+
+def _ended(state: Outage) -> tuple[Told, ...]:
+    if state.confirmed is None:
+        return ()
+    event: OutageEvent = "modem_back" if state.confirmed in _MODEM else "outage_end"
+    return (Told(event, stage_of(state.confirmed), state.confirmed, state.since_ms - state.began_ms),)
+
+
+def _begun(cause: Cause | None) -> tuple[Told, ...]:
+    if cause is None:
+        return ()
+    return (Told("modem_lost" if cause in _MODEM else "outage_begin", stage_of(cause), cause),)
+
+
+def stage_of(cause: Cause) -> Stage:
+    """Where a cause that a modem reports stops a run: modem, SIM or registration."""
+    if cause in _MODEM:
+        return Stage.MODEM
+    return Stage.SIM if cause in _SIM else Stage.REGISTRATION

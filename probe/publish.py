@@ -1,0 +1,196 @@
+"""Spool to broker: a thread that sends what waits, oldest first, and releases what the ledger acknowledged.
+
+The rules are `probe.core.chain`; here they are carried out. The spool hears of a release only through a signed ACK.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+from collections.abc import Callable
+from typing import Protocol
+
+from probe.broker import Access, Connection, Session, tls_context
+from probe.core import chain
+from probe.core.backoff import delay_s
+from probe.spool import DISPUTED, Kept, Spool
+from wire import bundle, notes, topics
+from wire.errors import Misconfigured, Refused, Unavailable
+from wire.note import Verifier
+
+log = logging.getLogger(__name__)
+PURGE_EVERY_MS = 3_600_000
+
+
+class Clocks(Protocol):
+    """The two clocks that publishing reads."""
+
+    def mono_ms(self) -> int:
+        """Milliseconds since boot."""
+        ...
+
+    def wall_ms(self) -> int:
+        """UTC in milliseconds, right or wrong."""
+        ...
+
+
+class Publisher:
+    """Publishes the spool of one probe. `may_send` says False while a test has the link to itself.
+
+    `begin_epoch` is called when the ledger turns out to know more than the spool; `on_config` takes config notes.
+    """
+
+    def __init__(
+        self,
+        access: Access,
+        spool: Spool,
+        *,
+        origin: str,
+        ack_verifier: Verifier,
+        policy: chain.Policy,
+        retry_s: tuple[float, float],
+        keep_acked_days: int,
+        clocks: Clocks,
+        may_send: Callable[[], bool],
+        begin_epoch: Callable[[chain.NewEpoch], None],
+        on_config: Callable[[bytes], None],
+    ) -> None:
+        tls_context(access)  # raises Misconfigured now rather than in the thread
+        self._access, self._spool = access, spool
+        self._origin, self._ack_verifier, self._policy = origin, ack_verifier, policy
+        self._retry_s, self._keep_acked_days = retry_s, keep_acked_days
+        self._clocks, self._may_send = clocks, may_send
+        self._begin_epoch, self._on_config = begin_epoch, on_config
+        place = spool.place()
+        self._state = chain.State(place.epoch, place.seq, gen=int(spool.mark("gen") or 0))
+        self._seen_version = -1
+        self._purge_ms = 0
+        self._told: str | None = None
+        self._stop = threading.Event()
+        self.moved_ms = clocks.mono_ms()
+        self._thread = threading.Thread(target=self._run, name="publish", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self, timeout_s: float) -> None:
+        """Send what may be sent at once, say goodbye and end, within `timeout_s`."""
+        self._stop.set()
+        self._thread.join(timeout_s)
+
+    @property
+    def is_alive(self) -> bool:
+        """False once the thread has ended."""
+        return self._thread.is_alive()
+
+    def _run(self) -> None:
+        attempt = 0
+        while not self._stop.is_set():
+            self.moved_ms = self._clocks.mono_ms()
+            try:
+                attempt = 0 if self._one_session() else attempt + 1
+            except Misconfigured as error:  # the certificate was replaced by something unusable
+                self._tell(str(error))
+                attempt += 1
+            except Unavailable as error:
+                self._tell(str(error))
+                attempt += 1
+            self._state, _ = chain.step(self._state, chain.Disconnected(), self._policy)
+            self._rest(delay_s(attempt, random.random(), *self._retry_s))  # noqa: S311 (jitter, no secret)
+
+    def _rest(self, seconds: float) -> None:
+        until_ms = self._clocks.mono_ms() + round(seconds * 1000)
+        while not self._stop.is_set() and (left_ms := until_ms - self._clocks.mono_ms()) > 0:
+            self._stop.wait(min(left_ms / 1000, 10.0))
+            self.moved_ms = self._clocks.mono_ms()
+
+    def _one_session(self) -> bool:
+        connection = Connection(self._access, self._on_message)
+        connection.connect()
+        log.info("broker=connected host=%s port=%d", self._access.host, self._access.port)
+        self._told, self._seen_version = None, -1
+        self._state, _ = chain.step(self._state, chain.Connected(), self._policy)
+        self._send(connection, self._spool.waiting(self._policy.window, DISPUTED))
+        for _ in connection.turns():
+            self.moved_ms = self._clocks.mono_ms()
+            self._pump(connection)
+            if self._stop.is_set():
+                connection.close()
+                return True
+        self._tell("the connection to the broker is down; it is tried again")
+        return True
+
+    def _tell(self, text: str) -> None:
+        """Log a loss once, until the connection was back."""
+        if self._told is None:
+            log.warning("broker=lost: %s", text)
+        self._told = text
+
+    def _pump(self, session: Session) -> None:
+        """Offer the rules what waits, if anything changed or is overdue."""
+        now_ms = self._clocks.mono_ms()
+        is_overdue = self._state.retry_ms is not None and now_ms >= self._state.retry_ms and not session.unconfirmed
+        if not self._may_send() or (self._spool.version == self._seen_version and not is_overdue):
+            return
+        self._seen_version = self._spool.version
+        waiting = {(kept.epoch, kept.seq): kept for kept in self._spool.waiting(self._policy.window)}
+        offered = chain.Offered(tuple(waiting), now_ms, random.random())  # noqa: S311 (jitter, no secret)
+        self._state, effects = chain.step(self._state, offered, self._policy)
+        for effect in effects:
+            if isinstance(effect, chain.Send):
+                self._send(session, [waiting[key] for key in effect.keys])
+
+    def _send(self, session: Session, records: list[Kept]) -> None:
+        raws = [kept.raw for kept in records]
+        while raws:
+            count = bundle.fill(raws)
+            session.publish(topics.up(self._access.client_id), bundle.encode(raws[:count]))
+            raws = raws[count:]
+
+    def _on_message(self, topic: str, payload: bytes) -> None:
+        if topic == topics.config(self._access.client_id):
+            self._on_config(payload)
+        elif topic == topics.ack(self._access.client_id):
+            self._on_ack(payload)
+
+    def _on_ack(self, payload: bytes) -> None:
+        """Check who signed it and for whom; only then do the rules hear of it."""
+        try:
+            ack = notes.open_note(payload, notes.Ack, self._origin, self._ack_verifier)
+        except Refused as refusal:
+            log.warning("ack=refused: %s", refusal)
+            return
+        if ack.probe != self._access.client_id:
+            log.warning("ack=refused: it is for %s", ack.probe)
+            return
+        place = self._spool.place()
+        placed = chain.Placed(place.epoch, place.seq - 1)
+        self._state, _ = chain.step(self._state, placed, self._policy)
+        event = chain.Acknowledged(ack, self._spool.leaf(ack.epoch, ack.upto))
+        self._state, effects = chain.step(self._state, event, self._policy)
+        for effect in effects:
+            self._carry_out(effect)
+
+    def _carry_out(self, effect: chain.Effect) -> None:
+        now_ms = self._clocks.wall_ms()
+        match effect:
+            case chain.Release(epoch, upto):
+                if self._spool.release(epoch, upto, now_ms):
+                    log.info("ack=taken epoch=%d upto=%d", epoch, upto)
+                self._purge(now_ms)
+            case chain.Reinstate(epoch, upto, gen):
+                count = self._spool.reinstate(epoch, upto, gen)
+                log.warning("ledger=restored gen=%d records=%d are sent again", gen, count)
+            case chain.NewEpoch():
+                log.warning("spool=behind the ledger knows epoch %d seq %s", effect.head_epoch, effect.head_seq)
+                self._begin_epoch(effect)
+            case chain.Warn(text):
+                log.warning("ack=odd: %s", text)
+
+    def _purge(self, now_ms: int) -> None:
+        mono_ms = self._clocks.mono_ms()
+        if mono_ms >= self._purge_ms:
+            self._purge_ms = mono_ms + PURGE_EVERY_MS
+            self._spool.purge(now_ms, self._keep_acked_days)

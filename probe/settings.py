@@ -1,0 +1,263 @@
+"""Settings of a probe: one TOML file to a frozen tree, once, before any device is opened.
+
+An unknown key, a wrong type or a value out of range is Misconfigured (exit status 78), in one sentence with the path,
+the value, the limit and what to do. Secrets are never here: keys are files that are named here.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import Meta, Struct
+
+from wire.errors import Misconfigured
+from wire.keyfile import read_verifier
+from wire.records import Code, LatE7, LonE7, ModemId, Plmn, ProbeId
+
+Port = Annotated[int, Meta(ge=1, le=65535)]
+Name = Annotated[str, Meta(min_length=1, max_length=128)]
+Interface = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.@-]{1,15}\Z")]
+Seed = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
+_PATH = re.compile(r" - at `\$\.?(?P<path>[^`]*)`$")
+
+
+class Table(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of every table."""
+
+
+class Surveyed(Table, frozen=True, kw_only=True):
+    """`[position]`: the site's surveyed position, WGS 84."""
+
+    lat_e7: LatE7
+    lon_e7: LonE7
+
+
+class Broker(Table, frozen=True, kw_only=True):
+    """`[broker]`: where records go. `interface`: bind the connection to it; None leaves it to the routes.
+
+    `retry_low_s`, `retry_high_s`: first and longest wait between connections. `resend_low_s`: how long without an ACK
+    until records are sent again, doubling up to `resend_high_s`.
+    """
+
+    host: Name
+    port: Port = 8883
+    ca_file: str
+    cert_file: str
+    tls_key_file: str
+    keepalive_s: Annotated[int, Meta(ge=5, le=1200)] = 60
+    interface: Interface | None = None
+    retry_low_s: Annotated[float, Meta(ge=0.1, le=600)] = 5.0
+    retry_high_s: Annotated[float, Meta(ge=0.1, le=3600)] = 600.0
+    resend_low_s: Annotated[float, Meta(ge=0.5, le=600)] = 15.0
+    resend_high_s: Annotated[float, Meta(ge=0.5, le=3600)] = 600.0
+
+
+class Schedule(Table, frozen=True, kw_only=True):
+    """`[schedule]`: the slot's length, and the secret from which each slot's instant is drawn."""
+
+    slot_s: Annotated[int, Meta(ge=10, le=86_400)]
+    seed: Seed
+    catch_up: bool = False
+
+
+class Coverage(Table, frozen=True, kw_only=True):
+    """`[coverage]`: steps of `step_s`, `steps` of them a record, a poll of the modem every `poll_s`."""
+
+    step_s: Annotated[int, Meta(ge=1, le=3600)] = 60
+    steps: Annotated[int, Meta(ge=1, le=60)] = 60
+    poll_s: Annotated[int, Meta(ge=1, le=600)] = 10
+    degraded_echo: bool = True
+
+
+class Gps(Table, frozen=True, kw_only=True):
+    """`[gps]`: where gpsd listens."""
+
+    host: Name = "127.0.0.1"
+    port: Port = 2947
+
+
+class Engine(Table, frozen=True, kw_only=True):
+    """`[engine]`: what measures, against which server, within which limits.
+
+    `server`: URL of a mini server. `echo`: "address:port" of a UDP echo, a literal address. `dns`: addresses of the
+    link's own name servers, needed if the server is a name. `portal_check`: the server is a measurement point of ours.
+    """
+
+    name: Literal["speedtest-cli"] = "speedtest-cli"
+    server: Annotated[str, Meta(pattern=r"^http://[^/?#]+/speedtest/upload\.php\Z")]
+    echo: Name | None = None
+    downlink_s: Annotated[int, Meta(ge=0, le=60)] = 10
+    uplink_s: Annotated[int, Meta(ge=0, le=60)] = 10
+    max_downlink_bytes: Annotated[int, Meta(ge=100_000)] | None = None
+    max_uplink_bytes: Annotated[int, Meta(ge=100_000)] | None = None
+    dns: tuple[str, ...] = ()
+    time_limit_s: Annotated[int, Meta(ge=5, le=600)] = 90
+    portal_check: bool = True
+
+    @property
+    def server_address(self) -> tuple[str, int]:
+        """Host and port of the server."""
+        parts = urlsplit(self.server)
+        return parts.hostname or "", parts.port or 80
+
+    @property
+    def echo_address(self) -> tuple[str, int] | None:
+        """Address and port of the echo; None if none is set."""
+        if self.echo is None:
+            return None
+        host, _, port = self.echo.rpartition(":")
+        return host.strip("[]"), int(port)
+
+
+class Budget(Table, frozen=True, kw_only=True):
+    """`[budget]`: bytes that one SIM may move in a billing period, which begins on `billing_day` of each month."""
+
+    limit_bytes: Annotated[int, Meta(ge=1_000_000)]
+    billing_day: Annotated[int, Meta(ge=1, le=28)] = 1
+
+
+class Modem(Table, frozen=True, kw_only=True):
+    """One `[[modem]]`: its AT port and its network interface. `plmn`: the SIM's operator."""
+
+    id: ModemId
+    port: Name
+    interface: Interface
+    plmn: Plmn | None = None
+    family: Literal["auto", "huawei", "quectel", "simcom", "generic"] = "auto"
+
+
+class Clock(Table, frozen=True, kw_only=True):
+    """`[clock]`: "adjtimex" believes the wall clock once the kernel bounds its error; "always" believes the host.
+
+    "always" is for containers and demonstrations, where another system keeps the host's clock.
+    """
+
+    trust: Literal["adjtimex", "always"] = "adjtimex"
+
+
+class Spool(Table, frozen=True, kw_only=True):
+    """`[spool]`: bytes of records that may be held, and for how long acknowledged ones are kept."""
+
+    limit_bytes: Annotated[int, Meta(ge=65_536, le=1 << 36)] = 64_000_000
+    keep_acked_days: Annotated[int, Meta(ge=0, le=60)] = 7
+
+
+class Settings(Table, frozen=True, kw_only=True):
+    """The whole file. File names are relative to the file itself; `folder` is where that is."""
+
+    probe: ProbeId
+    origin: Annotated[str, Meta(pattern=r"^[A-Za-z0-9.-]{1,64}\Z")]
+    state_dir: Name
+    key_file: Name
+    ack_vkey: Name
+    site: Code
+    engine: Engine
+    schedule: Schedule
+    modem: Annotated[tuple[Modem, ...], Meta(min_length=1, max_length=4)]
+    config_vkey: Name | None = None
+    simulated: bool = False
+    referral: Code | None = None
+    position: Surveyed | None = None
+    broker: Broker | None = None
+    coverage: Coverage = Coverage()
+    gps: Gps | None = None
+    budget: Budget | None = None
+    clock: Clock = Clock()
+    spool: Spool = Spool()
+    folder: str = "."
+
+    def path(self, name: str) -> Path:
+        """Resolve a file name of this file."""
+        return Path(self.folder) / name
+
+
+def load(path: Path) -> Settings:
+    """Read and check the settings file. Raises Misconfigured."""
+    try:
+        document = tomllib.loads(path.read_text())
+    except OSError as error:
+        raise Misconfigured(f"cannot read {path}: {error.strerror}; make it with dosong-provision") from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise Misconfigured(f"{path} is not TOML: {error}; correct that line") from error
+    if "folder" in document:
+        raise Misconfigured(f"{path}: folder is not a setting; remove the line")
+    try:
+        settings = msgspec.convert(document | {"folder": str(path.parent)}, Settings)
+    except msgspec.ValidationError as error:
+        raise Misconfigured(_explain(path, document, str(error))) from error
+    _check(path, settings)
+    return settings
+
+
+def _explain(path: Path, document: dict[str, Any], text: str) -> str:
+    """Turn "Expected `int` <= 65535 - at `$.broker.port`" into a sentence with file, key, value, limit and remedy."""
+    match = _PATH.search(text)
+    where = match["path"] if match else ""
+    rule = text[: match.start()] if match else text
+    if "unknown field" in rule:
+        return f"{path}: {_at(where)}{rule.lower()}; remove it or correct its spelling"
+    if "missing required field" in rule:
+        return f"{path}: {_at(where)}{rule[0].lower()}{rule[1:]}; add it"
+    return f"{path}: {where} = {_value(document, where)!r} is not allowed ({rule[0].lower()}{rule[1:]}); correct it"
+
+
+def _at(where: str) -> str:
+    return f"[{where}] " if where else ""
+
+
+def _value(document: Any, where: str) -> Any:
+    for step in re.findall(r"[^.\[\]]+", where):
+        try:
+            document = document[int(step)] if isinstance(document, list | tuple) else document[step]
+        except (KeyError, IndexError, ValueError, TypeError):
+            return None
+    return document
+
+
+def _check(path: Path, settings: Settings) -> None:
+    """Rules that no single field can state."""
+    for attribute in ("id", "port", "interface"):
+        found = [getattr(modem, attribute) for modem in settings.modem]
+        if len(set(found)) != len(found):
+            raise Misconfigured(f"{path}: two [[modem]] tables have the same {attribute} {found}; give each its own")
+    if settings.coverage.poll_s > settings.coverage.step_s:
+        limit = settings.coverage.step_s
+        raise Misconfigured(
+            f"{path}: coverage.poll_s = {settings.coverage.poll_s} is longer than coverage.step_s = {limit}; lower it"
+        )
+    _check_engine(path, settings.engine)
+    for name in ("ack_vkey", "config_vkey"):
+        if (text := getattr(settings, name)) is not None:
+            read_verifier(text, f"{path}: {name}")
+
+
+def _check_engine(path: Path, engine: Engine) -> None:
+    try:
+        host, _port = engine.server_address
+    except ValueError as error:
+        raise Misconfigured(f"{path}: engine.server = {engine.server!r}: {error}; give http://host:port/...") from error
+    if not _is_address(host) and not engine.dns:
+        raise Misconfigured(f"{path}: engine.server names {host!r} but engine.dns is empty; list the link's servers")
+    for server in engine.dns:
+        if not _is_address(server):
+            raise Misconfigured(f"{path}: engine.dns holds {server!r}; give addresses, not names")
+    try:
+        echo = engine.echo_address
+    except ValueError:
+        echo = ("", 0)
+    if echo is not None and (not _is_address(echo[0]) or not 1 <= echo[1] <= 65535):
+        raise Misconfigured(f"{path}: engine.echo = {engine.echo!r}; give address:port, for example 198.51.100.7:7480")
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
