@@ -138,8 +138,6 @@ state_dir = "{folder / "state"}"
 simulated = true
 site = "{place.site}"
 referral = "{place.referral}"
-# The simulated month was signed with this key as epoch 1.
-first_epoch = 2
 
 [position]
 lat_e7 = {place.lat_e7}
@@ -155,8 +153,10 @@ ca_file = "ca.crt"
 cert_file = "tls.crt"
 tls_key_file = "tls.key"
 interface = "{interface}"
-backoff_min_s = 1
-backoff_max_s = 10
+retry_low_s = 1
+retry_high_s = 10
+resend_low_s = 3
+resend_high_s = 30
 
 [schedule]
 slot_s = {pace.slot_s}
@@ -277,8 +277,16 @@ def start_site(world: World, place: Place) -> state.SiteState:
 
 
 def start_probe(world: World, place: Place) -> None:
-    """Start one probe's program in its site."""
+    """Start one probe's program in its site.
+
+    The simulated month was signed with the probe's key as epoch 1; the note beside the spool says so, and the
+    probe begins epoch 2.
+    """
     found = state.site(world.directory, place.name)
+    epoch = identity(world, place) / "state" / "epoch"
+    if not epoch.exists():
+        epoch.parent.mkdir(exist_ok=True)
+        epoch.write_text("1\n")
     _write_probe_settings(world, place)
     settings = identity(world, place) / "probe.toml"
     inside = None if found is None else found.netns_pid
