@@ -8,7 +8,7 @@ Source: design §4; facts note 02 §4 (recommended record); 3GPP TS 36.133 §9.1
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta, Struct
 
@@ -210,6 +210,8 @@ class TestRecord(Record, frozen=True, kw_only=True, tag="test"):
     `engine_*_bps` is what the engine's library itself said, kept beside our own figure. The two series hold the
     bytes of each `series_step_ms` of the measured window, in order (the last step may be shorter).
     """
+
+    __test__: ClassVar[bool] = False  # pytest, this is no test class
 
     modem: ModemId
     trigger: Literal["scheduled", "manual", "acceptance", "remote"]
