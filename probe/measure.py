@@ -36,6 +36,7 @@ _STAGE = {
     Cause.NOT_REGISTERED: Stage.REGISTRATION,
     Cause.LIMITED_SERVICE: Stage.REGISTRATION,
 }
+_READING_FIELDS = tuple(f.name for f in fields(RadioReading) if f.name in Reading.__struct_fields__)
 _ENGINE_FIELDS = tuple(f.name for f in fields(EngineResult) if f.name not in ("outcome", "stage", "cause", "cpu_ppm"))
 
 
@@ -203,7 +204,7 @@ def _radio(before: Observed, during: tuple[Observed, ...], after: Observed | Non
 def _reading(reading: RadioReading | None) -> Reading | None:
     if reading is None:
         return None
-    return Reading(**{name: getattr(reading, name) for name in Reading.__struct_fields__})
+    return Reading(**{name: getattr(reading, name) for name in _READING_FIELDS})
 
 
 def _position(located: Located) -> Position:
