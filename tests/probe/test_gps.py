@@ -10,7 +10,7 @@ import threading
 import time
 import tty
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from functools import reduce
 from pathlib import Path
 
@@ -56,7 +56,7 @@ class Receiver:
         self.master, self._slave = os.openpty()
         tty.setraw(self._slave)
         self.path = os.ttyname(self._slave)
-        Path(self.path).chmod(0o666)  # noqa: S103 - gpsd gives root up before it opens the port
+        Path(self.path).chmod(0o666)  # gpsd gives root up before it opens the port
         os.set_blocking(self.master, False)
         self.is_fed = threading.Event()
         self.is_fed.set()
@@ -125,9 +125,8 @@ def is_none(fix: Fix | None) -> bool:
 
 def test_a_fix_comes_ends_with_the_feed_and_survives_gpsd(receiver: Receiver) -> None:
     port = free_port()
-    with gpsd_on(port, receiver):
-        reader = GpsReader("127.0.0.1", port, retry_s=0.3)
-        try:
+    with closing(GpsReader("127.0.0.1", port, retry_s=0.3)) as reader:
+        with gpsd_on(port, receiver):
             fix = until(reader, is_fix, 20)
             assert fix is not None
             assert (fix.lat_e7, fix.lon_e7) == (pytest.approx(210285117, abs=20), pytest.approx(1058048167, abs=20))
@@ -139,46 +138,44 @@ def test_a_fix_comes_ends_with_the_feed_and_survives_gpsd(receiver: Receiver) ->
             assert time.monotonic() - stopped_s > 5, "one missed second is no loss"
             receiver.is_fed.set()
             until(reader, is_fix, 15)
-        except BaseException:
-            reader.close()
-            raise
-    try:
         until(reader, is_none, 5)
         with gpsd_on(port, receiver):
             until(reader, is_fix, 20)
-    finally:
-        reader.close()
 
 
 @contextmanager
-def server(serve: Callable[[socket.socket], None]) -> Iterator[int]:
-    """A TCP server that runs `serve` on each connection, one after the other."""
+def server(serve: Callable[[socket.socket], None]) -> Iterator[tuple[int, list[float]]]:
+    """A TCP server that runs `serve` on each connection again and again; gives its port and when each came."""
+    accepted_s: list[float] = []
     listener = socket.create_server(("127.0.0.1", 0))
     listener.settimeout(0.2)
     stop = threading.Event()
 
+    def converse(connection: socket.socket) -> None:
+        connection.settimeout(0.2)
+        with connection, suppress(OSError):
+            while not stop.is_set():
+                serve(connection)
+
     def run() -> None:
+        talks: list[threading.Thread] = []
         while not stop.is_set():
-            try:
+            with suppress(TimeoutError):
                 connection, _ = listener.accept()
-            except TimeoutError:
-                continue
-            with connection:
-                connection.settimeout(0.2)
-                try:
-                    while not stop.is_set():
-                        serve(connection)
-                except OSError:
-                    pass
+                accepted_s.append(time.monotonic())
+                talks.append(threading.Thread(target=converse, args=(connection,), daemon=True))
+                talks[-1].start()
+        for talk in talks:
+            talk.join(10)
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
     try:
         port: int = listener.getsockname()[1]
-        yield port
+        yield port, accepted_s
     finally:
         stop.set()
-        thread.join(10)
+        thread.join(20)
         listener.close()
 
 
@@ -217,16 +214,18 @@ def answer_oddly(connection: socket.socket) -> None:
 
 @pytest.mark.parametrize("serve", [stay_silent, drip, flood, answer_oddly])
 def test_a_server_that_misbehaves_is_no_fix_within_the_bound(serve: Callable[[socket.socket], None]) -> None:
-    with server(serve) as port:
-        reader = GpsReader("127.0.0.1", port, retry_s=0.2)
+    with server(serve) as (port, accepted_s), closing(GpsReader("127.0.0.1", port, retry_s=0.2)) as reader:
         began_s = time.monotonic()
         assert reader.position() is None
         assert time.monotonic() - began_s < POSITION_BOUND_S + 0.5
-        turn = reader._thread
+        while len(accepted_s) < 2:
+            assert time.monotonic() < began_s + 10, "the worker never leaves a connection that gives nothing"
+            threading.Event().wait(0.1)
+        worker = reader._thread
         began_s = time.monotonic()
         reader.close()
         assert time.monotonic() - began_s < 4
-        assert not turn.is_alive(), "the worker never hangs"
+        assert not worker.is_alive(), "the worker never hangs"
 
 
 def test_no_gpsd_at_all_is_no_fix_at_once() -> None:
@@ -239,8 +238,6 @@ def test_no_gpsd_at_all_is_no_fix_at_once() -> None:
 
 
 def test_a_second_reader_in_one_process_is_refused_until_the_first_is_closed() -> None:
-    first = GpsReader("127.0.0.1", free_port())
-    with pytest.raises(Misconfigured, match="already"):
+    with closing(GpsReader("127.0.0.1", free_port())), pytest.raises(Misconfigured, match="already"):
         GpsReader("127.0.0.1", free_port())
-    first.close()
     GpsReader("127.0.0.1", free_port()).close()

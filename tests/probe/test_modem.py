@@ -270,6 +270,23 @@ def test_a_modem_that_boots_is_waited_for(plug: Plug, modem: AtModem) -> None:
     assert not greetings
 
 
+def test_a_late_ok_does_not_pass_for_a_clean_one(plug: Plug, modem: AtModem) -> None:
+    """The first AT is answered at the second, and the second a moment later: only the third is in step."""
+    peer = plug(EC25)
+    peer.echo = False
+    late = threading.Timer(0.1, lambda: os.write(peer.master, b"\r\nOK\r\n"))
+
+    def react(_: str) -> bytes | None:
+        if len(peer.heard) == 2:
+            late.start()
+        return b"" if len(peer.heard) == 1 else None
+
+    peer.react = react
+    modem.open()
+    late.join(5)
+    assert peer.heard[:4] == ["AT", "AT", "AT", "ATE0"]
+
+
 def test_a_pulled_stick_is_gone_and_comes_back_elsewhere(plug: Plug, modem: AtModem, link: Path) -> None:
     peer = plug(EC25)
     modem.open()
