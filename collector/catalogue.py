@@ -184,7 +184,7 @@ def _latest() -> Query:
     return Query("latest", text, "table", _LATEST, "20 lần đo gần nhất, kể cả không thành công", "Last 20 tests")
 
 
-def _states() -> tuple[Query, Query]:
+def _states() -> tuple[Query, ...]:
     """Worst known state of each interval, and the cause of the last step that was not covered.
 
     The polynomial picks no service (1) before degraded (2) before covered (3); 0, unknown, only where nothing
@@ -202,7 +202,9 @@ def _states() -> tuple[Query, Query]:
     state = Column("state", "state", "Trạng thái", "State")
     why = Column("cause", "word", "Nguyên nhân", "Cause")
     vi, en = "Trạng thái phủ sóng xấu nhất trong mỗi ô", "Worst coverage state of each interval"
+    now = f'SELECT last("state") AS "state" FROM "coverage" WHERE {_WHERE} GROUP BY "hamlet", "plmn", "modem"'
     return (
+        Query("coverage_now", now, "time_series", (state,), "Trạng thái mới nhất", "Newest state", tags),
         Query("coverage_state", text, "time_series", (state,), vi, en, tags),
         Query("coverage_cause", cause, "time_series", (why,), "Nguyên nhân", "Causes", tags, optional=True),
     )
@@ -239,6 +241,14 @@ def _counts() -> tuple[Query, ...]:
             "Số lần đo của nhà mạng",
             "Tests of the operator",
             ("plmn",),
+        ),
+        Query(
+            "operator_counts",
+            f'SELECT sum("counted") AS "counted", sum("failed") AS "failed" FROM "test" WHERE {_WHERE}',
+            "time_series",
+            (counted, failed),
+            "Được đếm và không đạt của nhà mạng",
+            "Counted and not ok tests of the operator",
         ),
         Query(
             "totals",
@@ -285,7 +295,7 @@ def _shares() -> Query:
 def _hourly() -> Query:
     text = (
         'SELECT percentile("downlink_bps", 50) / 1000000.0 AS "median", count("downlink_bps") AS "n" '
-        f'FROM "test" WHERE {_COUNTED} GROUP BY time(1h) fill(none) {_TZ}'
+        f'FROM "test" WHERE {_COUNTED} GROUP BY time(1h) fill(none) ORDER BY time DESC {_TZ}'
     )
     columns = (Column("median", "Mbit/s", *_MEDIAN), _N)
     vi, en = "Trung vị tải xuống của từng giờ", "Median downlink rate of each hour"
