@@ -167,28 +167,40 @@ def audit(
     return Audit(len(entries), len(opened), valid, duplicates, chains, tuple(findings), included, seen)
 
 
-_Held = dict[int, dict[bytes, tuple[Entry, codec.Opened]]]
+_One = tuple[Entry, codec.Opened]
+_Held = dict[int, dict[bytes, _One]]
 _Gaps = dict[int, list[GapRecord]]
 
 
-def _chains(opened: Sequence[tuple[Entry, codec.Opened]], findings: list[Finding]) -> tuple[tuple[Chain, ...], int]:
+def _chains(opened: Sequence[_One], findings: list[Finding]) -> tuple[tuple[Chain, ...], int]:
     held: dict[tuple[str, int], _Held] = {}
     gaps: dict[str, _Gaps] = {}
     duplicates = 0
-    for entry, one in opened:
-        if one.head is None:
-            findings.append(Finding(entry.where, "no_head", "its place in the chain cannot be read"))
-            continue
-        place = held.setdefault((one.head.probe, one.head.epoch), {}).setdefault(one.head.seq, {})
+    for (entry, one), head in _placed(opened, findings):
+        place = held.setdefault((head.probe, head.epoch), {}).setdefault(head.seq, {})
         duplicates += one.leaf in place
         place[one.leaf] = (entry, one)
         if isinstance(one.record, GapRecord):
-            gaps.setdefault(one.head.probe, {}).setdefault(one.record.gap_epoch, []).append(one.record)
+            gaps.setdefault(head.probe, {}).setdefault(one.record.gap_epoch, []).append(one.record)
     chains = tuple(
         _chain(probe, epoch, places, gaps.get(probe, {}).get(epoch, []), findings)
         for (probe, epoch), places in sorted(held.items())
     )
     return chains, duplicates
+
+
+def _placed(opened: Sequence[_One], findings: list[Finding]) -> Iterator[tuple[_One, codec.Head]]:
+    """Pair each record with its place; one whose place cannot be read takes it from the record that names its leaf."""
+    heads = [one.head for _, one in opened if one.head is not None]
+    after = {head.prev: head for head in heads if head.seq > 0}
+    for entry, one in opened:
+        follower = after.get(codec.leaf_text(one.leaf))
+        if one.head is not None:
+            yield (entry, one), one.head
+        elif follower is not None:
+            yield (entry, one), codec.Head(follower.probe, follower.epoch, follower.seq - 1, "")
+        else:
+            findings.append(Finding(entry.where, "no_head", "its place in the chain cannot be read"))
 
 
 def _chain(probe: str, epoch: int, places: _Held, gaps: Sequence[GapRecord], findings: list[Finding]) -> Chain:
