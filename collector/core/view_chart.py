@@ -6,18 +6,18 @@ the origin at the top left. Axes of rates begin at zero. Source: facts note 06 Â
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from math import ceil, cos, floor, log10, radians
 from typing import Literal
 
+from collector.core.sample import Sample
 from collector.core.view import DAY_MS, ICT
-from collector.core.view_figures import Sample, tests_of
+from collector.core.view_figures import tests_of
+from wire.records import TestRecord
 
 _ICT_MS = round(ICT.utcoffset(None).total_seconds() * 1000)
-_TIME_STEPS_MS = tuple(
-    step * 1000 for step in (10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400, 172_800, 604_800)
-)
+_TIME_STEPS_S = (10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400, 172_800, 604_800)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +79,11 @@ class Chart:
     marks: tuple[Mark, ...]
     lines: tuple[tuple[str, str], ...]
 
+    @property
+    def y_digits(self) -> int:
+        """Decimals that the labels of a rate axis (Mbit/s) need."""
+        return 0 if all(tick.value % 1_000_000 == 0 for tick in self.y_ticks) else 1
+
 
 def nice_step(span: float, parts: int) -> float:
     """A step of 1, 2, 2.5 or 5 times a power of ten that cuts `span` into at most `parts`."""
@@ -99,7 +104,7 @@ def scale_ticks(low: float, high: float, parts: int) -> tuple[float, ...]:
 def time_ticks(start_ms: int, end_ms: int, parts: int) -> tuple[int, ...]:
     """Round Vietnam times in [start, end], at most about `parts` of them."""
     span = max(end_ms - start_ms, 1)
-    step = next((s for s in _TIME_STEPS_MS if span / s <= parts), ceil(span / parts / DAY_MS) * DAY_MS)
+    step = next((s * 1000 for s in _TIME_STEPS_S if span / 1000 / s <= parts), ceil(span / parts / DAY_MS) * DAY_MS)
     first = ceil((start_ms + _ICT_MS) / step) * step - _ICT_MS
     return tuple(range(first, end_ms + 1, step))
 
@@ -107,31 +112,33 @@ def time_ticks(start_ms: int, end_ms: int, parts: int) -> tuple[int, ...]:
 def rates_over_time(samples: Sequence[Sample], box: Box | None = None) -> Chart | None:
     """Downlink and uplink of every dated test, failed ones as marks on the axis. None if there is no test."""
     place = box or Box()
-    tests = sorted(((s, r) for s, r in tests_of(samples) if r.t_ms is not None), key=lambda sr: sr[1].t_ms or 0)
-    if not tests:
+    dated = sorted(((s.t_ms, r) for s, r in tests_of(samples) if s.t_ms is not None), key=lambda pair: pair[0])
+    if not dated:
         return None
-    times = [r.t_ms or 0 for _, r in tests]
-    start_ms, span = times[0], max(times[-1] - times[0], 1)
-    rates = [v for _, r in tests for v in (r.downlink_bps, r.uplink_bps) if v is not None]
-    values = scale_ticks(0, max([*rates, 1e6]), 5)
-    marks: list[Mark] = []
-    for _, r in tests:
-        x = round(place.left + ((r.t_ms or 0) - start_ms) * place.plot_width / span, 1)
-        key = (r.probe, r.epoch, r.seq)
-        if r.outcome in ("failed", "skipped"):
-            marks.append(Mark(x, place.floor - 6, "failed", None, r.t_ms or 0, key, r.cause, r.stage))
-            continue
-        for series, bps in (("downlink", r.downlink_bps), ("uplink", r.uplink_bps)):
-            if bps is not None:
-                y = round(place.floor - bps * place.plot_height / values[-1], 1)
-                marks.append(Mark(x, y, series, bps, r.t_ms or 0, key))  # type: ignore[arg-type]
-    return Chart(
-        place,
-        tuple(Tick(round(place.left + (t - start_ms) * place.plot_width / span, 1), t) for t in time_ticks(start_ms, times[-1], 6)),
-        tuple(Tick(round(place.floor - v * place.plot_height / values[-1], 1), v) for v in values),
-        tuple(marks),
-        tuple(_lines(marks)),
-    )
+    start_ms, end_ms = dated[0][0], dated[-1][0]
+    rates = [v for _, r in dated for v in (r.downlink_bps, r.uplink_bps) if v is not None]
+    values = scale_ticks(0, max([*rates, 1_000_000]), 5)
+
+    def across(t_ms: int) -> float:
+        return round(place.left + (t_ms - start_ms) * place.plot_width / max(end_ms - start_ms, 1), 1)
+
+    def up(bps: float) -> float:
+        return round(place.floor - bps * place.plot_height / values[-1], 1)
+
+    marks = tuple(mark for t_ms, r in dated for mark in _marks(r, t_ms, across(t_ms), up, place.floor - 6))
+    x_ticks = tuple(Tick(across(t), t) for t in time_ticks(start_ms, end_ms, 6))
+    return Chart(place, x_ticks, tuple(Tick(up(v), v) for v in values), marks, tuple(_lines(marks)))
+
+
+def _marks(record: TestRecord, t_ms: int, x: float, up: Callable[[float], float], low: float) -> Iterable[Mark]:
+    key = (record.probe, record.epoch, record.seq)
+    if record.outcome in ("failed", "skipped"):
+        yield Mark(x, low, "failed", None, t_ms, key, record.cause, record.stage)
+        return
+    if record.downlink_bps is not None:
+        yield Mark(x, up(record.downlink_bps), "downlink", record.downlink_bps, t_ms, key)
+    if record.uplink_bps is not None:
+        yield Mark(x, up(record.uplink_bps), "uplink", record.uplink_bps, t_ms, key)
 
 
 def _lines(marks: Iterable[Mark]) -> Iterable[tuple[str, str]]:
@@ -150,8 +157,8 @@ def rate_by_rsrp(samples: Sequence[Sample], box: Box | None = None) -> Chart | N
     """Downlink against RSRP before the test (dBm x10). None unless a test has both."""
     place = box or Box()
     found = [
-        (r.radio.before.rsrp_dbm_x10, r.downlink_bps, r)
-        for _, r in tests_of(samples)
+        (r.radio.before.rsrp_dbm_x10, r.downlink_bps, s.t_ms or 0, (r.probe, r.epoch, r.seq))
+        for s, r in tests_of(samples)
         if r.radio and r.radio.before and r.radio.before.rsrp_dbm_x10 is not None and r.downlink_bps is not None
     ]
     if not found:
@@ -165,9 +172,7 @@ def rate_by_rsrp(samples: Sequence[Sample], box: Box | None = None) -> Chart | N
     def up(value: float) -> float:
         return round(place.floor - value * place.plot_height / ys[-1], 1)
 
-    marks = tuple(
-        Mark(across(rsrp), up(bps), "downlink", bps, r.t_ms or 0, (r.probe, r.epoch, r.seq)) for rsrp, bps, r in found
-    )
+    marks = tuple(Mark(across(rsrp), up(bps), "downlink", bps, t_ms, key) for rsrp, bps, t_ms, key in found)
     return Chart(place, tuple(Tick(across(x), x) for x in xs), tuple(Tick(up(y), y) for y in ys), marks, ())
 
 

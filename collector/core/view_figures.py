@@ -10,35 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import ceil, floor
-from typing import Literal, Protocol
+from typing import Literal
 
-from wire.records import AnyRecord, TestRecord
+from collector.core.sample import Sample
+from wire.records import TestRecord
 
 N_MIN = 5
-
-
-class Sample(Protocol):
-    """What the figures need of a ledger row; `counted` is the ledger's verdict, never decided again here."""
-
-    @property
-    def n(self) -> int:
-        """Number of the row, rising with every commit."""
-        ...
-
-    @property
-    def record(self) -> AnyRecord | None:
-        """The record, None if its authentic bytes break the schema."""
-        ...
-
-    @property
-    def received_ms(self) -> int:
-        """When it was committed, UTC ms."""
-        ...
-
-    @property
-    def counted(self) -> bool:
-        """Whether it is a counted sample (design §8)."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

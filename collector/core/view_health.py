@@ -5,42 +5,29 @@ Source: issue 2 ("one clear sentence that says what to do"); design §7 (forward
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal
+
+from collector.core.sample import Deliveries
 
 LAG_RECORDS = 500
 QUIET_MS = 3 * 3_600_000
 
 
-class Deliveries(Protocol):
-    """Counts of every delivery since the ledger began."""
-
-    @property
-    def accepted(self) -> int:
-        """Stored for the first time."""
-        ...
-
-    @property
-    def duplicate(self) -> int:
-        """Delivered again, counted once."""
-        ...
-
-    @property
-    def refused(self) -> int:
-        """Not authentic: kept in quarantine."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class HealthFacts:
-    """What `receive` and `forward` know of themselves; None where this process does not know.
+    """What `receive` and `forward` last said of themselves; None where they never said it.
 
-    `broker_fault`, `influx_fault`: the last error in words, None while it works. `forward_lag`: records in the
-    ledger that are not yet in InfluxDB. `parked`: points that InfluxDB refuses for ever.
+    `*_fault`: the last error in words, None while it works. `forward_lag`: records in the ledger that are not yet in
+    InfluxDB. `parked`: points that InfluxDB refuses for ever.
     """
 
+    receive_alive: bool
+    forward_alive: bool
     broker_connected: bool | None = None
     broker_fault: str | None = None
+    ledger_fault: str | None = None
     forward_lag: int | None = None
     influx_fault: str | None = None
     parked: int | None = None
@@ -56,13 +43,9 @@ class Fault:
     detail: str | None = None
 
 
-def faults(facts: HealthFacts | None, deliveries: Deliveries, last_commit_ms: int | None, now_ms: int) -> tuple[Fault, ...]:
+def faults(facts: HealthFacts, deliveries: Deliveries, last_commit_ms: int | None, now_ms: int) -> tuple[Fault, ...]:
     """List the faults, gravest first; empty if all is well."""
-    found: list[Fault] = []
-    if facts is None:
-        found.append(Fault("alone", "notice"))
-    else:
-        found.extend(_of_parts(facts))
+    found = [*_of_receive(facts), *_of_forward(facts)]
     if last_commit_ms is None:
         found.append(Fault("empty", "notice"))
     elif now_ms - last_commit_ms > QUIET_MS:
@@ -72,14 +55,21 @@ def faults(facts: HealthFacts | None, deliveries: Deliveries, last_commit_ms: in
     return tuple(sorted(found, key=lambda f: f.grave != "fault"))
 
 
-def _of_parts(facts: HealthFacts) -> list[Fault]:
-    found: list[Fault] = []
-    if facts.broker_connected is False:
-        found.append(Fault("broker", "fault", detail=facts.broker_fault))
-    if facts.influx_fault is not None:
-        found.append(Fault("influx", "fault", facts.forward_lag, facts.influx_fault))
+def _of_receive(facts: HealthFacts) -> Iterator[Fault]:
+    if not facts.receive_alive:
+        yield Fault("receive", "fault")
+    elif facts.broker_connected is False:
+        yield Fault("broker", "fault", detail=facts.broker_fault)
+    if facts.ledger_fault is not None:
+        yield Fault("ledger", "fault", detail=facts.ledger_fault)
+
+
+def _of_forward(facts: HealthFacts) -> Iterator[Fault]:
+    if not facts.forward_alive:
+        yield Fault("forward", "fault")
+    elif facts.influx_fault is not None:
+        yield Fault("influx", "fault", facts.forward_lag or 0, facts.influx_fault)
     elif facts.forward_lag is not None and facts.forward_lag > LAG_RECORDS:
-        found.append(Fault("lag", "notice", facts.forward_lag))
+        yield Fault("lag", "notice", facts.forward_lag)
     if facts.parked:
-        found.append(Fault("parked", "notice", facts.parked))
-    return found
+        yield Fault("parked", "notice", facts.parked)

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
-from collector.core.view_figures import Sample, tests_of
+from collector.core.sample import ProbeState, Sample
+from collector.core.view_figures import tests_of
 from collector.core.view_service import silent_after_ms
 from wire.records import TestRecord
 
@@ -17,48 +17,13 @@ FAR_M = 200
 SPOOL_HIGH = 100
 
 
-class ProbeState(Protocol):
-    """What the ledger holds of one probe's chain and liveness."""
-
-    @property
-    def probe(self) -> str:
-        """Id of the probe."""
-        ...
-
-    @property
-    def epoch(self) -> int:
-        """Newest epoch."""
-        ...
-
-    @property
-    def upto(self) -> int | None:
-        """Contiguous head that is acknowledged; None while nothing contiguous is held."""
-        ...
-
-    @property
-    def max_seq(self) -> int | None:
-        """Highest seq stored in this epoch."""
-        ...
-
-    @property
-    def last_received_ms(self) -> int | None:
-        """When its newest record was committed."""
-        ...
-
-    @property
-    def status(self) -> str | None:
-        """Retained liveness word: "online", "offline" or None."""
-        ...
-
-    @property
-    def status_ms(self) -> int | None:
-        """When that word came."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class Illness:
-    """`word`: "never", "revoked", "quarantine", "offline", "silent", "hole", "moved", "clock", "backlog", or a cause."""
+    """What is wrong, since when (None: not known), and the stage of a failed test.
+
+    `word`: never, revoked, quarantine, offline, silent, hole, invalid_path, invalid_isolation, clock, moved, backlog,
+    or a cause of `wire.failure`.
+    """
 
     word: str
     since_ms: int | None
@@ -77,8 +42,8 @@ class Checkup:
 
 def checkup(registered: str, state: ProbeState | None, recent: Sequence[Sample], now_ms: int) -> Checkup:
     """Judge a probe by its registry state, its chain and its newest samples (newest first)."""
-    tests = [r for _, r in tests_of(recent)]
-    test = tests[0] if tests else None
+    tests = tests_of(recent)
+    test = tests[0][1] if tests else None
     if state is None:
         return Checkup(Illness(registered if registered != "active" else "never", None), test, None, 0)
     top = state.max_seq if state.max_seq is not None else -1
@@ -104,28 +69,29 @@ def _hole(missing: int, state: ProbeState) -> Illness | None:
     return Illness("hole", state.last_received_ms) if missing else None
 
 
-def _of_test(tests: Sequence[TestRecord]) -> Illness | None:
+def _of_test(tests: Sequence[tuple[Sample, TestRecord]]) -> Illness | None:
     if not tests:
         return None
-    newest = tests[0]
+    sample, newest = tests[0]
     if newest.outcome == "failed":
         return Illness(newest.cause or "unknown", _since(tests), newest.stage)
-    if newest.path is not None and newest.path.verdict != "ok":
-        return Illness(newest.path.verdict, newest.t_ms)
-    if newest.clock != "trusted":
-        return Illness("clock", newest.t_ms)
-    if newest.position is not None and (newest.position.surveyed_offset_m or 0) > FAR_M:
-        return Illness("moved", newest.t_ms)
-    if newest.host is not None and (newest.host.spool_records or 0) > SPOOL_HIGH:
-        return Illness("backlog", newest.t_ms)
-    return None
+    far_m = newest.position.surveyed_offset_m if newest.position is not None else None
+    waiting = newest.host.spool_records if newest.host is not None else None
+    verdict = newest.path.verdict if newest.path is not None else "ok"
+    signs = (
+        (verdict, verdict != "ok"),
+        ("clock", newest.clock != "trusted"),
+        ("moved", (far_m or 0) > FAR_M),
+        ("backlog", (waiting or 0) > SPOOL_HIGH),
+    )
+    return next((Illness(word, sample.t_ms) for word, shows in signs if shows), None)
 
 
-def _since(tests: Sequence[TestRecord]) -> int | None:
+def _since(tests: Sequence[tuple[Sample, TestRecord]]) -> int | None:
     """Time of the first test of the unbroken run of failures that ends with the newest one."""
-    since = tests[0].t_ms
-    for test in tests:
-        if test.outcome != "failed":
+    since = tests[0][0].t_ms
+    for sample, record in tests:
+        if record.outcome != "failed":
             break
-        since = test.t_ms or since
+        since = sample.t_ms or since
     return since

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import groupby, pairwise
 
-from collector.core.view_figures import Sample, percentile
+from collector.core.sample import Sample
+from collector.core.view_figures import percentile
 from wire.failure import COVERAGE_CAUSES, COVERAGE_STATES, Cause
 from wire.records import CoverageRecord, TestRecord
 
@@ -119,27 +120,27 @@ class CoverageSum:
         """Time of which the probe can speak."""
         return self.total_ms - self.by_state_ms.get("unknown", 0)
 
-    def ppm(self, state: str) -> int | None:
-        """Share of `state` in all time, in parts per million; None of nothing."""
-        return round(self.by_state_ms.get(state, 0) * 1_000_000 / self.total_ms) if self.total_ms else None
+    def known_ppm(self, state: str) -> int | None:
+        """Share of `state` in the time of which the probe can speak, in parts per million; None of nothing."""
+        return round(self.by_state_ms.get(state, 0) * 1_000_000 / self.known_ms) if self.known_ms else None
 
 
-def window(record: CoverageRecord) -> Window:
-    """Turn a coverage record's letters into runs."""
+def window(record: CoverageRecord, t_ms: int | None) -> Window:
+    """Turn a coverage record's letters into runs; `t_ms` is when its first step began."""
     runs: list[Run] = []
     at = 0
     for (state, cause), steps in groupby(zip(record.states, record.causes, strict=True)):
         count = len(list(steps))
         word = COVERAGE_CAUSES[cause]
-        start_ms = None if record.t_ms is None else record.t_ms + at * record.step_ms
+        start_ms = None if t_ms is None else t_ms + at * record.step_ms
         runs.append(Run(COVERAGE_STATES[state], word and word.value, count, count * record.step_ms, start_ms))
         at += count
-    return Window((record.probe, record.epoch, record.seq), record.t_ms, at * record.step_ms, tuple(runs))
+    return Window((record.probe, record.epoch, record.seq), t_ms, at * record.step_ms, tuple(runs))
 
 
 def windows(samples: Sequence[Sample]) -> tuple[Window, ...]:
     """The windows of coverage samples, oldest first by time; undated ones are left out of the strip."""
-    made = [window(s.record) for s in samples if isinstance(s.record, CoverageRecord) and s.record.t_ms is not None]
+    made = [window(s.record, s.t_ms) for s in samples if isinstance(s.record, CoverageRecord) and s.t_ms is not None]
     return tuple(sorted(made, key=lambda w: w.start_ms or 0))
 
 

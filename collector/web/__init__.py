@@ -1,0 +1,97 @@
+"""The web pages: map, live feed, hamlets, records, and three doors. Server-rendered, vi and en, no outside request."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+from flask import Flask, render_template, request
+from flask_wtf import CSRFProtect
+from werkzeug.exceptions import HTTPException
+
+from collector.health import read_health
+from collector.settings import Settings, read_secret
+from collector.web import access, api, doors, headers, language, pages
+from collector.web.ports import HealthSource, Reader, Registry
+from collector.web.present import Pages
+from wire.errors import Misconfigured, Unavailable
+
+KNOWN_ERRORS = frozenset({400, 403, 404, 405, 413, 500, 503})
+SECRET_MIN = 32
+
+
+def create_app(
+    settings: Settings,
+    reader: Reader,
+    registry: Registry,
+    health: HealthSource | None = None,
+    now_ms: Callable[[], int] | None = None,
+) -> Flask:
+    """Build the web application over the read sides of ledger and registry.
+
+    `health` tells what `receive` and `forward` last said (None: their state files); `now_ms` is the wall clock in
+    UTC ms. Raises Misconfigured if the file that signs sessions is missing or too short.
+    """
+    app = Flask(__name__)
+    app.config.update(_configuration(settings))
+    clock = now_ms or (lambda: time.time_ns() // 1_000_000)
+    source = health or (lambda: read_health(settings.state, clock()))
+    gathered = Pages(reader, registry, clock)
+    accounts = access.Accounts(registry, settings.demo)
+    CSRFProtect(app)
+    language.install(app, settings.web.language, gathered)
+    headers.install(app)
+    app.before_request(access.guard(accounts))
+    app.register_blueprint(access.blueprint(accounts, access.Throttle(), lambda: clock() / 1000))
+    app.register_blueprint(pages.blueprint(gathered, settings.origin))
+    app.register_blueprint(doors.blueprint(gathered, source))
+    app.register_blueprint(api.blueprint(gathered, source))
+    _install_errors(app)
+    return app
+
+
+def _configuration(settings: Settings) -> dict[str, object]:
+    secret = read_secret(settings, "web.secret_file", settings.web.secret_file)
+    if secret is None or len(secret) < SECRET_MIN:
+        raise Misconfigured(
+            f"web.secret_file: it must name a file with at least {SECRET_MIN} random characters; "
+            "make one with: openssl rand -hex 32"
+        )
+    vendor = Path(__file__).parent / "static" / "vendor"
+    return {
+        "SECRET_KEY": secret,
+        "SESSION_COOKIE_NAME": "dosong",
+        "SESSION_COOKIE_HTTPONLY": True,
+        "SESSION_COOKIE_SAMESITE": "Lax",
+        # A demonstration is looked at over plain HTTP on this machine; everything else stands behind TLS.
+        "SESSION_COOKIE_SECURE": not settings.demo,
+        "PERMANENT_SESSION_LIFETIME": timedelta(hours=12),
+        "MAX_CONTENT_LENGTH": 64 * 1024,
+        "MAX_FORM_MEMORY_SIZE": 16 * 1024,
+        "MAX_FORM_PARTS": 20,
+        "WTF_CSRF_TIME_LIMIT": None,
+        "SEND_FILE_MAX_AGE_DEFAULT": 3600,
+        "DEMO": settings.demo,
+        "GRAFANA_URL": settings.web.grafana_url or "",
+        "HAS_MAP": (vendor / "leaflet.js").is_file() and (vendor / "leaflet.css").is_file(),
+    }
+
+
+def _install_errors(app: Flask) -> None:
+    """Answer every error with a page of ours: one sentence, and no word of what is inside."""
+
+    def page(code: int) -> tuple[str, int]:
+        known = code if code in KNOWN_ERRORS else 500
+        return render_template("error.html", word_key=f"error.{known}", code=code), code
+
+    @app.errorhandler(HTTPException)
+    def refused(error: HTTPException) -> tuple[str, int] | HTTPException:
+        code = error.code or 500
+        return error if code < 400 else page(code)
+
+    @app.errorhandler(Unavailable)
+    def unavailable(error: Unavailable) -> tuple[str, int]:
+        app.logger.warning("%s %s: %s", request.method, request.path, error)
+        return page(503)

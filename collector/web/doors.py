@@ -1,0 +1,98 @@
+"""The three doors: technician, operator, official; with them health and quarantine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flask import Blueprint, abort, render_template, request
+
+from collector.core.sample import Deliveries
+from collector.core.view import Month, month, parse_month
+from collector.core.view_health import Fault, HealthFacts, faults
+from collector.health import Health
+from collector.web import access
+from collector.web.ports import HealthSource
+from collector.web.present import Pages
+
+REFUSALS = 200
+
+
+def blueprint(pages: Pages, health: HealthSource) -> Blueprint:
+    """Routes behind a login; who may use which stands in `access.RULES`."""
+    routes = Blueprint("doors", __name__)
+
+    @routes.get("/technician")
+    def technician() -> str:
+        return render_template("technician.html", rows=pages.site_rows(access.scope()))
+
+    @routes.get("/operator")
+    def operator() -> str:
+        rows = pages.site_rows(access.scope())
+        communes = pages.commune_rows(access.scope(), pages.month())
+        ill = [row for row in rows if row.checkup.illness is not None]
+        return render_template(
+            "operator.html", rows=rows, ill=ill, communes=communes, month=pages.month(), view=health_view(pages, health)
+        )
+
+    @routes.get("/official")
+    def official() -> str:
+        chosen = _chosen_month(pages)
+        rows = pages.commune_rows(access.scope(), chosen)
+        others = [m for m in pages.months() if m.code != chosen.code]
+        as_of_ms = min(pages.now_ms(), chosen.end_ms - 1)
+        return render_template("official.html", rows=rows, month=chosen, others=others, as_of_ms=as_of_ms)
+
+    @routes.get("/health")
+    def health_page() -> str:
+        return render_template("health.html", view=health_view(pages, health))
+
+    @routes.get("/refusals")
+    def refusals() -> str:
+        return render_template("refusals.html", rows=pages.reader.refusals(REFUSALS))
+
+    return routes
+
+
+def _chosen_month(pages: Pages) -> Month:
+    text = request.args.get("month")
+    if text is None:
+        return pages.month()
+    found = parse_month(text)
+    if found is None:
+        abort(404)
+    return month(found.year, found.month)
+
+
+@dataclass(frozen=True, slots=True)
+class HealthView:
+    """What the health page, the operator's page and `/healthz` show."""
+
+    facts: HealthFacts
+    deliveries: Deliveries
+    last_commit_ms: int | None
+    last_n: int
+    faults: tuple[Fault, ...]
+
+
+def health_view(pages: Pages, health: HealthSource) -> HealthView:
+    """Ask the processes' last words and the ledger, and judge."""
+    facts = _facts(health())
+    newest = pages.reader.samples(limit=1)
+    last_ms = newest[0].received_ms if newest else None
+    deliveries = pages.reader.deliveries()
+    found = faults(facts, deliveries, last_ms, pages.now_ms())
+    return HealthView(facts, deliveries, last_ms, pages.reader.last_n(), found)
+
+
+def _facts(health: Health) -> HealthFacts:
+    receive, forward = health.receive, health.forward
+    return HealthFacts(
+        receive_alive=health.receive_alive,
+        forward_alive=health.forward_alive,
+        broker_connected=receive.broker_connected if receive else None,
+        broker_fault=receive.broker_error if receive else None,
+        ledger_fault=receive.ledger_error if receive else None,
+        forward_lag=forward.lag if forward else None,
+        influx_fault=forward.influx_error if forward else None,
+        parked=forward.parked if forward else None,
+    )

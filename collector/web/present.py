@@ -1,0 +1,269 @@
+"""Gathers what a page shows: asks ledger and registry, lets `collector.core.view_*` compute, gives values to templates.
+
+Source: design §7 (web, counts), §8.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from collector.core.sample import HamletCounts, Sample
+from collector.core.view import Month, month_before, month_of
+from collector.core.view_chart import Chart, Spot, plain_map, rate_by_rsrp, rates_over_time
+from collector.core.view_figures import Figures, Pace, by_operator, figures, pace
+from collector.core.view_probe import Checkup, checkup
+from collector.core.view_service import CoverageSum, Service, Window, coverage_sum, service, windows
+from collector.registry_rows import CommuneEntry, HamletEntry, ProbeEntry, ProvinceEntry, Quota, SiteEntry
+from collector.web.ports import Reader, Registry
+
+FEED_ROWS = 25
+LAST_TESTS = 20
+CHART_TESTS = 120
+STRIP_WINDOWS = 12
+RECENT = 24
+PAGE_HAMLETS = 50
+BATCH = 1000
+NO_COUNTS = HamletCounts()
+
+
+@dataclass(frozen=True, slots=True)
+class HamletRow:
+    """A hamlet on a list or map. `figures` cover the month so far, `service` is now."""
+
+    hamlet: HamletEntry
+    commune: CommuneEntry | None
+    service: Service
+    last_ms: int | None
+    counts: HamletCounts
+    figures: Figures
+    operators: tuple[str, ...]
+    probes: int
+
+
+@dataclass(frozen=True, slots=True)
+class FeedRow:
+    """A new sample and the hamlet that it comes from (None: its probe stood nowhere)."""
+
+    sample: Sample
+    hamlet: HamletEntry | None
+
+
+@dataclass(frozen=True, slots=True)
+class HamletPage:
+    """Everything that a hamlet's page shows."""
+
+    row: HamletRow
+    province: ProvinceEntry | None
+    operators: tuple[Figures, ...]
+    rates: Chart | None
+    by_signal: Chart | None
+    windows: tuple[Window, ...]
+    coverage: CoverageSum
+    tests: Sequence[Sample]
+    chart_tests: int
+    last_n: int
+    simulated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SiteRow:
+    """A probe at its site, for technician and operator."""
+
+    probe: ProbeEntry
+    site: SiteEntry | None
+    hamlet: HamletEntry | None
+    checkup: Checkup
+    last_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class CommuneRow:
+    """A commune on the official's sheet. `evidence`: hamlets with at least one counted sample, of `registered`."""
+
+    commune: CommuneEntry
+    province: ProvinceEntry | None
+    quota: Quota | None
+    pace: Pace
+    tests: int
+    figures: Figures
+    evidence: int
+    registered: int
+
+
+class Pages:
+    """The pages' one way to ledger and registry. `now_ms` is the wall clock (UTC ms)."""
+
+    def __init__(self, reader: Reader, registry: Registry, now_ms: Callable[[], int]) -> None:
+        self.reader = reader
+        self.registry = registry
+        self.now_ms = now_ms
+
+    def month(self) -> Month:
+        """The month of now, in Vietnam."""
+        return month_of(self.now_ms())
+
+    def hamlets_in(self, scope: str) -> list[HamletEntry]:
+        """Hamlets inside a unit code of any level, "" for all; by commune and name."""
+        provinces = {c.code: c.province for c in self.registry.communes()}
+        found = [h for h in self.registry.hamlets() if scope in ("", h.code, h.commune, provinces.get(h.commune))]
+        return sorted(found, key=lambda h: (h.commune, h.name))
+
+    def hamlet_rows(self, scope: str = "", page: int = 0) -> list[HamletRow]:
+        """One page of the list of hamlets, at most PAGE_HAMLETS."""
+        chosen = self.hamlets_in(scope)[page * PAGE_HAMLETS : (page + 1) * PAGE_HAMLETS]
+        this = self.month()
+        counts = self.reader.hamlet_counts(this.start_ms, this.end_ms)
+        standing = self._probes_by_hamlet()
+        names = self.registry.operators()
+        return [self._row(h, this, counts.get(h.code, NO_COUNTS), len(standing.get(h.code, ())), names) for h in chosen]
+
+    def hamlet_row(self, hamlet: HamletEntry) -> HamletRow:
+        """One hamlet as on the list."""
+        this = self.month()
+        counts = self.reader.hamlet_counts(this.start_ms, this.end_ms)
+        probes = len(self._probes_by_hamlet().get(hamlet.code, ()))
+        return self._row(hamlet, this, counts.get(hamlet.code, NO_COUNTS), probes, self.registry.operators())
+
+    def _row(
+        self, hamlet: HamletEntry, this: Month, counts: HamletCounts, probes: int, names: Mapping[str, str]
+    ) -> HamletRow:
+        recent = self.reader.samples(hamlet=hamlet.code, limit=RECENT)
+        tests = self.month_tests(hamlet.code, this)
+        plmns = sorted({f.plmn for f in by_operator(tests) if f.plmn is not None})
+        return HamletRow(
+            hamlet=hamlet,
+            commune=self.registry.commune(hamlet.commune),
+            service=service(recent, self.now_ms()),
+            last_ms=recent[0].received_ms if recent else None,
+            counts=counts,
+            figures=figures(tests),
+            operators=tuple(names.get(plmn, plmn) for plmn in plmns),
+            probes=probes,
+        )
+
+    def month_tests(self, hamlet: str, this: Month) -> list[Sample]:
+        """All tests of a hamlet in a month, in order of receipt."""
+        found: list[Sample] = []
+        after = 0
+        while True:
+            more = self.reader.samples(
+                hamlet=hamlet, kind="test", since_ms=this.start_ms, until_ms=this.end_ms,
+                after_n=after, limit=BATCH, newest_first=False,
+            )  # fmt: skip
+            found.extend(more)
+            if len(more) < BATCH:
+                return found
+            after = more[-1].n
+
+    def feed(self, after: int | None = None, hamlet: str | None = None, limit: int = FEED_ROWS) -> list[FeedRow]:
+        """The newest samples, newest first."""
+        samples = self.reader.samples(hamlet=hamlet, after_n=after, limit=limit)
+        return [FeedRow(s, self.registry.hamlet(s.hamlet) if s.hamlet else None) for s in samples]
+
+    def hamlet_page(self, hamlet: HamletEntry) -> HamletPage:
+        """Gather a hamlet's page."""
+        this = self.month()
+        last_n = self.reader.last_n()
+        row = self.hamlet_row(hamlet)
+        tests = self.reader.samples(hamlet=hamlet.code, kind="test", limit=CHART_TESTS)
+        strips = windows(self.reader.samples(hamlet=hamlet.code, kind="coverage", limit=STRIP_WINDOWS))
+        return HamletPage(
+            row=row,
+            province=self.registry.province(row.commune.province) if row.commune else None,
+            operators=by_operator(self.month_tests(hamlet.code, this)),
+            rates=rates_over_time(tests),
+            by_signal=rate_by_rsrp(tests),
+            windows=tuple(reversed(strips)),
+            coverage=coverage_sum(strips),
+            tests=tests[:LAST_TESTS],
+            chart_tests=len(tests),
+            last_n=last_n,
+            simulated=self.simulated(tests),
+        )
+
+    @staticmethod
+    def simulated(samples: Sequence[Sample]) -> bool:
+        """Whether any of these records says that a simulator made it."""
+        return any(s.record is not None and s.record.simulated for s in samples)
+
+    def any_simulated(self) -> bool:
+        """Whether a registered probe is a simulated one: then every sheet may hold its figures and says so."""
+        return any(p.simulated for p in self.registry.probes())
+
+    def off_path(self) -> bool:
+        """Whether all of the newest tests went another way than the modem, so that nothing is counted."""
+        tests = self.reader.samples(kind="test", limit=5)
+        return bool(tests) and all(_off_path(s) for s in tests)
+
+    def spots(self, rows: Sequence[HamletRow], width: int, height: int) -> list[tuple[Spot, HamletRow]]:
+        """Where the hamlets stand on the plain map."""
+        by_code = {r.hamlet.code: r for r in rows}
+        places = [
+            (h.code, h.lat_e7, h.lon_e7)
+            for h in (r.hamlet for r in rows)
+            if h.lat_e7 is not None and h.lon_e7 is not None
+        ]
+        return [(spot, by_code[spot.code]) for spot in plain_map(places, width, height, 70)]
+
+    def site_rows(self, scope: str = "") -> list[SiteRow]:
+        """Every probe inside a unit, ill ones first."""
+        inside = {h.code: h for h in self.hamlets_in(scope)}
+        states = {s.probe: s for s in self.reader.probe_states()}
+        rows: list[SiteRow] = []
+        for probe in self.registry.probes():
+            site = self.registry.site(probe.site) if probe.site else None
+            hamlet = inside.get(site.hamlet) if site else None
+            if hamlet is None and scope:
+                continue
+            state = states.get(probe.id)
+            recent = self.reader.samples(probe=probe.id, limit=RECENT) if state else ()
+            found = checkup(probe.state, state, recent, self.now_ms())
+            rows.append(SiteRow(probe, site, hamlet, found, state.last_received_ms if state else None))
+        return sorted(rows, key=lambda r: (r.checkup.illness is None, r.probe.id))
+
+    def commune_rows(self, scope: str, this: Month) -> list[CommuneRow]:
+        """The official's sheet of a month."""
+        hamlets = self.hamlets_in(scope)
+        counts = self.reader.hamlet_counts(this.start_ms, this.end_ms)
+        codes = sorted({h.commune for h in hamlets})
+        rows = [self._commune(code, [h for h in hamlets if h.commune == code], counts, this) for code in codes]
+        return [row for row in rows if row is not None]
+
+    def _commune(
+        self, code: str, hamlets: Sequence[HamletEntry], counts: Mapping[str, HamletCounts], this: Month
+    ) -> CommuneRow | None:
+        commune = self.registry.commune(code)
+        if commune is None:
+            return None
+        quota = self.registry.quota(code)
+        held = [counts.get(h.code, NO_COUNTS) for h in hamlets]
+        minimum = quota.minimum if quota else None
+        return CommuneRow(
+            commune=commune,
+            province=self.registry.province(commune.province),
+            quota=quota,
+            pace=pace(sum(c.counted for c in held), minimum, this.start_ms, this.end_ms, self.now_ms()),
+            tests=sum(c.tests for c in held),
+            figures=figures([s for h in hamlets for s in self.month_tests(h.code, this)]),
+            evidence=sum(c.counted > 0 for c in held),
+            registered=len(hamlets),
+        )
+
+    def months(self) -> tuple[Month, Month]:
+        """The two months that a sheet is usually asked for: this one and the one before."""
+        this = self.month()
+        return this, month_before(this)
+
+    def _probes_by_hamlet(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for probe in self.registry.probes():
+            site = self.registry.site(probe.site) if probe.site else None
+            if site is not None:
+                found.setdefault(site.hamlet, []).append(probe.id)
+        return found
+
+
+def _off_path(sample: Sample) -> bool:
+    path = getattr(sample.record, "path", None)
+    return path is not None and path.verdict != "ok"

@@ -1,0 +1,100 @@
+// The map: no tiles and no outside request. Own light ground, degree lines, scale, commune names, one pin a hamlet
+// with colour, shape, word and n. Names are always set as text, never as HTML.
+"use strict";
+(() => {
+  const box = document.getElementById("map");
+  if (!box || typeof L === "undefined") return;
+  const SVG = "http://www.w3.org/2000/svg";
+  const SHAPES = {
+    good: ["circle", { cx: 10, cy: 10, r: 8.5 }],
+    weak: ["path", { d: "M10 1 19 18.5H1z" }],
+    bad: ["rect", { x: 1.5, y: 1.5, width: 17, height: 17 }],
+    none: ["path", { d: "M10 .5 19.5 10 10 19.5.5 10z" }],
+  };
+  const degrees = (e7) => e7 / 1e7;
+  const text = (tag, content, name) => {
+    const node = document.createElement(tag);
+    node.textContent = content;
+    if (name) node.className = name;
+    return node;
+  };
+  const shape = (state) => {
+    const svg = document.createElementNS(SVG, "svg");
+    svg.setAttribute("width", "20");
+    svg.setAttribute("height", "20");
+    const [tag, attributes] = SHAPES[state];
+    const drawn = document.createElementNS(SVG, tag);
+    for (const [key, value] of Object.entries({ ...attributes, class: `shape ${state}` })) drawn.setAttribute(key, value);
+    svg.append(drawn);
+    return svg;
+  };
+  const pin = (place) => {
+    const node = document.createElement("div");
+    node.className = "pin";
+    const label = document.createElement("span");
+    label.append(text("b", place.name), text("small", `${place.word} · ${place.downlink} · n = ${place.n}`));
+    node.append(shape(place.state), label);
+    return L.divIcon({ html: node, className: "", iconSize: [20, 20], iconAnchor: [10, 10] });
+  };
+  const label = (content, name) => L.divIcon({ html: text("div", content, name), className: "", iconSize: [0, 0] });
+
+  let map;
+  const pins = new Map();
+  const lines = L.layerGroup();
+  const drawLines = () => {
+    lines.clearLayers();
+    const bounds = map.getBounds();
+    const span = bounds.getEast() - bounds.getWest();
+    const step = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10].find((s) => span / s <= 6) ?? 20;
+    const style = { color: "#c3d0cb", weight: 1, interactive: false };
+    const digits = step < 0.1 ? 2 : step < 1 ? 1 : 0;
+    const name = (value, mark) => `${value.toFixed(digits).replace(".", document.documentElement.lang === "vi" ? "," : ".")}° ${mark}`;
+    const put = (at, words) => L.marker(at, { icon: label(words, "degree"), interactive: false, keyboard: false }).addTo(lines);
+    for (let x = Math.ceil(bounds.getWest() / step) * step; x < bounds.getEast(); x += step) {
+      L.polyline([[bounds.getSouth(), x], [bounds.getNorth(), x]], style).addTo(lines);
+      put([bounds.getNorth(), x], name(x, "Đ"));
+    }
+    for (let y = Math.ceil(bounds.getSouth() / step) * step; y < bounds.getNorth(); y += step) {
+      L.polyline([[y, bounds.getWest()], [y, bounds.getEast()]], style).addTo(lines);
+      put([y, bounds.getWest()], name(y, "B"));
+    }
+  };
+  const make = (places) => {
+    box.replaceChildren();
+    map = L.map(box, { attributionControl: false, zoomSnap: 0.25, minZoom: 4, maxZoom: 16, fadeAnimation: false, zoomAnimation: false });
+    const spots = places.hamlets.map((p) => [degrees(p.lat_e7), degrees(p.lon_e7)]);
+    if (spots.length) map.fitBounds(spots, { paddingTopLeft: [40, 50], paddingBottomRight: [200, 40], maxZoom: 13 });
+    else map.setView([16.2, 106.5], 5);
+    lines.addTo(map);
+    L.control.scale({ imperial: false }).addTo(map);
+    const fixed = (lat, lon, words) => L.marker([lat, lon], { icon: label(words, "region"), interactive: false, keyboard: false }).addTo(map);
+    for (const c of places.communes) fixed(degrees(c.lat_e7), degrees(c.lon_e7), c.name);
+    fixed(16.5, 111.6, box.dataset.hoangsa);
+    fixed(9.8, 113.9, box.dataset.truongsa);
+    map.on("moveend", drawLines);
+    drawLines();
+  };
+  const show = (places) => {
+    if (!map) make(places);
+    for (const place of places.hamlets) {
+      const known = pins.get(place.code);
+      if (known) {
+        known.setIcon(pin(place));
+        continue;
+      }
+      const marker = L.marker([degrees(place.lat_e7), degrees(place.lon_e7)], { icon: pin(place), title: place.name, alt: place.name });
+      marker.on("click", () => { location.href = `${box.dataset.hamlets}/${encodeURIComponent(place.code)}`; });
+      pins.set(place.code, marker.addTo(map));
+    }
+  };
+  const load = async () => {
+    try {
+      const answer = await fetch(box.dataset.places, { cache: "no-store" });
+      if (answer.ok) show(await answer.json());
+    } catch {
+      // The line above the feed already says that the connection is lost.
+    }
+  };
+  document.addEventListener("dosong:new", load);
+  load();
+})();

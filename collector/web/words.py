@@ -1,0 +1,25 @@
+"""The catalogue of words: key -> (Vietnamese, English). Whatever a visitor reads stands here or in `wire.metrics`.
+
+Three tables: pages (`words_pages`), words of the record (`words_record`), remedies (`words_remedies`). A test checks
+that both languages are there, that placeholders agree and that templates use only keys that exist.
+"""
+
+from __future__ import annotations
+
+from collector.core.view import Language
+from collector.web.words_pages import PAGE_WORDS
+from collector.web.words_record import RECORD_WORDS
+from collector.web.words_remedies import REMEDY_WORDS
+
+WORDS: dict[str, tuple[str, str]] = PAGE_WORDS | RECORD_WORDS | REMEDY_WORDS
+
+
+def say(key: str, language: Language, **parts: object) -> str:
+    """The word of `key`, its placeholders filled. Raises KeyError for a key that does not exist."""
+    text = WORDS[key][0 if language == "vi" else 1]
+    return text.format(**parts) if parts else text
+
+
+def say_or(key: str, other: str, language: Language) -> str:
+    """The word of `key`, or `other` for a word that a newer record brought and this catalogue does not know."""
+    return say(key, language) if key in WORDS else other
