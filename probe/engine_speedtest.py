@@ -195,7 +195,7 @@ class Engine:
         self._found |= {f"{name}_bytes": moved, f"{name}_stop": stop, f"{name}_flows": flows}
         self._found[f"rtt_loaded_{name}_us_median"] = echoes.us_median
         try:
-            rate = _believed_rate(test, meter, stop)
+            rate = _believed_rate(test, meter, stop, direction)
         except Failed:
             self._found[f"{name}_stop"] = "error"
             raise
@@ -269,7 +269,7 @@ def _drive(test: BoundTest, direction: Direction, meter: Meter) -> int:
     return round(said)
 
 
-def _believed_rate(test: BoundTest, meter: Meter, stop: str) -> estimate.Rate:
+def _believed_rate(test: BoundTest, meter: Meter, stop: str, direction: Direction) -> estimate.Rate:
     """The rate, if everything that makes it believable holds. Raises Failed with the cause otherwise."""
     if test.guard.problem is not None:
         raise Failed(test.guard.problem)
@@ -280,7 +280,7 @@ def _believed_rate(test: BoundTest, meter: Meter, stop: str) -> estimate.Rate:
         raise Failed("cut_off")
     if ticks[-1].at_us / len(ticks) > SLOW_TICK_US:
         raise Failed("host_limited")
-    rate = estimate.rate(ticks)
+    rate = estimate.rate(ticks, link_is_last=direction is Direction.DOWNLINK)
     link_bytes = ticks[-1].link_bytes
     if rate is None or estimate.begin_us(ticks) is None:
         raise Failed("bytes_missing")

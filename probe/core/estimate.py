@@ -74,12 +74,15 @@ def ramp_end_us(ticks: Sequence[Tick]) -> int | None:
     return start + RAMP_LIMIT_US
 
 
-def rate(ticks: Sequence[Tick]) -> Rate | None:
+def rate(ticks: Sequence[Tick], *, link_is_last: bool) -> Rate | None:
     """The payload rate between the end of the ramp and the last tick; None if no payload moved.
 
     If the transfer ended before 300 ms of it lay behind the ramp (a small byte cap on a fast link), the window
-    is the whole transfer and the rate reads low. Where the link's counter agrees with the payload, the link's
-    bytes give the shape and the payload its share: a hole in the TCP stream holds payload back, not the link.
+    is the whole transfer and the rate reads low.
+
+    `link_is_last` (downlink): the interface counts what the bottleneck let through, so its bytes give the shape
+    and the payload its share, for a hole in the TCP stream holds payload back, not the link. In the uplink the
+    interface counts what enters the modem's queue: there the payload alone is used (-7 % otherwise, at 50 ms).
     """
     if len(ticks) < 2 or ticks[-1].payload_bytes <= ticks[0].payload_bytes:
         return None
@@ -87,7 +90,7 @@ def rate(ticks: Sequence[Tick]) -> Rate | None:
     if start is None or end - start < LEAST_WINDOW_US:
         start = ticks[0].at_us
     moved = _moved(ticks, start, end)
-    share = _link_share([tick for tick in ticks if tick.at_us >= start])
+    share = _link_share([tick for tick in ticks if tick.at_us >= start]) if link_is_last else None
     if share is not None:
         moved = round(_moved_on_link(ticks, start, end) * share)
     return Rate(moved * 8_000_000 // (end - start), end - start)

@@ -34,7 +34,7 @@ def _stream(ramp_us: int, length_us: int, share: float = SHARE) -> list[Tick]:
 @pytest.mark.parametrize("ramp_us", [0, 300_000, 800_000, 1_200_000])
 @pytest.mark.parametrize("length_us", [3_000_000, 10_000_000])
 def test_rate_leaves_the_ramp_out(ramp_us: int, length_us: int) -> None:
-    found = rate(_stream(ramp_us, length_us))
+    found = rate(_stream(ramp_us, length_us), link_is_last=True)
     assert found is not None
     assert found.bps == pytest.approx(TRUTH_BPS, rel=0.02)
 
@@ -45,8 +45,9 @@ def test_ramp_ends_at_the_latest_after_one_and_a_half_seconds() -> None:
 
 
 def test_a_burst_at_the_start_ends_the_ramp_and_is_left_out() -> None:
-    stream = [Tick(t.at_us, t.payload_bytes + 400_000 * (n > 0), None) for n, t in enumerate(_stream(0, 3_000_000))]
-    found = rate(stream)
+    ticks = _stream(0, 3_000_000)
+    burst = [Tick(tick.at_us, tick.payload_bytes + 400_000 * (number > 0), None) for number, tick in enumerate(ticks)]
+    found = rate(burst, link_is_last=True)
     assert found is not None
     assert found.bps == pytest.approx(TRUTH_BPS, rel=0.001)
 
@@ -57,26 +58,35 @@ def test_a_hole_in_the_tcp_stream_at_the_end_does_not_lower_the_rate() -> None:
         Tick(t.at_us, min(t.payload_bytes, stream[-8].payload_bytes), t.link_bytes) if t.at_us > 2_600_000 else t
         for t in stream
     ]
-    found = rate(held)
+    found = rate(held, link_is_last=True)
+    assert found is not None
+    assert found.bps == pytest.approx(TRUTH_BPS, rel=0.001)
+
+
+def test_an_uplink_queue_behind_the_interface_does_not_count_as_sent() -> None:
+    ahead = [
+        Tick(t.at_us, t.payload_bytes, (t.link_bytes or 0) + min(t.at_us // 2, 400_000)) for t in _stream(0, 3_000_000)
+    ]
+    found = rate(ahead, link_is_last=False)
     assert found is not None
     assert found.bps == pytest.approx(TRUTH_BPS, rel=0.001)
 
 
 def test_a_link_that_others_use_too_gives_no_share() -> None:
     shared = [Tick(t.at_us, t.payload_bytes, (t.link_bytes or 0) * 2) for t in _stream(0, 3_000_000)]
-    found = rate(shared)
+    found = rate(shared, link_is_last=True)
     assert found is not None
     assert found.bps == pytest.approx(TRUTH_BPS, rel=0.001)
 
 
 def test_nothing_moved_is_no_rate() -> None:
-    assert rate([]) is None
-    assert rate([Tick(0, 0, 0)]) is None
-    assert rate([Tick(0, 0, 0), Tick(STEP_US, 0, 900)]) is None
+    assert rate([], link_is_last=True) is None
+    assert rate([Tick(0, 0, 0)], link_is_last=True) is None
+    assert rate([Tick(0, 0, 0), Tick(STEP_US, 0, 900)], link_is_last=True) is None
 
 
 def test_a_transfer_shorter_than_its_ramp_is_measured_whole() -> None:
-    found = rate(_stream(0, 300_000))
+    found = rate(_stream(0, 300_000), link_is_last=True)
     assert found is not None
     assert found.window_us == 300_000
 

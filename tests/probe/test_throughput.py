@@ -80,30 +80,42 @@ class Run:
 
 
 class Site:
-    """Two namespaces: the probe's with a modem link and a faster default way, and the point's."""
+    """Namespaces of the probe, the operator's router and the point.
+
+    The probe's modem link leads to the router, which shapes both directions: as behind a real modem, the queue is
+    not in the probe's own interface. A second link, unshaped and with the default route, leads past it.
+    """
 
     def __init__(self) -> None:
         name = f"dst{os.getpid()}-{secrets.token_hex(3)}"
-        self.probe, self.server = f"{name}-p", f"{name}-s"
+        self.probe, self.router, self.server = (f"{name}-{role}" for role in ("probe", "router", "point"))
+        self.namespaces = (self.probe, self.router, self.server)
 
     def build(self) -> None:
-        for namespace in (self.probe, self.server):
+        for namespace in self.namespaces:
             _ip("netns", "add", namespace)
             _ip("-n", namespace, "link", "set", "lo", "up")
-        for number, link in ((1, "modem"), (2, "wifi")):
-            _ip("link", "add", link, "netns", self.probe, "type", "veth", "peer", "name", link, "netns", self.server)
-            for namespace, last in ((self.probe, 2), (self.server, 1)):
-                _ip("-n", namespace, "addr", "add", f"198.18.{number}.{last}/24", "dev", link)
-                _ip("-n", namespace, "link", "set", link, "up")
-                _run("ip", "netns", "exec", namespace, "ethtool", "-K", link, "tso", "off", "gso", "off", "gro", "off")
+        self._join("modem", 1, self.router, self.probe)
+        self._join("wifi", 2, self.server, self.probe)
+        self._join("core", 4, self.server, self.router)
         _ip("-n", self.server, "addr", "add", f"{POINT}/32", "dev", "lo")
+        _run("ip", "netns", "exec", self.router, "sysctl", "-qw", "net.ipv4.ip_forward=1")
+        _ip("-n", self.router, "route", "add", POINT, "via", "198.18.4.1")
+        _ip("-n", self.server, "route", "add", "198.18.1.0/24", "via", "198.18.4.2")
         _ip("-n", self.probe, "route", "add", "default", "via", "198.18.2.1", "dev", "wifi", "metric", "10")
         _ip("-n", self.probe, "route", "add", "default", "via", "198.18.1.1", "dev", "modem", "metric", "600")
 
+    def _join(self, link: str, number: int, first: str, second: str) -> None:
+        _ip("link", "add", link, "netns", first, "type", "veth", "peer", "name", link, "netns", second)
+        for last, namespace in ((1, first), (2, second)):
+            _ip("-n", namespace, "addr", "add", f"198.18.{number}.{last}/24", "dev", link)
+            _ip("-n", namespace, "link", "set", link, "up")
+            _run("ip", "netns", "exec", namespace, "ethtool", "-K", link, "tso", "off", "gso", "off", "gro", "off")
+
     def shape(self, mbit: int) -> None:
-        for namespace in (self.probe, self.server):
+        for link in ("modem", "core"):
             shaper = ("root", "tbf", "rate", f"{mbit}mbit", "burst", "16kb", "latency", "150ms")
-            _run("tc", "-n", namespace, "qdisc", "replace", "dev", "modem", *shaper)
+            _run("tc", "-n", self.router, "qdisc", "replace", "dev", link, *shaper)
 
     def start(self, namespace: str, *command: str, **options: Any) -> subprocess.Popen[str]:
         return subprocess.Popen(
@@ -138,11 +150,11 @@ class Site:
         return Run(*msgspec.json.decode(out, type=kinds))
 
     def modem_bytes(self) -> int:
-        shown = json.loads(_run("ip", "-n", self.server, "-s", "-j", "link", "show", "modem"))
+        shown = json.loads(_run("ip", "-n", self.router, "-s", "-j", "link", "show", "modem"))
         return int(shown[0]["stats64"]["tx"]["bytes"])
 
     def destroy(self) -> None:
-        for namespace in (self.probe, self.server):
+        for namespace in self.namespaces:
             subprocess.run(["ip", "netns", "del", namespace], check=False, stderr=subprocess.DEVNULL)
 
 
@@ -270,7 +282,7 @@ def test_an_unbound_transfer_is_exposed_as_invalid_path(site: Site) -> None:
 @pytest.mark.netns
 def test_names_are_resolved_by_the_links_own_servers(site: Site) -> None:
     site.shape(20)
-    name_server = site.start(site.server, "-c", _NAME_SERVER)
+    name_server = site.start(site.router, "-c", _NAME_SERVER)
     try:
         assert name_server.stdout is not None
         assert name_server.stdout.readline() == "ready\n"
@@ -292,12 +304,12 @@ def test_a_link_that_dies_in_the_middle_is_cut_off_and_has_no_rate(site: Site) -
 
     def cut() -> None:
         _until(lambda: site.modem_bytes() - start_bytes > 3_000_000)
-        _ip("-n", site.server, "route", "add", "blackhole", "198.18.1.2/32")
+        _ip("-n", site.router, "route", "add", "blackhole", "198.18.1.2/32")
 
     try:
         result = site.measure(cut, downlink_s=5, uplink_s=0).result
     finally:
-        _ip("-n", site.server, "route", "del", "blackhole", "198.18.1.2/32")
+        _ip("-n", site.router, "route", "del", "blackhole", "198.18.1.2/32")
     assert (result.outcome, result.stage, result.cause) == ("failed", "downlink", "cut_off")
     assert _rates(result) == {None}
     assert result.downlink_stop == "error"
