@@ -14,13 +14,19 @@ from typing import Any
 
 import click
 
+from collector.forward import Forwarder, reconcile_counts
+from collector.forward import rebuild as rebuild_points
+from collector.forward_store import ForwardStore
 from collector.health import now_ms, read_health
+from collector.influx import Influx
 from collector.ingest import Ingest
 from collector.ledger import LedgerReader
 from collector.ledger_write import SqliteLedger
 from collector.receive import Receiver
 from collector.registry import Registry
+from collector.serve import check_bind, serve
 from collector.settings import Settings, read_settings
+from collector.supervise import Supervisor
 from wire.errors import EXIT_FAILED, EXIT_MISCONFIGURED, Misconfigured, Refused, Unavailable
 from wire.keyfile import read_signer
 
@@ -106,6 +112,79 @@ def receive(settings: Settings) -> None:
     finally:
         ledger.close()
         registry.close()
+
+
+@main.command()
+@_config
+def forward(settings: Settings) -> None:
+    """Ledger to InfluxDB."""
+    stop = _stop_on_signals()
+    writer = Influx(settings)
+    store = ForwardStore(settings.forward)
+    registry = Registry(settings.registry)
+    try:
+        Forwarder(settings, LedgerReader(settings.ledger), registry, store, writer, stop).run()
+    finally:
+        store.close()
+        registry.close()
+        writer.close()
+
+
+@main.command()
+@_config
+def web(settings: Settings) -> None:
+    """The pages, under gunicorn."""
+    serve(settings)
+
+
+@main.command()
+@click.option("--config", "config", required=True, type=click.Path(path_type=Path), help="Settings file (TOML).")
+@_sentence
+def run(config: Path) -> None:
+    """Receive, forward and web in one supervised process, for a small deployment."""
+    settings = read_settings(config)
+    SqliteLedger(settings.ledger).close()
+    check_bind(settings.web.bind)
+    words = ("--config", str(config))
+    parts = {"receive": ("receive", *words), "forward": ("forward", *words), "web": ("web", *words)}
+    sys.exit(Supervisor(parts, _stop_on_signals()).run())
+
+
+@main.group()
+def rebuild() -> None:
+    """Make again what is derived from the ledger."""
+
+
+@rebuild.command("influx")
+@_config
+def rebuild_influx(settings: Settings) -> None:
+    """Drop every point and write all of them again. Safe beside a running forward; if interrupted, run it again."""
+    reader, writer = LedgerReader(settings.ledger), Influx(settings)
+    registry = Registry(settings.registry)
+    parked: list[str] = []
+    writer.prepare()
+    writer.drop()
+    written = rebuild_points(reader, registry, writer, lambda _line, reason: parked.append(reason), now_ms())
+    click.echo(f"lines written: {written}, refused by InfluxDB: {len(parked)}")
+    if not _counts_equal(reader, writer):
+        sys.exit(EXIT_FAILED)
+
+
+@main.command()
+@_config
+def reconcile(settings: Settings) -> None:
+    """Compare counts by probe in ledger and InfluxDB. Exit 1 if they differ."""
+    if not _counts_equal(LedgerReader(settings.ledger), Influx(settings)):
+        sys.exit(EXIT_FAILED)
+
+
+def _counts_equal(reader: LedgerReader, writer: Influx) -> bool:
+    """Print one line a probe and measurement; say whether all are equal."""
+    rows = reconcile_counts(reader, writer)
+    for row in rows:
+        mark = "equal" if row.ledger == row.influx else "DIFFERENT"
+        click.echo(f"{row.measurement} {row.probe}: ledger {row.ledger}, InfluxDB {row.influx}: {mark}")
+    return all(row.ledger == row.influx for row in rows)
 
 
 @main.command()

@@ -190,19 +190,19 @@ def _states() -> tuple[Query, ...]:
     The polynomial picks no service (1) before degraded (2) before covered (3); 0, unknown, only where nothing
     else was seen, so that an unknown minute neither hides an outage nor counts as one.
     """
-    group = 'GROUP BY time($__interval), "hamlet", "plmn", "modem" fill(null)'
+    group = 'GROUP BY time($__interval), "probe", "modem", "plmn" fill(null)'
     inner = 'max("no_service") AS "s", max("degraded") AS "d", max("covered") AS "c"'
     text = (
         'SELECT "s" + (1 - "s") * (2 * "d" + (1 - "d") * 3 * "c") AS "state" '
         f'FROM (SELECT {inner} FROM "coverage" WHERE {_WHERE} {group}) WHERE $timeFilter '
-        'GROUP BY "hamlet", "plmn", "modem"'
+        'GROUP BY "probe", "modem", "plmn"'
     )
     cause = f'SELECT last("cause") AS "cause" FROM "coverage" WHERE {_WHERE} AND "state" < 3 {group}'
-    tags = ("hamlet", "plmn", "modem")
+    tags = ("probe", "modem", "plmn")
     state = Column("state", "state", "Trạng thái", "State")
     why = Column("cause", "word", "Nguyên nhân", "Cause")
     vi, en = "Trạng thái phủ sóng xấu nhất trong mỗi ô", "Worst coverage state of each interval"
-    now = f'SELECT last("state") AS "state" FROM "coverage" WHERE {_WHERE} GROUP BY "hamlet", "plmn", "modem"'
+    now = f'SELECT last("state") AS "state" FROM "coverage" WHERE {_WHERE} GROUP BY "probe", "modem", "plmn"'
     return (
         Query("coverage_now", now, "time_series", (state,), "Trạng thái mới nhất", "Newest state", tags),
         Query("coverage_state", text, "time_series", (state,), vi, en, tags),

@@ -20,7 +20,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from collector.registry import Registry
 from wire import bundle, codec, notes, topics
 from wire.keyfile import write_signer
-from wire.note import Signer, sign
+from wire.note import Signer, Verifier, sign
 from wire.records import AnyRecord, CoverageRecord, EventRecord, GapRecord, TestRecord
 
 ORIGIN = "dosong.example"
@@ -254,14 +254,14 @@ def _open(port: int) -> bool:
 class Field:
     """The probes' side of the broker: publishes messages and reads acknowledgements."""
 
-    def __init__(self, port: int, *probes: FakeProbe) -> None:
+    def __init__(self, port: int, verifier: Verifier, *probes: FakeProbe) -> None:
         self.acks: dict[str, list[tuple[notes.Ack, bool]]] = {}
         self._client = Client(CallbackAPIVersion.VERSION2, client_id=f"field-{os.getpid()}-{port}")
         self._client.on_message = self._on_message
         self._client.on_connect = lambda client, *_: [client.subscribe(topics.ack(p.probe), 1) for p in probes]
         self._client.max_queued_messages_set(0)
         self._client.reconnect_delay_set(1, 1)
-        self.verifier = None
+        self.verifier = verifier
         self._client.connect("127.0.0.1", port)
         self._client.loop_start()
 

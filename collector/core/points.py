@@ -1,0 +1,159 @@
+"""Records as InfluxDB points in line protocol. A pure function of the sample: the same line at every attempt.
+
+Tags are codes of a short allow-list, never ids, addresses or cells; what does not fit a code is left out. Integers
+carry `i`, words are quoted, booleans are 0/1, None is no field. Time is t_ms * 1e6 + seq mod 1e6 ns, so that two
+records never overwrite each other and a repeated line always does.
+Source: design §7, forward; InfluxDB line protocol reference; facts note 04 §3.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+
+from collector.core.row import invalid_path, plmn_of
+from collector.core.sample import ProbeState, Sample
+from wire.failure import COVERAGE_CAUSES, COVERAGE_STATES
+from wire.metrics import Metric, metrics
+from wire.records import CoverageRecord, EventRecord, GapRecord, Record, TestRecord
+
+STATE_NUMBERS = {"C": 3, "D": 2, "N": 1, "U": 0}
+MEASUREMENTS = ("test", "coverage", "probe_state", "site")
+_TAG_VALUE = re.compile(r"[A-Za-z0-9_-]{1,32}")
+Field = int | float | str | None
+
+
+@lru_cache(maxsize=65536)
+def series(measurement: str, tags: tuple[tuple[str, str | None], ...]) -> str:
+    """Measurement and tag set; a tag whose value is None or no code is left out."""
+    kept = (f",{key}={value}" for key, value in tags if value is not None and _TAG_VALUE.fullmatch(value))
+    return measurement + "".join(kept)
+
+
+def line(head: str, fields: Mapping[str, Field], time_ns: int) -> str:
+    """One line; fields that are None are left out. Empty if no field is left, for such a point does not exist."""
+    parts = [f"{name}={_value(value)}" for name, value in fields.items() if value is not None]
+    return f"{head} {','.join(parts)} {time_ns}" if parts else ""
+
+
+def _value(value: float | str) -> str:
+    if isinstance(value, str):
+        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return f"{value:d}i" if isinstance(value, int) else repr(value)
+
+
+def time_ns(t_ms: int, seq: int) -> int:
+    """Time of a point, in nanoseconds."""
+    return t_ms * 1_000_000 + seq % 1_000_000
+
+
+def lines(sample: Sample) -> Iterator[str]:
+    """All points of one sample; none while it is undated, breaks the form, or stands beside the chain."""
+    record = sample.record
+    if record is None or sample.t_ms is None or not sample.in_chain:
+        return
+    if isinstance(record, TestRecord):
+        yield _test(sample, record, sample.t_ms)
+        if record.host is not None and record.host.spool_records is not None:
+            at_ns = time_ns(sample.t_ms, record.seq)
+            yield line(_state_series(sample), {"spool_records": record.host.spool_records}, at_ns)
+    elif isinstance(record, CoverageRecord):
+        yield from _coverage(sample, record, sample.t_ms)
+    else:
+        word = record.event if isinstance(record, EventRecord) else "gap" if isinstance(record, GapRecord) else "boot"
+        yield line(_state_series(sample), {"event": word}, time_ns(sample.t_ms, record.seq))
+
+
+def _metric_fields(record: Record, table: Sequence[Metric]) -> dict[str, Field]:
+    found = ((metric.name, metric.value(record)) for metric in table)
+    return {name: int(value) if isinstance(value, bool) else value for name, value in found}
+
+
+def _place_tags(sample: Sample) -> tuple[tuple[str, str | None], ...]:
+    return (
+        ("province", sample.province),
+        ("commune", sample.commune),
+        ("hamlet", sample.hamlet),
+        ("probe", sample.probe),
+    )
+
+
+def _state_series(sample: Sample) -> str:
+    return series("probe_state", _place_tags(sample))
+
+
+def _test(sample: Sample, record: TestRecord, t_ms: int) -> str:
+    before = record.radio.before if record.radio else None
+    tags = (
+        *_place_tags(sample),
+        ("modem", record.modem),
+        ("plmn", plmn_of(record)),
+        ("rat", before.rat if before else None),
+        ("engine", record.engine),
+        ("referral", record.referral),
+    )
+    ok = int(record.outcome == "ok")
+    fields = {
+        **_metric_fields(record, metrics("test")),
+        "ok": ok,
+        "failed": 1 - ok,
+        "counted": int(sample.counted),
+        "skipped": int(record.outcome == "skipped"),
+        "invalid_path": int(invalid_path(record)),
+        "seq": record.seq,
+        "epoch": record.epoch,
+    }
+    return line(series("test", tags), fields, time_ns(t_ms, record.seq))
+
+
+def _coverage(sample: Sample, record: CoverageRecord, t_ms: int) -> Iterator[str]:
+    """One point a step; the first carries what the record says as a whole, each sixth's first its radio."""
+    tags = (*_place_tags(sample), ("modem", record.modem), ("plmn", plmn_of(record)))
+    head = series("coverage", tags)
+    sixths = _sixths(record)
+    whole = {**_metric_fields(record, metrics("coverage")), "seq": record.seq}
+    for step, (state, letter) in enumerate(zip(record.states, record.causes, strict=True)):
+        word = COVERAGE_STATES[state]
+        flags: dict[str, Field] = {name: int(name == word) for name in COVERAGE_STATES.values()}
+        fields: dict[str, Field] = {
+            "state": STATE_NUMBERS[state],
+            **flags,
+            "step_ms": record.step_ms,
+            "cause": str(COVERAGE_CAUSES[letter] or "none"),
+            **(whole if step == 0 else {}),
+            **sixths.get(step, {}),
+        }
+        yield line(head, fields, time_ns(t_ms + step * record.step_ms, record.seq))
+
+
+def _sixths(record: CoverageRecord) -> dict[int, dict[str, Field]]:
+    """Radio of each sixth of the window, by the step that starts it."""
+    arrays = {
+        "rsrp_dbm_x10_median": record.rsrp_dbm_x10_median,
+        "rsrp_dbm_x10_min": record.rsrp_dbm_x10_min,
+        "sinr_db_x10_median": record.sinr_db_x10_median,
+    }
+    found: dict[int, dict[str, Field]] = {}
+    for name, values in arrays.items():
+        for place, value in enumerate(values or ()):
+            step = place * len(record.states) // len(values or ())
+            found.setdefault(step, {})[name] = value
+    return found
+
+
+def probe_state_line(state: ProbeState, place: tuple[str, str, str], at_ms: int) -> str:
+    """Where a probe stands at `at_ms`; `place` is province, commune and hamlet code."""
+    tags = (("province", place[0]), ("commune", place[1]), ("hamlet", place[2]), ("probe", state.probe))
+    age_s = None if state.last_received_ms is None else max(0, at_ms - state.last_received_ms) // 1000
+    online = None if state.status is None else int(state.status == "online")
+    return line(series("probe_state", tags), {"online": online, "age_s": age_s, "upto": state.upto}, at_ms * 1_000_000)
+
+
+def site_line(
+    codes: tuple[str, str, str], names: tuple[str, str, str], fields: Mapping[str, Field], day_ms: int
+) -> str:
+    """What a hamlet is called and where it lies. `codes`, `names`: province, commune, hamlet; time is `day_ms`."""
+    tags = (("province", codes[0]), ("commune", codes[1]), ("hamlet", codes[2]))
+    words = {"province_name": names[0], "commune_name": names[1], "hamlet_name": names[2]}
+    return line(series("site", tags), {**words, **fields}, day_ms * 1_000_000)
