@@ -81,11 +81,13 @@ class Engine:
         self._transfers()
 
     def give_up(self, error: BaseException | None) -> None:
-        """End the process for what no transfer survives: a library thread died, or none can be started."""
-        no_thread = isinstance(error, RuntimeError) and "new thread" in str(error)
-        word = "low_memory" if no_thread or isinstance(error, MemoryError) else "engine_error"
-        self._write(self._outcome_so_far(), self._stage, word)
-        os._exit(0)
+        """End the process if memory is out: the library waits for ever for a thread that could not be started.
+
+        Any other error of a library thread costs that thread's connection only; the meter sees what it did.
+        """
+        if isinstance(error, MemoryError) or "new thread" in str(error):
+            self._write(self._outcome_so_far(), self._stage, "low_memory")
+            os._exit(0)
 
     def _enter(self, stage: str) -> None:
         self._stage = stage
@@ -301,7 +303,8 @@ def _settle(iface: str) -> None:
 
 
 def _latency_request(request: EngineRequest) -> bytes:
-    host = f"{request.server_host}:{request.server_port}"
+    name = f"[{request.server_host}]" if ":" in request.server_host else request.server_host
+    host = f"{name}:{request.server_port}"
     return f"GET /speedtest/latency.txt HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode()
 
 
@@ -329,6 +332,7 @@ def main() -> None:
         engine.run()
     except (MemoryError, RuntimeError) as error:
         engine.give_up(error)
+        raise
     os._exit(0)
 
 
