@@ -332,7 +332,7 @@ def main() -> None:
         engine.run()
     except (MemoryError, RuntimeError) as error:
         engine.give_up(error)
-        raise
+        os._exit(1)  # not raised: the interpreter would wait for the library's threads
     os._exit(0)
 
 
