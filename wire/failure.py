@@ -83,6 +83,42 @@ class Cause(StrEnum):
     UNKNOWN = "unknown"
 
 
+class Party(StrEnum):
+    """Who must act first when a run fails: never a verdict on who is to blame."""
+
+    SITE = "site"
+    SIM = "sim"
+    OPERATOR = "operator"
+    SERVER = "server"
+    PROBE = "probe"
+    UNKNOWN = "unknown"
+
+
+def _parties() -> dict[Cause, Party]:
+    site = (Cause.POWER, Cause.PROBE_OFF, Cause.OVERHEATED)
+    sim = (
+        *(Cause.NO_SIM, Cause.SIM_LOCKED, Cause.SIM_PUK, Cause.WRONG_SIM, Cause.CAPTIVE),
+        *(Cause.PLAN_EXPIRED, Cause.PLAN_THROTTLED, Cause.DATA_EXHAUSTED),
+    )
+    operator = (
+        *(Cause.DENIED, Cause.SEARCHING, Cause.NOT_REGISTERED, Cause.LIMITED_SERVICE, Cause.NOT_LTE, Cause.NO_PDP),
+        *(Cause.NO_DNS, Cause.NO_IPV4, Cause.NO_INTERNET, Cause.TIMEOUT, Cause.CUT_OFF, Cause.RESET),
+        *(Cause.BYTES_MISSING, Cause.ECHO_LOST),
+    )
+    server = (
+        *(Cause.SERVER_UNREACHABLE, Cause.SERVER_BUSY, Cause.SERVER_ERROR, Cause.SERVER_DOWN),
+        *(Cause.TICKET_REFUSED, Cause.BROKER_UNREACHABLE),
+    )
+    groups = {Party.SITE: site, Party.SIM: sim, Party.OPERATOR: operator, Party.SERVER: server}
+    known = {cause: party for party, causes in groups.items() for cause in causes}
+    rest = {cause: Party.PROBE for cause in Cause if cause not in known}
+    return {**known, **rest, Cause.UNKNOWN: Party.UNKNOWN}
+
+
+PARTY = _parties()
+"""The responsible party of every cause."""
+
+
 class RefusalReason(StrEnum):
     """Why a delivery was refused (first group), or stored but not counted (second group)."""
 
