@@ -122,9 +122,19 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _joined(argv: Sequence[str]) -> list[str]:
+    """Write `--from -6h` as `--from=-6h`: argparse would take the dash for another option."""
+    words = list(argv)
+    for place, word in enumerate(words[:-1]):
+        if word == "--from":
+            words[place : place + 2] = [f"--from={words[place + 1]}"]
+            break
+    return words
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; 0 ok, 1 failed check, 2 usage, 78 misconfigured."""
-    arguments = _parser().parse_args(argv)
+    arguments = _parser().parse_args(_joined(sys.argv[1:] if argv is None else argv))
     try:
         if arguments.command == "build":
             return build(arguments.folder, only_check=arguments.check)

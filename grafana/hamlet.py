@@ -131,14 +131,15 @@ def _head(language: Language) -> list[Json]:
     )  # fmt: skip
     now = panel(
         "stat", 5, say(language, ("Phủ sóng ở bước gần nhất", "Coverage at the newest step")),
-        say(language, ("Mã xóm, nhà mạng, modem; trạng thái của bước gần nhất trong khoảng.",
-                       "Hamlet code, operator, modem; state of the newest step in the range.")),
-        (10, 4, 10, 3), targets=[target("A", "coverage_now", "$tag_hamlet $tag_plmn $tag_modem")],
+        say(language, ("Trạm đo, modem, nhà mạng; trạng thái của bước gần nhất trong khoảng.",
+                       "Probe, modem, operator; state of the newest step in the range.")),
+        (10, 4, 10, 3), targets=[target("A", "coverage_now", "$tag_probe $tag_modem $tag_plmn")],
         options=stat_options(), language=language,
         defaults={"unit": "none", "color": fixed(NONE), "mappings": words(STATES, language)},
     )  # fmt: skip
     legend_panel = panel(
-        "text", 1, say(language, ("Bảng này cho biết gì", "What this board says")), "",
+        "text", 1, say(language, ("Bảng này cho biết gì", "What this board says")),
+        say(language, ("Cách đọc và đường đi của số liệu.", "How to read it, and the way of the numbers.")),
         (0, 0, 10, 7), options={"mode": "markdown", "content": _legend_text(language)}, language=language,
     )  # fmt: skip
     return [legend_panel, names, now, totals, newest]
@@ -217,8 +218,8 @@ def _coverage(language: Language) -> list[Json]:
         say(language, ("Mỗi ô là trạng thái xấu nhất đã biết trong ô; không rõ chỉ hiện khi không biết gì khác.",
                        "Each cell is the worst known state; unknown shows only where nothing else is known.")),
         (0, 23, 24, 8), language=language,
-        targets=[target("A", "coverage_state", "$tag_hamlet $tag_plmn $tag_modem"),
-                 target("B", "coverage_cause", f"$tag_hamlet $tag_plmn $tag_modem {cause}")],
+        targets=[target("A", "coverage_state", "$tag_probe $tag_modem $tag_plmn"),
+                 target("B", "coverage_cause", f"$tag_probe $tag_modem $tag_plmn {cause}")],
         options={"mergeValues": True, "showValue": "auto", "alignValue": "left", "rowHeight": 0.8,
                  "legend": legend(), "tooltip": {"mode": "single", "sort": "none"}},
         defaults={"custom": {"lineWidth": 0, "fillOpacity": 85, "spanNulls": False}, "mappings": [*state, *why],
@@ -262,7 +263,7 @@ def _outcomes(language: Language) -> Json:
 
 def _by_hour(language: Language) -> Json:
     """Day by hour, cells coloured. Time becomes two columns of text in Vietnam time, then a matrix; both steps give
-    the same on @grafana/data 10.4 and 13.2 (`tests/grafana/README` of the harness says how that was run)."""
+    the same on @grafana/data 10.4 and 13.2 (grafana/README.md says how that was run)."""
     day = say(language, ("Ngày", "Day"))
 
     def convert(field: str, to: str, form: str | None = None) -> Json:
@@ -276,10 +277,10 @@ def _by_hour(language: Language) -> Json:
     matrix = {"columnField": "hour", "rowField": "Time", "valueField": "median", "emptyValue": "null"}
     return panel(
         "table", 24, say(language, ("Tải xuống theo giờ trong ngày (Mbit/s)", "Downlink by hour of day (Mbit/s)")),
-        say(language, ("Mỗi ô: trung vị của các mẫu được đếm trong giờ đó (thường n = 1); đậm là nhanh; ngày mới ở trên. Ô trống: "
-                       "không có mẫu. Bậc màu: 5, 10, 20, 40, 80 Mbit/s.",
-                       "Each cell: median of the counted samples of that hour (mostly n = 1); darker is faster; newest on top. Empty: "
-                       "no sample. Steps of colour: 5, 10, 20, 40, 80 Mbit/s.")),
+        say(language, ("Mỗi ô: trung vị của các mẫu được đếm trong giờ đó (thường n = 1); đậm là nhanh; ngày mới "
+                       "ở trên. Ô trống: không có mẫu. Bậc màu: 5, 10, 20, 40, 80 Mbit/s.",
+                       "Each cell: median of the counted samples of that hour (mostly n = 1); darker is faster; newest "
+                       "day on top. Empty: no sample. Steps of colour: 5, 10, 20, 40, 80 Mbit/s.")),
         (0, 39, 24, 13), targets=[target("A", "hourly")], language=language,
         options={"showHeader": True, "cellHeight": "sm", "footer": {"show": False, "reducer": ["sum"]}},
         defaults={"unit": "none", "decimals": 0, "thresholds": RATE_STEPS, "color": {"mode": "thresholds"},

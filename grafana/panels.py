@@ -133,7 +133,7 @@ def row(ident: int, title: str, y: int, repeat: str | None = None) -> Json:
         "panels": [],
         "gridPos": {"x": 0, "y": y, "w": 24, "h": 1},
     }
-    return made if repeat is None else made | {"repeat": repeat, "repeatDirection": "h"}
+    return made if repeat is None else made | {"repeat": repeat}
 
 
 def stat_options(fields: str = "", text_mode: str = "value_and_name") -> Json:

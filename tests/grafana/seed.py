@@ -16,7 +16,7 @@ SLOT_MS = 8_640_000
 MAIN, HOSTILE, FEW, SILENT = "dt-lang-muoi", "3cu-bm_01", "dt-thinh-khanh", "tx-im-lang"
 NAMES = {
     MAIN: ("19", "05755", "Xóm Làng Mười", "Xã Dân Tiến"),
-    HOSTILE: ("66", "24001", 'Buôn M\'lớt "3." (cũ) \\ Ea H\'leo, a=b', "Xã Cư M'gar"),
+    HOSTILE: ("66", "24001", "Buôn M'lớt \"3.\" (cũ) \\ Ea H'leo, a=b", "Xã Cư M'gar"),
     FEW: ("19", "05755", "Xóm Thịnh Khánh", "Xã Dân Tiến"),
     SILENT: ("19", "05746", "Xóm Im Lặng", "Xã Tràng Xá"),
 }

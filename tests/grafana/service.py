@@ -1,3 +1,4 @@
+# ruff: noqa: S310 (addresses are our own, on loopback)
 """A real influxd of one's own: its folder, its free ports, ended by its pid."""
 
 from __future__ import annotations
@@ -10,7 +11,10 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+
+from grafana.influx import Influx
 
 CONFIG = """reporting-disabled = true
 bind-address = "127.0.0.1:{rpc}"
@@ -26,6 +30,14 @@ bind-address = "127.0.0.1:{rpc}"
   bind-address = "127.0.0.1:{http}"
   log-enabled = false
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Seeded:
+    """The running influxd and the moment (UTC ms) at which the seeded month ends."""
+
+    influx: Influx
+    now_ms: int
 
 
 def free_ports(count: int) -> list[int]:

@@ -1,0 +1,14 @@
+#!/bin/sh
+# Run once by the influxdb image when it sets itself up: InfluxQL names for the bucket, and a reader for Grafana.
+set -eu
+influx v1 dbrp create \
+  --org "$DOCKER_INFLUXDB_INIT_ORG" \
+  --bucket-id "$DOCKER_INFLUXDB_INIT_BUCKET_ID" \
+  --db "$DOCKER_INFLUXDB_INIT_BUCKET" \
+  --rp autogen \
+  --default
+influx v1 auth create \
+  --org "$DOCKER_INFLUXDB_INIT_ORG" \
+  --read-bucket "$DOCKER_INFLUXDB_INIT_BUCKET_ID" \
+  --username "$DOSONG_INFLUX_READER" \
+  --password "$DOSONG_INFLUX_READER_PASSWORD"
