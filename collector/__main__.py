@@ -10,25 +10,27 @@ import threading
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from collector.forward import Forwarder, reconcile_counts
+from collector.bind import check_bind
+from collector.forward import Forwarder, PointCounter, reconcile_counts
 from collector.forward import rebuild as rebuild_points
 from collector.forward_store import ForwardStore
 from collector.health import now_ms, read_health
-from collector.influx import Influx
 from collector.ingest import Ingest
 from collector.ledger import LedgerReader
 from collector.ledger_write import SqliteLedger
 from collector.receive import Receiver
 from collector.registry import Registry
-from collector.serve import check_bind, serve
 from collector.settings import Settings, read_settings
 from collector.supervise import Supervisor
 from wire.errors import EXIT_FAILED, EXIT_MISCONFIGURED, Misconfigured, Refused, Unavailable
 from wire.keyfile import read_signer
+
+if TYPE_CHECKING:
+    from collector.influx import Influx
 
 EXAMPLE = """\b
 Settings (TOML):
@@ -114,12 +116,19 @@ def receive(settings: Settings) -> None:
         registry.close()
 
 
+def _influx(settings: Settings) -> Influx:
+    """The InfluxDB of the settings. Its library is heavy, and `receive` must be back fast after a kill."""
+    from collector.influx import Influx  # noqa: PLC0415
+
+    return Influx(settings)
+
+
 @main.command()
 @_config
 def forward(settings: Settings) -> None:
     """Ledger to InfluxDB."""
     stop = _stop_on_signals()
-    writer = Influx(settings)
+    writer = _influx(settings)
     store = ForwardStore(settings.forward)
     registry = Registry(settings.registry)
     try:
@@ -134,6 +143,8 @@ def forward(settings: Settings) -> None:
 @_config
 def web(settings: Settings) -> None:
     """The pages, under gunicorn."""
+    from collector.serve import serve  # noqa: PLC0415 (as above)
+
     serve(settings)
 
 
@@ -159,7 +170,7 @@ def rebuild() -> None:
 @_config
 def rebuild_influx(settings: Settings) -> None:
     """Drop every point and write all of them again. Safe beside a running forward; if interrupted, run it again."""
-    reader, writer = LedgerReader(settings.ledger), Influx(settings)
+    reader, writer = LedgerReader(settings.ledger), _influx(settings)
     registry = Registry(settings.registry)
     parked: list[str] = []
     writer.prepare()
@@ -174,11 +185,11 @@ def rebuild_influx(settings: Settings) -> None:
 @_config
 def reconcile(settings: Settings) -> None:
     """Compare counts by probe in ledger and InfluxDB. Exit 1 if they differ."""
-    if not _counts_equal(LedgerReader(settings.ledger), Influx(settings)):
+    if not _counts_equal(LedgerReader(settings.ledger), _influx(settings)):
         sys.exit(EXIT_FAILED)
 
 
-def _counts_equal(reader: LedgerReader, writer: Influx) -> bool:
+def _counts_equal(reader: LedgerReader, writer: PointCounter) -> bool:
     """Print one line a probe and measurement; say whether all are equal."""
     rows = reconcile_counts(reader, writer)
     for row in rows:

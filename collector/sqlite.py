@@ -17,7 +17,7 @@ from pathlib import Path
 
 from wire.errors import Misconfigured, Unavailable
 
-BUSY_TIMEOUT_S = 10.0
+BUSY_TIMEOUT_S = 3.0
 _VERSION = re.compile(r"_v([0-9]+)\.sql")
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from collector.ledger import LedgerReader
+from tests.collector.door import Door
 from tests.collector.kit import Deployment, FakeProbe, Field, Influx, Mosquitto, until
 
 
@@ -68,5 +69,12 @@ def influx(tmp_path: Path) -> Iterator[Influx]:
 def full(tmp_path: Path, one: FakeProbe, influx: Influx) -> Iterator[Bench]:
     """A bench whose forward writes to a real InfluxDB."""
     made = Bench(tmp_path, one, influx=f'url = "http://127.0.0.1:{influx.port}"\napi = "v1"\ndatabase = "dosong"')
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def door(tmp_path: Path, one: FakeProbe, two: FakeProbe) -> Iterator[Door]:
+    made = Door(tmp_path, one, two)
     yield made
     made.close()

@@ -1,0 +1,84 @@
+"""The registry: idempotent import, all or nothing, mistakes by list and row, seen at once by other processes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from collector.registry import Registry
+from tests.collector.kit import FakeProbe, document
+from wire.errors import Refused
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Any:
+    made = Registry(tmp_path / "registry.db")
+    yield made
+    made.close()
+
+
+def test_loaded_twice_changes_nothing(registry: Registry) -> None:
+    one = FakeProbe("p-one")
+    first = registry.load(document(one), now_ms=1)
+    second = registry.load(document(one), now_ms=2)
+    assert sum(first.added.values()) == 8
+    assert (second.added, second.changed) == ({}, {})
+    assert registry.referrals() == [("TN1", "05755", 0)]
+
+
+BAD: list[tuple[dict[str, Any], str]] = [
+    ({"hamlts": []}, "unknown list 'hamlts'"),
+    ({"provinces": {"code": "19"}}, r"write \[\[provinces\]\]"),
+    ({"provinces": [{"code": "20", "name": "A"}, {"code": "21", "nam": "B"}]}, "provinces, row 2.*`nam`.*keys are"),
+    ({"provinces": [{"code": "có dấu", "name": "A"}]}, "provinces, row 1"),
+    ({"communes": [{"code": "1", "name": "A", "province": "77"}]}, "communes, row 1 names a unit"),
+    ({"referrals": [{"code": "TN2", "unit": "nowhere"}]}, "no commune or hamlet"),
+    ({"probes": [{"id": "p-three", "vkey": "nonsense"}]}, "probes, row 1"),
+    ({"probes": [{"id": "p-three", "vkey": FakeProbe("p-four").signer.verifier.vkey}]}, "not the record key of"),
+    ({"users": [{"name": "an", "argon2": "plain", "role": "official"}]}, "users, row 1"),
+]
+
+
+@pytest.mark.parametrize(("bad", "says"), BAD, ids=[says for _, says in BAD])
+def test_a_mistake_is_refused_with_its_row_and_nothing_is_written(
+    registry: Registry, bad: dict[str, Any], says: str
+) -> None:
+    good = {"provinces": [{"code": "19", "name": "Thái Nguyên"}]}
+    registry.load(good)
+    merged = {"operators": [{"plmn": "45201", "name": "MobiFone"}], **bad}
+    with pytest.raises(Refused, match=says):
+        registry.load(merged)
+    assert registry.operators() == {}
+    assert len(registry.provinces()) == 1
+
+
+def test_another_process_sees_a_change_at_once(registry: Registry) -> None:
+    one = FakeProbe("p-one")
+    registry.load(document(one))
+    other = Registry(registry.path)
+    assert other.probe("p-one") is not None
+    seen = other.version()
+    registry.load({"probes": [{"id": "p-one", "vkey": one.signer.verifier.vkey, "state": "quarantine"}]})
+    assert other.version() != seen
+    entry = other.probe("p-one")
+    assert entry is not None
+    assert (entry.state, entry.site) == ("quarantine", "s-one")
+    other.close()
+
+
+def test_assignments_hold_from_their_moment_on(registry: Registry) -> None:
+    registry.load(document(FakeProbe("p-one")))
+    registry.load({"referrals": [{"code": "TN1", "unit": "h-dong-chuoi", "valid_from_ms": 1000}]})
+    assert [registry.referral_unit("TN1", at) for at in (999, 1000, None)] == ["05755", "h-dong-chuoi", "h-dong-chuoi"]
+    assert registry.referral_unit("TN9", 5) is None
+
+
+def test_a_login_never_shows_its_hash(registry: Registry) -> None:
+    argon2 = "$argon2id$v=19$m=65536,t=3,p=4$c29tZXNhbHQ$aGFzaA"
+    registry.load({"users": [{"name": "an", "argon2": argon2, "role": "official"}]})
+    user = registry.user("an")
+    assert user is not None
+    assert user.argon2 == argon2
+    assert argon2 not in repr(user)
