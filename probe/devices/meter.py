@@ -72,7 +72,8 @@ class Meter(threading.Thread):
     def run(self) -> None:
         """Sample until finished. After the stop it keeps aborting: a thread may open one more connection."""
         self._start_ns = time.monotonic_ns()
-        self._base_payload, self._base_link = self._payload(), self._link() or 0
+        self._base_link = self._link() or 0
+        self._base_payload = self._payload()
         self._sample()
         while not self._over.wait(TICK_S):
             if self._flag.is_set:
@@ -106,9 +107,10 @@ class Meter(threading.Thread):
         return None if counters is None else counters[self._place]
 
     def _sample(self) -> None:
-        link = self._link()
-        at_us = (time.monotonic_ns() - self._start_ns) // 1000
+        # Payload first: what it counts has passed the link by the time that the link is read.
         payload = self._payload() - self._base_payload
+        at_us = (time.monotonic_ns() - self._start_ns) // 1000
+        link = self._link()
         if not self.ticks or payload > self.ticks[-1].payload_bytes:
             self._moved_us = at_us
         self.ticks.append(Tick(at_us, payload, None if link is None else link - self._base_link))
