@@ -156,6 +156,7 @@ class Probe:
             test_limit_bytes=test_limit_bytes(self.settings.engine),
             link_bytes=partial(links.read_bytes, modem.interface),
             saved=self.spool.mark(f"budget {modem.id}"),
+            is_same_boot=self.spool.mark("boot") == self._boot_id,
         )
 
 

@@ -29,10 +29,13 @@ class Purse:
         test_limit_bytes: int,
         link_bytes: Callable[[], tuple[int, int] | None],
         saved: str | None,
+        is_same_boot: bool,
     ) -> None:
         self._mark, self._recorder, self._link_bytes = f"budget {modem}", recorder, link_bytes
         self._limit_bytes, self._billing_day, self._test_limit_bytes = limit_bytes, billing_day, test_limit_bytes
         self._account = None if saved is None else msgspec.json.decode(saved, type=Account)
+        if self._account is not None and not is_same_boot:
+            self._account = replace(self._account, counter=0)  # the kernel counts from zero again
         self._lock = threading.Lock()
 
     def update(self) -> Account:

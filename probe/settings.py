@@ -24,6 +24,18 @@ Port = Annotated[int, Meta(ge=1, le=65535)]
 Name = Annotated[str, Meta(min_length=1, max_length=128)]
 Interface = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.@-]{1,15}\Z")]
 Seed = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
+_PLAIN = {
+    "probe": "3 to 32 of a-z 0-9 -, for example p-dong-chuoi",
+    "origin": "a domain name such as dosong.example",
+    "id": "m1, m2, m3 or m4",
+    "interface": "an interface's name such as cell0, at most 15 characters",
+    "plmn": "5 or 6 digits such as 45204",
+    "seed": "64 hexadecimal digits",
+    "site": "at most 32 of A-Z a-z 0-9 _ -",
+    "referral": "at most 32 of A-Z a-z 0-9 _ -",
+    "server": "http://HOST:PORT/speedtest/upload.php",
+}
+"""What stands for a regular expression in a message, by the last part of the key."""
 _PATH = re.compile(r" - at `\$\.?(?P<path>[^`]*)`$")
 
 
@@ -204,7 +216,11 @@ def _explain(path: Path, document: dict[str, Any], text: str) -> str:
         return f"{path}: {_at(where)}{rule.lower()}; remove it or correct its spelling"
     if "missing required field" in rule:
         return f"{path}: {_at(where)}{rule[0].lower()}{rule[1:]}; add it"
-    return f"{path}: {where} = {_value(document, where)!r} is not allowed ({rule[0].lower()}{rule[1:]}); correct it"
+    key = where.rpartition(".")[2]
+    if "matching regex" in rule and key in _PLAIN:
+        rule = f"expected {_PLAIN[key]}"
+    shown = "(not shown)" if key == "seed" else repr(_value(document, where))
+    return f"{path}: {where} = {shown} is not allowed ({rule[0].lower()}{rule[1:]}); correct it"
 
 
 def _at(where: str) -> str:

@@ -46,7 +46,8 @@ def count(account: Account | None, t_ms: int | None, counter: int | None, billin
         moved = 0 if account is None else moved
     period = known.period_ms if t_ms is None else period_start_ms(t_ms, billing_day)
     is_same = known.period_ms in (0, period)
-    return Account(period, known.used_bytes + moved if is_same else moved, counter)
+    seen = known.counter if counter is None else counter
+    return Account(period, known.used_bytes + moved if is_same else moved, seen)
 
 
 def may_run(account: Account, limit_bytes: int, run_bytes: int) -> bool:
