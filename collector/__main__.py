@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from collector.bind import check_bind
+from collector.export import rows
 from collector.forward import Forwarder, PointCounter, reconcile_counts
 from collector.forward import rebuild as rebuild_points
 from collector.forward_store import ForwardStore
@@ -52,6 +53,7 @@ Examples:
   dosong-collector status --config collector.toml --json
   dosong-collector refusals --config collector.toml --limit 20
   dosong-collector rebuild influx --config collector.toml
+  dosong-collector export --config collector.toml --hamlet dt-lang-muoi > records.jsonl
 \b
 Exit codes: 0 ok, 1 failed check, 2 usage, 78 misconfigured (a person must act).
 """
@@ -196,6 +198,17 @@ def _counts_equal(reader: LedgerReader, writer: PointCounter) -> bool:
         mark = "equal" if row.ledger == row.influx else "DIFFERENT"
         click.echo(f"{row.measurement} {row.probe}: ledger {row.ledger}, InfluxDB {row.influx}: {mark}")
     return all(row.ledger == row.influx for row in rows)
+
+
+@main.command()
+@_config
+@click.option("--probe", help="Only this probe's records.")
+@click.option("--hamlet", help="Only records of this hamlet (code).")
+@click.option("--epoch", type=int, help="Only records of this epoch.")
+def export(settings: Settings, probe: str | None, hamlet: str | None, epoch: int | None) -> None:
+    """Records as JSON lines, signed bytes included (`raw`); `dosong-verify` checks them offline."""
+    for row in rows(LedgerReader(settings.ledger), epoch=epoch, probe=probe, hamlet=hamlet):
+        click.echo(json.dumps(row, ensure_ascii=False))
 
 
 @main.command()

@@ -23,6 +23,8 @@ _Plain = socket.socket
 _TCP_INFO_BYTES = 256
 _NO_LINGER = struct.pack("ii", 1, 0)
 DNS_TRIES = 2
+_IS_UNBOUND = os.environ.get("DOSONG_FAIL") == "unbound"
+"""Failpoint: leave by the route table, as speedtest-cli itself does, so that a test sees the path proof catch it."""
 
 
 class NoAnswer(Exception):
@@ -31,6 +33,8 @@ class NoAnswer(Exception):
 
 def bind_to(sock: socket.socket, iface: str) -> None:
     """Make a socket use one interface. Raises OSError (ENODEV) if there is no such interface."""
+    if _IS_UNBOUND:
+        return
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, iface.encode())
 
 

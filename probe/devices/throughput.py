@@ -126,7 +126,8 @@ class SpeedtestEngine:
 
 def _start() -> subprocess.Popen[bytes]:
     """A child with an environment of our own: no proxy, one malloc arena, no warnings as errors."""
-    environment = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "VIRTUAL_ENV") if name in os.environ}
+    kept = ("PATH", "HOME", "LANG", "VIRTUAL_ENV", "DOSONG_FAIL")
+    environment = {name: os.environ[name] for name in kept if name in os.environ}
     environment["MALLOC_ARENA_MAX"] = "1"
     return subprocess.Popen(
         [sys.executable, "-W", "ignore", "-m", "probe.engine_speedtest"],
