@@ -230,13 +230,14 @@ class Mosquitto(Service):
 class Influx(Service):
     """A real influxd 1.x on a free port."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, auth: bool = False) -> None:
         self.port = free_port()
         conf = folder / "influxdb.conf"
         conf.write_text(
             f'reporting-disabled = true\nbind-address = "127.0.0.1:{free_port()}"\n'
             f'[meta]\ndir = "{folder}/meta"\n[data]\ndir = "{folder}/data"\nwal-dir = "{folder}/wal"\n'
             f'query-log-enabled = false\n[http]\nbind-address = "127.0.0.1:{self.port}"\nlog-enabled = false\n'
+            f"auth-enabled = {str(auth).lower()}\n"
         )
         super().__init__(["influxd", "-config", str(conf)], folder / "influxd.log")
 
