@@ -1,4 +1,4 @@
-"""The ledger's records as JSON lines, signed bytes included: what a third party checks, and what demo-check compares."""
+"""The ledger's records as JSON lines, signed bytes included: for third parties that check, and for demo-check."""
 
 from __future__ import annotations
 
