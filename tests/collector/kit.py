@@ -217,7 +217,7 @@ class Mosquitto(Service):
         conf = folder / "mosquitto.conf"
         conf.write_text(
             f"user root\nper_listener_settings true\nlistener 0 {self.socket}\nallow_anonymous true\n"
-            f"listener {self.port} 127.0.0.1\nallow_anonymous true\nmax_packet_size 65536\n{extra}"
+            f"listener {self.port} 127.0.0.1\nallow_anonymous true\nmax_packet_size 65536\nlog_type all\n{extra}"
         )
         folder.chmod(0o755)
         super().__init__(["mosquitto", "-c", str(conf)], folder / "mosquitto.log")

@@ -103,6 +103,8 @@ def test_nothing_is_acknowledged_while_the_ledger_cannot_be_written(bench: Bench
     bench.receiving()
     bench.field.send("p-one", one.test())
     until(lambda: bench.field.upto("p-one") == 0)
+    pubacks = re.compile("Received PUBACK from collector")
+    until(lambda: len(pubacks.findall(bench.broker.text())) == 1)
     held = _lock(bench)
     bench.field.send("p-one", one.test())
     until(lambda: "nothing is acknowledged until then" in bench.receive.text(), 20)
@@ -111,6 +113,7 @@ def test_nothing_is_acknowledged_while_the_ledger_cannot_be_written(bench: Bench
     assert "cannot write" in (state.ledger_error or "")
     assert bench.field.upto("p-one") == 0
     assert bench.reader.last_n() == 1
+    assert len(pubacks.findall(bench.broker.text())) == 1
     held.execute("ROLLBACK")
     held.close()
     until(lambda: bench.field.upto("p-one") == 1)
@@ -119,7 +122,7 @@ def test_nothing_is_acknowledged_while_the_ledger_cannot_be_written(bench: Bench
 
 
 def test_late_acks_never_leave_by_a_new_connection(tmp_path: Path, one: FakeProbe) -> None:
-    broker = Mosquitto(tmp_path, "log_type all\n")
+    broker = Mosquitto(tmp_path)
     broker.start()
     settings = BrokerSettings(socket=str(broker.socket), client_id="late")
     field = Field(broker.port, one.signer.verifier)
