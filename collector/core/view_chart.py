@@ -28,7 +28,7 @@ class Box:
     height: int = 260
     left: int = 48
     right: int = 12
-    top: int = 14
+    top: int = 24
     bottom: int = 34
 
     @property

@@ -40,7 +40,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """`state` and why: a cause word of `wire.failure`, "silent", "invalid_path", "no_records", or None if good."""
+    """`state` and why: a cause word of `wire.failure`, silent, invalid_path, no_records, no_probe, or None if good."""
 
     state: State
     cause: str | None

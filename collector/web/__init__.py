@@ -40,8 +40,9 @@ def create_app(
     source = health or (lambda: read_health(settings.state, clock()))
     gathered = Pages(reader, registry, clock)
     accounts = access.Accounts(registry, settings.demo)
-    CSRFProtect(app)
+    # The language comes first: what refuses a request later answers with a page in it.
     language.install(app, settings.web.language, gathered)
+    CSRFProtect(app)
     headers.install(app)
     app.before_request(access.guard(accounts))
     app.register_blueprint(access.blueprint(accounts, access.Throttle(), lambda: clock() / 1000))

@@ -33,7 +33,7 @@ def blueprint(pages: Pages, health: HealthSource) -> Blueprint:
 
     @routes.get("/api/feed")
     def feed() -> Response:
-        after = request.args.get("after", 0, type=int)
+        after = max(0, request.args.get("after", 0, type=int))
         last_n = pages.reader.last_n()
         if last_n <= after:
             return jsonify(last_n=last_n, samples=[])

@@ -42,7 +42,7 @@ def blueprint(pages: Pages, health: HealthSource) -> Blueprint:
         as_of_ms = min(pages.now_ms(), chosen.end_ms - 1)
         return render_template("official.html", rows=rows, month=chosen, others=others, as_of_ms=as_of_ms)
 
-    @routes.get("/health")
+    @routes.get("/health", endpoint="health")
     def health_page() -> str:
         return render_template("health.html", view=health_view(pages, health))
 

@@ -78,7 +78,7 @@ def _count(value: int | None) -> str:
 def _context(pages: Pages) -> dict[str, Any]:
     now_ms = pages.now_ms()
     return {
-        "t": lambda key, **parts: say(key, current(), **parts),
+        "t": lambda key, /, **parts: say(key, current(), **parts),
         "word": lambda group, name: say_or(f"{group}.{name}", str(name), current()),
         "why": _why,
         "remedy": lambda word: say(REMEDY.get(word, "do.log"), current()),

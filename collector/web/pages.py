@@ -14,6 +14,7 @@ from wire import codec, note
 from wire.errors import Refused
 
 MAP_WIDTH, MAP_HEIGHT = 640, 420
+NUMBER = f"int(max={2**53 - 1})"
 
 
 def blueprint(pages: Pages, origin: str) -> Blueprint:
@@ -46,11 +47,11 @@ def blueprint(pages: Pages, origin: str) -> Blueprint:
         found = _hamlet(pages, code)
         return render_template("hamlet_live.html", page=pages.hamlet_page(found), **_names(pages))
 
-    @routes.get("/samples/<probe>/<int:epoch>/<int:seq>")
+    @routes.get(f"/samples/<probe>/<{NUMBER}:epoch>/<{NUMBER}:seq>")
     def sample(probe: str, epoch: int, seq: int) -> str:
         return render_template("sample.html", **_sample(pages, origin, probe, epoch, seq))
 
-    @routes.get("/samples/<probe>/<int:epoch>/<int:seq>.note")
+    @routes.get(f"/samples/<probe>/<{NUMBER}:epoch>/<{NUMBER}:seq>.note")
     def raw(probe: str, epoch: int, seq: int) -> Response:
         found = _found(pages.reader.sample(probe, epoch, seq))
         if not access.sees_positions(_simulated(found)):

@@ -13,7 +13,7 @@ from collector.core.view import Month, month_before, month_of
 from collector.core.view_chart import Chart, Spot, plain_map, rate_by_rsrp, rates_over_time
 from collector.core.view_figures import Figures, Pace, by_operator, figures, pace
 from collector.core.view_probe import Checkup, checkup
-from collector.core.view_service import CoverageSum, Service, Window, coverage_sum, service, windows
+from collector.core.view_service import CoverageSum, Service, State, Window, coverage_sum, service, windows
 from collector.registry_rows import CommuneEntry, HamletEntry, ProbeEntry, ProvinceEntry, Quota, SiteEntry
 from collector.web.ports import Reader, Registry
 
@@ -134,7 +134,7 @@ class Pages:
         return HamletRow(
             hamlet=hamlet,
             commune=self.registry.commune(hamlet.commune),
-            service=service(recent, self.now_ms()),
+            service=service(recent, self.now_ms()) if recent or probes else Service(State.NONE, "no_probe"),
             last_ms=recent[0].received_ms if recent else None,
             counts=counts,
             figures=figures(tests),

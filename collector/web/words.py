@@ -14,7 +14,7 @@ from collector.web.words_remedies import REMEDY_WORDS
 WORDS: dict[str, tuple[str, str]] = PAGE_WORDS | RECORD_WORDS | REMEDY_WORDS
 
 
-def say(key: str, language: Language, **parts: object) -> str:
+def say(key: str, language: Language, /, **parts: object) -> str:
     """The word of `key`, its placeholders filled. Raises KeyError for a key that does not exist."""
     text = WORDS[key][0 if language == "vi" else 1]
     return text.format(**parts) if parts else text

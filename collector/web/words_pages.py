@@ -47,6 +47,7 @@ PAGE_WORDS: dict[str, tuple[str, str]] = {
     "state.bad": ("Mất dịch vụ", "No service"),
     "state.none": ("Chưa rõ", "Unknown"),
     "why.silent": ("trạm im lặng lâu hơn thường lệ", "the station is silent for longer than usual"),
+    "why.no_probe": ("chưa lắp trạm", "no station yet"),
     "why.no_records": ("chưa có bản ghi nào", "no record yet"),
     "first.title": ("Sóng 4G ở thôn, xóm, đo tận nơi", "4G in the hamlets, measured on the spot"),
     "first.what": (

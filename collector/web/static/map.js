@@ -4,6 +4,8 @@
 (() => {
   const box = document.getElementById("map");
   if (!box || typeof L === "undefined") return;
+  const LABEL_PX = 185;
+  const WIDE_PX = 480;
   const SVG = "http://www.w3.org/2000/svg";
   const SHAPES = {
     good: ["circle", { cx: 10, cy: 10, r: 8.5 }],
@@ -32,14 +34,19 @@
     const node = document.createElement("div");
     node.className = "pin";
     const label = document.createElement("span");
-    label.append(text("b", place.name), text("small", `${place.word} · ${place.downlink} · n = ${place.n}`));
+    label.append(text("b", place.name));
+    // On a phone the figures stand in the list below; here they would cover each other.
+    const isWide = box.clientWidth > WIDE_PX;
+    if (isWide) label.append(text("small", place.word), text("small", `${place.downlink} · n = ${place.n}`));
     node.append(shape(place.state), label);
+    if (map.latLngToContainerPoint([degrees(place.lat_e7), degrees(place.lon_e7)]).x + (isWide ? LABEL_PX : LABEL_PX - 50) > box.clientWidth) node.classList.add("left");
     return L.divIcon({ html: node, className: "", iconSize: [20, 20], iconAnchor: [10, 10] });
   };
   const label = (content, name) => L.divIcon({ html: text("div", content, name), className: "", iconSize: [0, 0] });
 
   let map;
   const pins = new Map();
+  const known = new Map();
   const lines = L.layerGroup();
   const drawLines = () => {
     lines.clearLayers();
@@ -63,23 +70,26 @@
     box.replaceChildren();
     map = L.map(box, { attributionControl: false, zoomSnap: 0.25, minZoom: 4, maxZoom: 16, fadeAnimation: false, zoomAnimation: false });
     const spots = places.hamlets.map((p) => [degrees(p.lat_e7), degrees(p.lon_e7)]);
-    if (spots.length) map.fitBounds(spots, { paddingTopLeft: [40, 50], paddingBottomRight: [200, 40], maxZoom: 13 });
+    if (spots.length) map.fitBounds(spots, { padding: [40, 56], maxZoom: 13 });
     else map.setView([16.2, 106.5], 5);
     lines.addTo(map);
     L.control.scale({ imperial: false }).addTo(map);
-    const fixed = (lat, lon, words) => L.marker([lat, lon], { icon: label(words, "region"), interactive: false, keyboard: false }).addTo(map);
+    const fixed = (lat, lon, words) => L.marker([lat, lon], { icon: label(words, "region"), interactive: false, keyboard: false, zIndexOffset: -10000 }).addTo(map);
     for (const c of places.communes) fixed(degrees(c.lat_e7), degrees(c.lon_e7), c.name);
     fixed(16.5, 111.6, box.dataset.hoangsa);
     fixed(9.8, 113.9, box.dataset.truongsa);
-    map.on("moveend", drawLines);
+    map.on("moveend", () => {
+      drawLines();
+      for (const [code, marker] of pins) marker.setIcon(pin(known.get(code)));
+    });
     drawLines();
   };
   const show = (places) => {
     if (!map) make(places);
     for (const place of places.hamlets) {
-      const known = pins.get(place.code);
-      if (known) {
-        known.setIcon(pin(place));
+      known.set(place.code, place);
+      if (pins.has(place.code)) {
+        pins.get(place.code).setIcon(pin(place));
         continue;
       }
       const marker = L.marker([degrees(place.lat_e7), degrees(place.lon_e7)], { icon: pin(place), title: place.name, alt: place.name });

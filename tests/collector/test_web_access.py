@@ -1,0 +1,217 @@
+"""Who gets in and who sees what: every route against every role, the login, and what a form must carry."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from collector.registry_rows import UserEntry
+from collector.settings import read_settings
+from collector.web import access, create_app
+from collector.web.access import RULES, Throttle, safe_path
+from collector.web.demo import DEMO_LOGINS
+from collector.web.words import say
+from tests.collector.test_web_world import BASE, HAMLET, PASSWORD, World, get, login, token, world
+from wire.errors import Misconfigured
+
+PATHS = {
+    "static": "/static/site.css",
+    "access.login": "/login",
+    "pages.first": "/",
+    "pages.first_live": "/live",
+    "pages.hamlets": "/hamlets",
+    "pages.hamlet": f"/hamlets/{HAMLET}",
+    "pages.hamlet_live": f"/hamlets/{HAMLET}/live",
+    "pages.sample": "/samples/p-one/1/0",
+    "api.feed": "/api/feed",
+    "api.samples": f"/api/hamlets/{HAMLET}/samples",
+    "api.places": "/api/places",
+    "api.healthz": "/healthz",
+    "doors.technician": "/technician",
+    "doors.operator": "/operator",
+    "doors.official": "/official",
+    "doors.health": "/health",
+    "doors.refusals": "/refusals",
+}
+# Written out by hand on purpose: the table in the code must agree with what was meant.
+MEANT = {
+    "doors.technician": {"technician", "operator"},
+    "doors.operator": {"operator"},
+    "doors.official": {"official", "operator"},
+    "doors.health": {"technician", "operator"},
+    "doors.refusals": {"operator"},
+}
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Iterator[World]:
+    with world(tmp_path) as made:
+        made.tests(1)
+        yield made
+
+
+def test_every_route_is_in_the_table_and_the_table_has_no_others(here: World) -> None:
+    assert {rule.endpoint for rule in here.app.url_map.iter_rules()} == set(RULES)
+    assert set(PATHS) | {"access.logout", "pages.raw"} == set(RULES)
+
+
+@pytest.mark.parametrize("role", ["", "technician", "operator", "official", "auditor"])
+def test_every_route_against_every_role(here: World, role: str) -> None:
+    client = here.client(role)
+    for endpoint, path in PATHS.items():
+        allowed = role in MEANT[endpoint] if endpoint in MEANT else True
+        answer = get(client, path)
+        if allowed:
+            assert answer.status_code == 200, (role, endpoint)
+        elif role == "":
+            assert answer.status_code == 302, endpoint
+            assert answer.headers["Location"] == f"/login?next={path}"
+        else:
+            assert answer.status_code == 403, (role, endpoint)
+            assert say("error.403", "vi") in answer.text
+
+
+def test_a_route_outside_the_table_is_closed(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(RULES, "pages.hamlets")
+    assert get(here.client("operator"), "/hamlets").status_code == 403
+
+
+@pytest.mark.parametrize("role", ["technician", "operator", "official"])
+def test_the_login_leads_to_the_role_s_door(here: World, role: str) -> None:
+    client = here.client()
+    answer = login(client, role)
+    assert answer.headers["Location"] == f"/{role}"
+    assert get(client, f"/{role}").status_code == 200
+    assert client.post("/logout", data={"csrf_token": token(client, "/")}, base_url=BASE,
+                       headers={"Referer": BASE}).status_code == 302  # fmt: skip
+    assert get(client, f"/{role}").status_code == 302
+
+
+def test_a_wrong_password_and_an_unknown_user_get_the_same_answer_in_the_same_time(here: World) -> None:
+    client = here.client()
+    answers = []
+    for name in ("operator", "nobody-here"):
+        begun_s = time.monotonic()
+        answer = login(client, name, "wrong")
+        answers.append((answer.status_code, answer.text.replace(name, ""), time.monotonic() - begun_s))
+        assert say("login.wrong", "vi") in answer.text
+    assert answers[0][0] == answers[1][0] == 401
+    assert get(client, "/operator").status_code == 302
+
+
+def test_an_unknown_user_costs_a_whole_hash(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    hashed: list[str] = []
+    hasher = access.PasswordHasher
+
+    class Counting(hasher):  # type: ignore[misc, valid-type]
+        def verify(self, hash: str, password: str) -> bool:  # type: ignore[override]
+            hashed.append(hash)
+            return bool(super().verify(hash, password))
+
+    monkeypatch.setattr(access, "PasswordHasher", Counting)
+    accounts = access.Accounts(here.registry, is_demo=False)
+    assert accounts.check("nobody-here", "x") is None
+    assert accounts.check("operator", "x") is None
+    assert accounts.check("operator", PASSWORD) is not None
+    assert len(hashed) == 3
+    assert hashed[0].startswith("$argon2id$")
+
+
+def test_after_five_wrong_tries_the_account_waits_and_then_may_again(here: World) -> None:
+    client = here.client()
+    for _ in range(5):
+        assert login(client, "operator", "wrong").status_code == 401
+    answer = login(client, "operator")
+    assert answer.status_code == 429
+    assert "300 giây" in answer.text
+    assert login(here.client(), "official").status_code == 302
+    here.now_ms += 301_000
+    assert login(client, "operator").status_code == 302
+
+
+def test_the_throttle_forgets_and_counts_addresses() -> None:
+    throttle = Throttle()
+    for i in range(30):
+        throttle.failed(f"u{i}", "198.18.0.9", 0.0)
+    assert throttle.wait_s("new", "198.18.0.9", 1.0) == 299
+    assert throttle.wait_s("new", "198.18.0.8", 1.0) == 0
+    throttle.failed("late", "198.18.0.7", 400.0)
+    assert throttle.wait_s("new", "198.18.0.9", 400.0) == 0
+    assert len(throttle._failures) == 2
+
+
+def test_a_post_without_its_token_is_refused(here: World) -> None:
+    client = here.client()
+    answer = client.post("/login", data={"name": "operator", "password": PASSWORD}, base_url=BASE)
+    assert answer.status_code == 400
+    assert say("error.400", "vi") in answer.text
+    logged_in = here.client("operator")
+    assert logged_in.post("/logout", base_url=BASE).status_code == 400
+    assert get(logged_in, "/operator").status_code == 200
+
+
+def test_a_login_leads_nowhere_outside(here: World) -> None:
+    outside = ("//evil.example", "https://evil.example", "/\\evil.example", "javascript:alert(1)", "/a\nb", "")
+    assert [safe_path(path) for path in outside] == [""] * len(outside)
+    assert login(here.client(), "operator", onward="//evil.example").headers["Location"] == "/operator"
+    assert login(here.client(), "operator", onward="/refusals").headers["Location"] == "/refusals"
+
+
+def test_a_removed_account_loses_its_session(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = here.client("operator")
+    monkeypatch.setattr(here.registry, "user", lambda name: None)
+    assert get(client, "/operator").status_code == 302
+
+
+def test_a_role_change_holds_at_the_next_request(here: World) -> None:
+    client = here.client("operator")
+    found = here.registry.user("operator")
+    assert isinstance(found, UserEntry)
+    here.registry.load({"users": [{"name": "operator", "argon2": found.argon2, "role": "official"}]})
+    assert get(client, "/refusals").status_code == 403
+
+
+def test_a_scope_limits_what_a_role_sees(tmp_path: Path) -> None:
+    with world(tmp_path) as here:
+        here.tests(1)
+        mine = here.registry.user("official")
+        assert mine is not None
+        users = [{"name": "official", "argon2": mine.argon2, "role": "official", "scope": "99"}]
+        here.registry.load({"users": users})
+        assert say("official.none", "vi") in get(here.client("official"), "/official").text
+        here.registry.load({"users": [{**users[0], "scope": "05755"}]})
+        assert "Xã Phú Xuyên" in get(here.client("official"), "/official").text
+        here.registry.load({"users": [{**users[0], "role": "technician", "scope": "elsewhere"}]})
+        assert "p-one" not in get(here.client("official"), "/technician").text
+
+
+def test_a_big_request_is_refused(here: World) -> None:
+    answer = here.client().post("/login", data={"name": "x" * 100_000}, base_url=BASE)
+    assert answer.status_code in {400, 413}
+
+
+def test_demo_logins_exist_only_in_a_demo(tmp_path: Path) -> None:
+    (tmp_path / "demo").mkdir()
+    (tmp_path / "plain").mkdir()
+    with world(tmp_path / "plain") as plain:
+        for demo in DEMO_LOGINS:
+            assert login(plain.client(), demo.name, demo.password).status_code == 401
+        assert DEMO_LOGINS[0].password not in get(plain.client(), "/").text
+        assert DEMO_LOGINS[0].password not in get(plain.client(), "/login").text
+    with world(tmp_path / "demo", demo=True) as shown:
+        for demo in DEMO_LOGINS:
+            assert login(shown.client(), demo.name, demo.password).status_code == 302
+        assert DEMO_LOGINS[0].password in get(shown.client(), "/").text
+
+
+def test_a_missing_or_short_secret_is_one_sentence(tmp_path: Path, here: World) -> None:
+    config = here.settings.path("collector.toml")
+    here.settings.path("web.secret").write_text("short")
+    with pytest.raises(Misconfigured, match="openssl rand"):
+        create_app(read_settings(config), here.reader, here.registry)
+    here.settings.path("web.secret").unlink()
+    with pytest.raises(Misconfigured, match=r"web\.secret_file"):
+        create_app(read_settings(config), here.reader, here.registry)
