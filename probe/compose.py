@@ -99,6 +99,7 @@ class Probe:
                 modem.id,
                 settings.coverage.step_s * 1000,
                 settings.coverage.steps,
+                settings.coverage.poll_s * 1000,
                 modem.plmn,
                 settings.referral,
             ),

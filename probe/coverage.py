@@ -33,6 +33,7 @@ class Terms:
     modem: str
     step_ms: int
     steps: int
+    poll_ms: int
     plmn: str | None = None
     referral: str | None = None
 
@@ -66,6 +67,7 @@ class CoverageKeeper:
         self._echo, self._link_bytes = echo, link_bytes
         self._outage = outage.Outage()
         self._polls: list[tuple[int, Poll]] = []
+        self._last: Poll | None = None
         self._echo_seen: EchoSeen | None = None
         self._echo_step_ms: int | None = None
         self._zero: tuple[str, int] | None = None
@@ -95,6 +97,7 @@ class CoverageKeeper:
                 self._emit(self._window, stamp, stamp.mono_ms + known[1], is_dated=known[0] == "wall")
             self._window = coverage.begin_here(now_ms, self._terms.step_ms, self._terms.steps)
             self._polls.clear()
+            self._last = None
         return now_ms
 
     def _begin(self, now_ms: int, stamp: Stamp) -> Window:
@@ -112,9 +115,13 @@ class CoverageKeeper:
         return fresh
 
     def _send_echo(self, window: Window, now_ms: int) -> None:
-        """Send the step's echo once its instant has come; each probe has its own, or a fleet would knock at once."""
+        """Send the step's echo once its instant has come; each probe has its own, or a fleet would knock at once.
+
+        If no other poll is to be expected in this step, it is sent now.
+        """
         step_ms = window.next_step_ms
-        if self._echo_step_ms == step_ms or now_ms < step_ms + _offset_ms(self._terms):
+        is_last_chance = now_ms + self._terms.poll_ms >= step_ms + window.step_ms
+        if self._echo_step_ms == step_ms or (now_ms < step_ms + _offset_ms(self._terms) and not is_last_chance):
             return
         self._echo_step_ms, self._echo_seen = step_ms, self._echo()
 
@@ -122,8 +129,9 @@ class CoverageKeeper:
         is_changed = False
         while now_ms >= (end_ms := window.next_step_ms + window.step_ms):
             polls = [poll for began_ms, poll in self._polls if began_ms < end_ms and poll.at_ms >= window.next_step_ms]
-            window = coverage.close_step(window, polls, self._echo_seen)
+            window = coverage.close_step(window, polls, self._echo_seen, self._carried(window.next_step_ms))
             self._echo_seen, is_changed = None, True
+            self._last = next((poll for _, poll in reversed(self._polls) if poll.at_ms < end_ms), self._last)
             self._polls = [(began, poll) for began, poll in self._polls if poll.at_ms >= end_ms]
             if window.is_full:
                 self._emit(window, stamp, now_ms, is_dated=stamp.t_ms is not None)
@@ -133,6 +141,11 @@ class CoverageKeeper:
             alive = {} if stamp.t_ms is None else {"alive_ms": str(stamp.t_ms)}
             self._recorder.remember({self._mark: msgspec.json.encode(saved).decode()} | alive)
         return window
+
+    def _carried(self, step_ms: int) -> Poll | None:
+        """The last poll before a step, if it is at most two intervals old: a step may fall between two polls."""
+        last = self._last
+        return last if last is not None and step_ms - last.at_ms <= 2 * self._terms.poll_ms else None
 
     @property
     def _mark(self) -> str:

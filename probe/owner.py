@@ -93,6 +93,11 @@ class Owner:
             self._changed.notify_all()
         self._thread.join(timeout_s)
 
+    @property
+    def is_alive(self) -> bool:
+        """False once the thread has ended."""
+        return self._thread.is_alive()
+
     def observe(self, timeout_s: float) -> Observed:
         """Return a poll that began after this call; if none ends in time, the modem counts as mute."""
         asked_ms = self._mono_ms()
@@ -144,7 +149,8 @@ class Owner:
     def _wait(self, observed: Observed) -> None:
         with self._changed:
             interval_s = self._poll_s if self._watched is None else min(self._fast_s, self._poll_s)
-            next_ms = observed.began_ms + round(interval_s * 1000)
+            interval_ms = round(interval_s * 1000)
+            next_ms = observed.began_ms - observed.began_ms % interval_ms + interval_ms  # a grid does not drift
             while not self._stopping and not self._wanted:
                 left_ms = next_ms - self._mono_ms()
                 if left_ms <= 0:

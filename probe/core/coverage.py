@@ -116,9 +116,12 @@ def fill_off(window: Window, until_ms: int) -> Window:
     return replace(window, states=window.states + state * missing, causes=window.causes + cause * missing)
 
 
-def close_step(window: Window, polls: Sequence[Poll], echo: EchoSeen | None) -> Window:
-    """Give the next step its letter, from its polls and its echo (None: none was sent)."""
-    state, cause = letter(polls, echo)
+def close_step(window: Window, polls: Sequence[Poll], echo: EchoSeen | None, carried: Poll | None = None) -> Window:
+    """Give the next step its letter, from its polls and its echo (None: none was sent).
+
+    `carried`: a poll shortly before, which speaks for a step that has none of its own; it is not counted again.
+    """
+    state, cause = letter(polls or ((carried,) if carried else ()), echo)
     at = min(len(window.states) * SIXTHS // window.length, SIXTHS - 1)
     sixths = list(window.sixths)
     sixths[at] = _joined(sixths[at], polls)

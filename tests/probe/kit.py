@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import os
+import secrets
 import subprocess
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from probe.core.draft import Identity, Stamp
@@ -56,3 +61,62 @@ def make_certificates(folder: Path, common_name: str) -> None:
 
 def run(folder: Path, command: list[str]) -> None:
     subprocess.run(command, cwd=folder, check=True, capture_output=True)
+
+
+class SimSite:
+    """A modem from a recording and a real gpsd, on loopback; the simulator runs as a process of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.run_name = f"t{os.getpid()}-{secrets.token_hex(3)}"
+        self.folder = folder
+
+    def sim(self, *words: str) -> str:
+        where = ["--run", self.run_name, "--state-dir", str(self.folder)]
+        command = [sys.executable, "-m", "sim", *words[:2], *where, *words[2:]]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)
+        return done.stdout
+
+    def up(self) -> None:
+        out = self.sim("site", "up", "s1", "--link", "loopback")
+        self.gps_port = int(out.partition("127.0.0.1:")[2].split()[0])
+
+    def modem_state(self, word: str) -> None:
+        """Change SIM or network; "unplugged" pulls the modem out, any other word first puts it back."""
+        if word == "unplugged":
+            self.sim("site", "unplug", "s1")
+            return
+        if not self.modem.exists():
+            self.sim("site", "plug", "s1")
+        self.sim("site", "modem-state", "s1", word)
+
+    @property
+    def modem(self) -> Path:
+        return self.folder / "s1" / "modem"
+
+    def down(self) -> None:
+        self.sim("core", "down", "--all")
+
+
+@contextmanager
+def sim_site(folder: Path) -> Iterator[SimSite]:
+    """A site that is gone afterwards."""
+    site = SimSite(folder)
+    try:
+        site.up()
+        yield site
+    finally:
+        site.down()
+
+
+@contextmanager
+def point(folder: Path) -> Iterator[int]:
+    """A measurement point on loopback; yields its port (TCP and UDP)."""
+    ready = folder / "point.json"
+    command = [sys.executable, "-m", "point", "--bind", "127.0.0.1", "--port", "0", "--json-ready", str(ready)]
+    child = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    try:
+        wait_until(ready.exists, what="the point listens")
+        yield json.loads(ready.read_text())["port"]
+    finally:
+        child.terminate()
+        child.wait(10)

@@ -1,0 +1,332 @@
+"""The program itself, with a modem from a recording, a real gpsd and a real measurement point on loopback.
+
+A test over `lo` measures, and says `invalid_path`: loopback is no modem's link.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from probe.settings import load
+from probe.spool import Spool
+from tests.probe.kit import ACK_KEY, KEY, SimSite, make_certificates, point, read, sim_site, wait_until
+from wire.errors import EXIT_FAILED, EXIT_MISCONFIGURED, EXIT_OK, EXIT_USAGE
+from wire.keyfile import write_signer
+from wire.records import AnyRecord, BootRecord, CoverageRecord, EventRecord, TestRecord
+
+pytestmark = pytest.mark.services
+
+
+@dataclass(slots=True)
+class World:
+    """One probe's folder, and what stands around it."""
+
+    folder: Path
+    site: SimSite
+    settings: Path
+
+    def command(self, *words: str) -> list[str]:
+        return [sys.executable, "-m", "probe", *words, "--config", str(self.settings)]
+
+    def call(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(self.command(*words), capture_output=True, text=True, timeout=60, check=False)
+
+    def once(self) -> tuple[int, dict[str, Any]]:
+        done = self.call("once", "--json")
+        assert done.stdout, done.stderr
+        record: dict[str, Any] = json.loads(done.stdout)
+        return done.returncode, record
+
+    def records(self) -> list[AnyRecord]:
+        with sqlite3.connect(f"file:{self.folder / 'state' / 'spool.db'}?mode=ro", uri=True) as db:
+            return [read(raw) for (raw,) in db.execute("SELECT raw FROM record ORDER BY epoch, seq")]
+
+    def edit(self, old: str, new: str) -> None:
+        text = self.settings.read_text()
+        assert old in text
+        self.settings.write_text(text.replace(old, new))
+
+
+_SETTINGS = """
+probe = "p-test"
+origin = "dosong.example"
+state_dir = "state"
+key_file = "record.key"
+ack_vkey = "{ack}"
+simulated = true
+site = "site-1"
+referral = "TN05755A"
+[position]
+lat_e7 = 217000000
+lon_e7 = 1060000000
+[schedule]
+slot_s = 86400
+seed = "{seed}"
+[coverage]
+step_s = 1
+steps = 4
+poll_s = 1
+[gps]
+port = {gps}
+[engine]
+server = "http://127.0.0.1:{point}/speedtest/upload.php"
+echo = "127.0.0.1:{point}"
+downlink_s = 1
+uplink_s = 1
+time_limit_s = 20
+[clock]
+trust = "always"
+[[modem]]
+id = "m1"
+port = "{modem}"
+interface = "lo"
+plmn = "45204"
+"""
+
+
+@pytest.fixture(scope="module")
+def surroundings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[SimSite, int]]:
+    folder = tmp_path_factory.mktemp("around")
+    with sim_site(folder / "run") as site, point(folder) as port:
+        yield site, port
+
+
+@pytest.fixture
+def world(tmp_path: Path, surroundings: tuple[SimSite, int]) -> Iterator[World]:
+    site, port = surroundings
+    write_signer(tmp_path / "record.key", KEY)
+    text = _SETTINGS.format(ack=ACK_KEY.verifier.vkey, seed="5" * 64, gps=site.gps_port, point=port, modem=site.modem)
+    (tmp_path / "probe.toml").write_text(text)
+    yield World(tmp_path, site, tmp_path / "probe.toml")
+    site.modem_state("normal")
+
+
+@pytest.fixture
+def daemon(world: World) -> Iterator[subprocess.Popen[str]]:
+    child = subprocess.Popen(world.command("run"), stderr=subprocess.PIPE, text=True)
+    wait_until((world.folder / "state" / "spool.db").exists)
+    yield child
+    child.kill()
+    child.communicate()
+
+
+def test_once_measures_signs_keeps_and_says_that_loopback_is_no_path(world: World) -> None:
+    status, printed = world.once()
+    assert status == EXIT_FAILED, "an unproved path is no success"
+    assert printed["outcome"] == "ok"
+    assert printed["trigger"] == "manual"
+    assert printed["path"]["verdict"] == "invalid_path"
+    assert printed["downlink_bps"] > 10_000_000
+    assert printed["uplink_bps"] > 1_000_000
+    assert printed["rtt_received"] > 0
+    assert printed["radio"]["before"]["rat"] == "LTE"
+    assert printed["radio"]["during"]["polls"] >= 1
+    assert printed["position"]["source"] == "surveyed"
+    assert printed["position"]["surveyed_offset_m"] < 50
+    assert "slot_ms" not in printed
+    boot, test = world.records()
+    assert isinstance(boot, BootRecord)
+    assert (boot.reason, boot.spool, boot.seq) == ("install", "new", 0)
+    assert isinstance(test, TestRecord)
+
+
+@pytest.mark.parametrize(
+    ("state", "stage", "cause"),
+    [
+        ("unplugged", "modem", "no_modem"),
+        ("no_sim", "sim", "no_sim"),
+        ("sim_pin", "sim", "sim_locked"),
+        ("searching", "registration", "searching"),
+        ("denied", "registration", "denied"),
+    ],
+)
+def test_modem_that_cannot_carry_a_test_is_a_failed_record_with_stage_and_cause(
+    world: World, state: str, stage: str, cause: str
+) -> None:
+    world.site.modem_state(state)
+    status, printed = world.once()
+    assert status == EXIT_FAILED
+    assert (printed["outcome"], printed["stage"], printed["cause"]) == ("failed", stage, cause)
+    assert "engine" not in printed, "the engine was not started: no data wasted"
+    assert "path" not in printed
+
+
+def test_missing_interface_fails_at_pdn_before_the_engine(world: World) -> None:
+    world.edit('interface = "lo"', 'interface = "cell7"')
+    _, printed = world.once()
+    assert (printed["outcome"], printed["stage"], printed["cause"]) == ("failed", "pdn", "no_interface")
+
+
+def test_unreachable_server_is_a_failed_record_not_an_error(world: World) -> None:
+    text = world.settings.read_text()
+    port = text.partition("127.0.0.1:")[2].partition("/")[0]
+    world.settings.write_text(text.replace(port, "9"))
+    _, printed = world.once()
+    assert (printed["outcome"], printed["stage"], printed["cause"]) == ("failed", "connect", "server_unreachable")
+    assert printed["radio"]["before"]["registration"] == "home"
+
+
+def test_spent_budget_is_a_skipped_record(world: World) -> None:
+    world.edit("[clock]", "[budget]\nlimit_bytes = 1000000\n[clock]")
+    _, printed = world.once()
+    assert (printed["outcome"], printed["stage"], printed["cause"]) == ("skipped", "schedule", "budget_spent")
+    assert printed["budget"]["limit_bytes"] == 1_000_000
+
+
+def test_gpsd_that_is_missing_costs_only_the_confirmation(world: World, surroundings: tuple[SimSite, int]) -> None:
+    world.edit(f"port = {surroundings[0].gps_port}\n", "port = 9\n")
+    _, printed = world.once()
+    assert printed["outcome"] == "ok"
+    assert printed["position"]["source"] == "surveyed"
+    assert "surveyed_offset_m" not in printed["position"]
+
+
+def test_run_keeps_boot_coverage_events_and_ends_cleanly(world: World, daemon: subprocess.Popen[str]) -> None:
+    wait_until(lambda: sum(isinstance(record, CoverageRecord) for record in world.records()) >= 2, 30, "two windows")
+    daemon.send_signal(signal.SIGTERM)
+    _, log = daemon.communicate(timeout=20)
+    assert daemon.returncode == EXIT_OK, log
+    records = world.records()
+    assert isinstance(records[0], BootRecord)
+    assert isinstance(records[-1], EventRecord)
+    assert (records[-1].event, records[-1].cause) == ("stopping", "stopped")
+    whole = [record for record in records if isinstance(record, CoverageRecord)][1]
+    assert whole.states == "CCCC"
+    assert whole.t_ms is not None
+    assert whole.t_ms % 4000 == 0
+    assert whole.polls_registered is not None
+    assert sum(whole.polls_registered) >= 3
+    assert whole.echo_received == whole.echo_sent == 4
+
+
+def test_unplugged_modem_is_unknown_coverage_and_is_back_by_itself(world: World, daemon: subprocess.Popen[str]) -> None:
+    wait_until(lambda: any(isinstance(record, CoverageRecord) for record in world.records()), 30)
+    world.site.modem_state("unplugged")
+    wait_until(lambda: "modem_lost" in events(world), 30)
+    wait_until(lambda: any("Um" in letters(record) for record in world.records()), 30, "an unknown step")
+    world.site.modem_state("normal")
+    wait_until(lambda: "modem_back" in events(world), 40)
+    seen = len(world.records())
+    wait_until(lambda: any("C." in letters(record) for record in world.records()[seen:]), 30, "covered again")
+    assert daemon.poll() is None
+
+
+def events(world: World) -> list[str]:
+    return [record.event for record in world.records() if isinstance(record, EventRecord)]
+
+
+def letters(record: AnyRecord) -> list[str]:
+    if not isinstance(record, CoverageRecord):
+        return []
+    return [state + cause for state, cause in zip(record.states, record.causes, strict=True)]
+
+
+def test_restart_goes_on_with_the_chain_and_says_why_it_started(world: World) -> None:
+    for kill, reason in ((signal.SIGKILL, "install"), (signal.SIGTERM, "crash"), (signal.SIGTERM, "start")):
+        child = subprocess.Popen(world.command("run"), stderr=subprocess.DEVNULL)
+        wait_until(lambda reason=reason: reason in [b.reason for b in boots(world)], 20, reason)  # type: ignore[misc]
+        child.send_signal(kill)
+        child.wait(20)
+    records = world.records()
+    assert [record.seq for record in records] == list(range(len(records)))
+
+
+def boots(world: World) -> list[BootRecord]:
+    if not (world.folder / "state" / "spool.db").exists():
+        return []
+    try:
+        return [record for record in world.records() if isinstance(record, BootRecord)]
+    except sqlite3.OperationalError:  # not made yet
+        return []
+
+
+def test_scheduled_test_names_its_slot_and_is_recorded_when_it_is_stopped(world: World) -> None:
+    world.edit("slot_s = 86400", "slot_s = 10")
+    child = subprocess.Popen(world.command("run"), stderr=subprocess.PIPE, text=True)
+    wait_until(lambda: any(isinstance(record, TestRecord) for record in existing(world)), 40, "a scheduled test")
+    child.send_signal(signal.SIGTERM)
+    child.communicate(timeout=20)
+    tests = [record for record in world.records() if isinstance(record, TestRecord)]
+    first = tests[0]
+    assert first.trigger == "scheduled"
+    assert first.slot_ms is not None
+    assert first.due_ms is not None
+    assert first.t_ms is not None
+    assert first.slot_ms % 10_000 == 0
+    assert first.slot_length_ms == 10_000
+    assert first.due_ms <= first.t_ms < first.due_ms + 5_000
+    assert len({test.slot_ms for test in tests}) == len(tests)
+
+
+def existing(world: World) -> list[AnyRecord]:
+    return world.records() if boots(world) else []
+
+
+def test_status_reads_beside_a_running_daemon_and_once_does_not(world: World, daemon: subprocess.Popen[str]) -> None:
+    wait_until(lambda: boots(world), 20)
+    status = world.call("status", "--json")
+    assert status.returncode == EXIT_OK
+    assert json.loads(status.stdout)["spool"]["waiting"] >= 1
+    assert "last ack  none yet" in world.call("status").stdout
+    once = world.call("once")
+    assert once.returncode == EXIT_FAILED
+    assert "already runs" in once.stderr
+    assert daemon.poll() is None
+
+
+def test_unknown_modem_is_wrong_usage(world: World) -> None:
+    done = world.call("once", "--modem", "m4")
+    assert done.returncode == EXIT_USAGE
+    assert "there are m1" in done.stderr
+
+
+def test_status_before_the_first_run_says_so(world: World) -> None:
+    done = world.call("status")
+    assert done.returncode == EXIT_FAILED
+    assert "has dosong-probe run here yet" in done.stderr
+
+
+def test_wrong_key_and_missing_certificates_are_misconfigured(world: World) -> None:
+    make_certificates(world.folder, "p-test")
+    table = '[broker]\nhost = "127.0.0.1"\nca_file = "ca.crt"\ncert_file = "tls.crt"\ntls_key_file = "no.key"\n[clock]'
+    world.edit("[clock]", table)
+    done = world.call("run")
+    assert done.returncode == EXIT_MISCONFIGURED
+    assert "no.key" in done.stderr
+    world.edit('probe = "p-test"', 'probe = "p-other"')
+    done = world.call("run")
+    assert done.returncode == EXIT_MISCONFIGURED
+    assert "put that of dosong.example/probe/p-other" in done.stderr
+
+
+def test_unreachable_broker_is_one_sentence_and_the_probe_goes_on(world: World) -> None:
+    make_certificates(world.folder, "p-test")
+    table = (
+        '[broker]\nhost = "127.0.0.1"\nport = 9\nca_file = "ca.crt"\ncert_file = "tls.crt"\ntls_key_file = "tls.key"\n'
+    )
+    world.edit("[clock]", table + "retry_low_s = 0.1\nretry_high_s = 0.2\n[clock]")
+    child = subprocess.Popen(world.command("run"), stderr=subprocess.PIPE, text=True)
+    wait_until(lambda: any(isinstance(record, CoverageRecord) for record in existing(world)), 30)
+    child.send_signal(signal.SIGTERM)
+    _, log = child.communicate(timeout=20)
+    assert child.returncode == EXIT_OK
+    assert log.count("broker=lost") == 1
+    assert "127.0.0.1:9 cannot be reached" in log
+
+
+def test_damaged_spool_goes_on_in_a_new_epoch_that_says_so(world: World) -> None:
+    world.once()
+    (world.folder / "state" / "spool.db").write_bytes(b"x" * 5000)
+    spool = Spool(world.folder / "state", load(world.settings).spool.limit_bytes)
+    assert spool.place().epoch == 2
+    spool.close()
