@@ -27,8 +27,8 @@ class Box:
     width: int = 640
     height: int = 260
     left: int = 48
-    right: int = 12
-    top: int = 24
+    right: int = 24
+    top: int = 34
     bottom: int = 34
 
     @property

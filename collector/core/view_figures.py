@@ -19,6 +19,19 @@ N_MIN = 5
 
 
 @dataclass(frozen=True, slots=True)
+class Point:
+    """What the figures need of one test, small enough to keep months of them. `counted` is the ledger's verdict."""
+
+    plmn: str | None
+    outcome: str
+    counted: bool
+    downlink_bps: int | None
+    uplink_bps: int | None
+    rtt_us_median: int | None
+    loss_ppm: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Stat:
     """Median and mean of `n` values in the record's own unit; None where n is 0."""
 
@@ -85,27 +98,35 @@ def tests_of(samples: Iterable[Sample]) -> list[tuple[Sample, TestRecord]]:
     return [(s, s.record) for s in samples if isinstance(s.record, TestRecord)]
 
 
-def figures(samples: Iterable[Sample], plmn: str | None = None) -> Figures:
+def points(samples: Iterable[Sample]) -> list[Point]:
+    """The tests among `samples` as the figures take them."""
+    return [
+        Point(r.plmn, r.outcome, s.counted, r.downlink_bps, r.uplink_bps, r.rtt_us_median, r.loss_ppm)
+        for s, r in tests_of(samples)
+    ]
+
+
+def figures(tests: Iterable[Point], plmn: str | None = None) -> Figures:
     """The figures of one operator, or of all where `plmn` is None."""
-    tests = [(s, r) for s, r in tests_of(samples) if plmn is None or r.plmn == plmn]
-    counted = [r for s, r in tests if s.counted]
-    attempts = [r for _, r in tests if r.outcome != "skipped"]
+    own = [t for t in tests if plmn is None or t.plmn == plmn]
+    counted = [t for t in own if t.counted]
+    attempts = [t for t in own if t.outcome != "skipped"]
     return Figures(
         plmn=plmn,
-        tests=len(tests),
+        tests=len(own),
         counted=len(counted),
-        downlink=stat(r.downlink_bps for r in counted),
-        uplink=stat(r.uplink_bps for r in counted),
-        rtt=stat(r.rtt_us_median for r in counted),
-        loss=stat(r.loss_ppm for r in counted),
-        success=Share(sum(r.outcome == "ok" for r in attempts), len(attempts)),
+        downlink=stat(t.downlink_bps for t in counted),
+        uplink=stat(t.uplink_bps for t in counted),
+        rtt=stat(t.rtt_us_median for t in counted),
+        loss=stat(t.loss_ppm for t in counted),
+        success=Share(sum(t.outcome == "ok" for t in attempts), len(attempts)),
     )
 
 
-def by_operator(samples: Sequence[Sample]) -> tuple[Figures, ...]:
+def by_operator(tests: Sequence[Point]) -> tuple[Figures, ...]:
     """Figures of each operator seen, in order of its PLMN."""
-    seen = sorted({r.plmn for _, r in tests_of(samples) if r.plmn is not None})
-    return tuple(figures(samples, plmn) for plmn in seen)
+    seen = sorted({t.plmn for t in tests if t.plmn is not None})
+    return tuple(figures(tests, plmn) for plmn in seen)
 
 
 PaceWord = Literal["reached", "on_pace", "behind", "no_quota"]

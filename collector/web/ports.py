@@ -40,6 +40,10 @@ class Reader(Protocol):
         """Number of the newest row; 0 for an empty ledger."""
         ...
 
+    def last_redo(self) -> int:
+        """Rises when a stored row changed afterwards (dated, found out of chain)."""
+        ...
+
     def hamlet_counts(self, since_ms: int, until_ms: int) -> Mapping[str, HamletCounts]:
         """Sums by hamlet code."""
         ...

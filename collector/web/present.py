@@ -15,6 +15,7 @@ from collector.core.view_figures import Figures, Pace, by_operator, figures, pac
 from collector.core.view_probe import Checkup, checkup
 from collector.core.view_service import CoverageSum, Service, State, Window, coverage_sum, service, windows
 from collector.registry_rows import CommuneEntry, HamletEntry, ProbeEntry, ProvinceEntry, Quota, SiteEntry
+from collector.web.months import MonthTests
 from collector.web.ports import Reader, Registry
 
 FEED_ROWS = 25
@@ -23,7 +24,6 @@ CHART_TESTS = 120
 STRIP_WINDOWS = 12
 RECENT = 24
 PAGE_HAMLETS = 50
-BATCH = 1000
 NO_COUNTS = HamletCounts()
 
 
@@ -98,6 +98,7 @@ class Pages:
         self.reader = reader
         self.registry = registry
         self.now_ms = now_ms
+        self.tests = MonthTests(reader)
 
     def month(self) -> Month:
         """The month of now, in Vietnam."""
@@ -129,7 +130,7 @@ class Pages:
         self, hamlet: HamletEntry, this: Month, counts: HamletCounts, probes: int, names: Mapping[str, str]
     ) -> HamletRow:
         recent = self.reader.samples(hamlet=hamlet.code, limit=RECENT)
-        tests = self.month_tests(hamlet.code, this)
+        tests = self.tests.of(hamlet.code, this)
         plmns = sorted({f.plmn for f in by_operator(tests) if f.plmn is not None})
         return HamletRow(
             hamlet=hamlet,
@@ -141,20 +142,6 @@ class Pages:
             operators=tuple(names.get(plmn, plmn) for plmn in plmns),
             probes=probes,
         )
-
-    def month_tests(self, hamlet: str, this: Month) -> list[Sample]:
-        """All tests of a hamlet in a month, in order of receipt."""
-        found: list[Sample] = []
-        after = 0
-        while True:
-            more = self.reader.samples(
-                hamlet=hamlet, kind="test", since_ms=this.start_ms, until_ms=this.end_ms,
-                after_n=after, limit=BATCH, newest_first=False,
-            )  # fmt: skip
-            found.extend(more)
-            if len(more) < BATCH:
-                return found
-            after = more[-1].n
 
     def feed(self, after: int | None = None, hamlet: str | None = None, limit: int = FEED_ROWS) -> list[FeedRow]:
         """The newest samples, newest first."""
@@ -171,7 +158,7 @@ class Pages:
         return HamletPage(
             row=row,
             province=self.registry.province(row.commune.province) if row.commune else None,
-            operators=by_operator(self.month_tests(hamlet.code, this)),
+            operators=by_operator(self.tests.of(hamlet.code, this)),
             rates=rates_over_time(tests),
             by_signal=rate_by_rsrp(tests),
             windows=tuple(reversed(strips)),
@@ -245,7 +232,7 @@ class Pages:
             quota=quota,
             pace=pace(sum(c.counted for c in held), minimum, this.start_ms, this.end_ms, self.now_ms()),
             tests=sum(c.tests for c in held),
-            figures=figures([s for h in hamlets for s in self.month_tests(h.code, this)]),
+            figures=figures([s for h in hamlets for s in self.tests.of(h.code, this)]),
             evidence=sum(c.counted > 0 for c in held),
             registered=len(hamlets),
         )

@@ -18,7 +18,7 @@ PAGE_WORDS: dict[str, tuple[str, str]] = {
     "nav.technician": ("Kỹ thuật viên", "Technician"),
     "nav.operator": ("Vận hành", "Operations"),
     "nav.official": ("Lãnh đạo, cán bộ", "Officials"),
-    "nav.health": ("Tình trạng hệ thống", "System health"),
+    "nav.health": ("Hệ thống", "System"),
     "nav.refusals": ("Bản tin bị từ chối", "Refused messages"),
     "nav.boards": ("Bảng Grafana", "Grafana boards"),
     "nav.login": ("Đăng nhập", "Log in"),

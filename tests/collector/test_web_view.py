@@ -14,7 +14,7 @@ from collector import catalogue
 from collector.core import view
 from collector.core.sample import Deliveries, ProbeState, Sample
 from collector.core.view_chart import Box, nice_step, plain_map, rate_by_rsrp, rates_over_time, scale_ticks, time_ticks
-from collector.core.view_figures import N_MIN, by_operator, figures, pace, percentile, stat
+from collector.core.view_figures import N_MIN, by_operator, figures, pace, percentile, points, stat
 from collector.core.view_health import HealthFacts, faults
 from collector.core.view_probe import checkup
 from collector.core.view_record import fields, group_of, groups, metric_values
@@ -99,12 +99,12 @@ def test_figures_take_rates_of_counted_samples_and_success_of_all_that_ran(probe
     rows.append(row(probe, probe.test(**failed, downlink_bps=None), 4, counted=False))
     skipped = {"outcome": "skipped", "stage": "schedule", "cause": "budget_spent"}
     rows.append(row(probe, probe.test(**skipped, plmn="45202"), 5, counted=False))
-    found = figures(rows)
+    found = figures(points(rows))
     assert (found.tests, found.counted) == (6, 3)
     assert (found.downlink.median, found.downlink.mean, found.downlink.n) == (20, 20, 3)
     assert not found.downlink.enough
     assert (found.success.hits, found.success.n) == (4, 5)
-    assert [(f.plmn, f.tests) for f in by_operator(rows)] == [("45202", 1), ("45204", 5)]
+    assert [(f.plmn, f.tests) for f in by_operator(points(rows))] == [("45202", 1), ("45204", 5)]
     assert stat([None, None]).median is None
 
 

@@ -4,8 +4,9 @@
 (() => {
   const box = document.getElementById("map");
   if (!box || typeof L === "undefined") return;
-  const LABEL_PX = 185;
+  const LETTER_PX = 6.6;
   const WIDE_PX = 480;
+  const isVietnamese = document.documentElement.lang === "vi";
   const SVG = "http://www.w3.org/2000/svg";
   const SHAPES = {
     good: ["circle", { cx: 10, cy: 10, r: 8.5 }],
@@ -30,17 +31,37 @@
     svg.append(drawn);
     return svg;
   };
-  const pin = (place) => {
+  const pin = (place, side) => {
     const node = document.createElement("div");
-    node.className = "pin";
-    const label = document.createElement("span");
-    label.append(text("b", place.name));
-    // On a phone the figures stand in the list below; here they would cover each other.
-    const isWide = box.clientWidth > WIDE_PX;
-    if (isWide) label.append(text("small", place.word), text("small", `${place.downlink} · n = ${place.n}`));
-    node.append(shape(place.state), label);
-    if (map.latLngToContainerPoint([degrees(place.lat_e7), degrees(place.lon_e7)]).x + (isWide ? LABEL_PX : LABEL_PX - 50) > box.clientWidth) node.classList.add("left");
+    node.className = `pin ${side}`;
+    const words = document.createElement("span");
+    words.append(text("b", place.name));
+    if (isWide()) words.append(text("small", place.word), text("small", `${place.downlink} · n = ${place.n}`));
+    node.append(shape(place.state), words);
     return L.divIcon({ html: node, className: "", iconSize: [20, 20], iconAnchor: [10, 10] });
+  };
+  // On a phone the figures stand in the list below the map; here they would cover each other.
+  const isWide = () => box.clientWidth > WIDE_PX;
+  // Gives each pin the first side on which its words cover neither other words, nor a pin, nor the edge.
+  const sides = (places) => {
+    const at = new Map(places.map((p) => [p.code, map.latLngToContainerPoint([degrees(p.lat_e7), degrees(p.lon_e7)])]));
+    const taken = [...at.values()].map(({ x, y }) => [x - 10, y - 10, x + 10, y + 10]);
+    const isFree = ([x0, y0, x1, y1]) => x0 >= 0 && y0 >= 0 && x1 <= box.clientWidth && y1 <= box.clientHeight
+      && taken.every(([a0, b0, a1, b1]) => x1 <= a0 || x0 >= a1 || y1 <= b0 || y0 >= b1);
+    return new Map(places.map((place) => {
+      const { x, y } = at.get(place.code);
+      const width = Math.max(place.name.length, isWide() ? 22 : 0) * LETTER_PX + 20;
+      const height = isWide() ? 54 : 25;
+      const boxes = {
+        right: [x + 12, y - height / 2, x + 16 + width, y + height / 2],
+        left: [x - 16 - width, y - height / 2, x - 12, y + height / 2],
+        above: [x - width / 2, y - 14 - height, x + width / 2, y - 11],
+        below: [x - width / 2, y + 11, x + width / 2, y + 14 + height],
+      };
+      const side = Object.keys(boxes).find((name) => isFree(boxes[name])) ?? "bare";
+      if (side !== "bare") taken.push(boxes[side]);
+      return [place.code, side];
+    }));
   };
   const label = (content, name) => L.divIcon({ html: text("div", content, name), className: "", iconSize: [0, 0] });
 
@@ -55,23 +76,27 @@
     const step = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10].find((s) => span / s <= 6) ?? 20;
     const style = { color: "#c3d0cb", weight: 1, interactive: false };
     const digits = step < 0.1 ? 2 : step < 1 ? 1 : 0;
-    const name = (value, mark) => `${value.toFixed(digits).replace(".", document.documentElement.lang === "vi" ? "," : ".")}° ${mark}`;
+    const name = (value, mark) => `${value.toFixed(digits).replace(".", isVietnamese ? "," : ".")}° ${mark}`;
     const put = (at, words) => L.marker(at, { icon: label(words, "degree"), interactive: false, keyboard: false }).addTo(lines);
     for (let x = Math.ceil(bounds.getWest() / step) * step; x < bounds.getEast(); x += step) {
       L.polyline([[bounds.getSouth(), x], [bounds.getNorth(), x]], style).addTo(lines);
-      put([bounds.getNorth(), x], name(x, "Đ"));
+      put([bounds.getNorth(), x], name(x, isVietnamese ? "Đ" : "E"));
     }
     for (let y = Math.ceil(bounds.getSouth() / step) * step; y < bounds.getNorth(); y += step) {
       L.polyline([[y, bounds.getWest()], [y, bounds.getEast()]], style).addTo(lines);
-      put([y, bounds.getWest()], name(y, "B"));
+      put([y, bounds.getWest()], name(y, isVietnamese ? "B" : "N"));
     }
   };
   const make = (places) => {
     box.replaceChildren();
     map = L.map(box, { attributionControl: false, zoomSnap: 0.25, minZoom: 4, maxZoom: 16, fadeAnimation: false, zoomAnimation: false });
     const spots = places.hamlets.map((p) => [degrees(p.lat_e7), degrees(p.lon_e7)]);
-    if (spots.length) map.fitBounds(spots, { padding: [40, 56], maxZoom: 13 });
-    else map.setView([16.2, 106.5], 5);
+    const fit = () => {
+      if (spots.length) map.fitBounds(spots, { padding: [40, 56], maxZoom: 13 });
+      else map.setView([16.2, 106.5], 5);
+    };
+    fit();
+    map.on("resize", fit);
     lines.addTo(map);
     L.control.scale({ imperial: false }).addTo(map);
     const fixed = (lat, lon, words) => L.marker([lat, lon], { icon: label(words, "region"), interactive: false, keyboard: false, zIndexOffset: -10000 }).addTo(map);
@@ -80,22 +105,25 @@
     fixed(9.8, 113.9, box.dataset.truongsa);
     map.on("moveend", () => {
       drawLines();
-      for (const [code, marker] of pins) marker.setIcon(pin(known.get(code)));
+      place();
     });
     drawLines();
   };
-  const show = (places) => {
-    if (!map) make(places);
-    for (const place of places.hamlets) {
-      known.set(place.code, place);
-      if (pins.has(place.code)) {
-        pins.get(place.code).setIcon(pin(place));
-        continue;
+  const place = () => {
+    const chosen = sides([...known.values()]);
+    for (const [code, spot] of known) {
+      if (!pins.has(code)) {
+        const marker = L.marker([degrees(spot.lat_e7), degrees(spot.lon_e7)], { title: spot.name, alt: spot.name });
+        marker.on("click", () => { location.href = `${box.dataset.hamlets}/${encodeURIComponent(code)}`; });
+        pins.set(code, marker);
       }
-      const marker = L.marker([degrees(place.lat_e7), degrees(place.lon_e7)], { icon: pin(place), title: place.name, alt: place.name });
-      marker.on("click", () => { location.href = `${box.dataset.hamlets}/${encodeURIComponent(place.code)}`; });
-      pins.set(place.code, marker.addTo(map));
+      pins.get(code).setIcon(pin(spot, chosen.get(code))).addTo(map);
     }
+  };
+  const show = (places) => {
+    for (const spot of places.hamlets) known.set(spot.code, spot);
+    if (!map) make(places);
+    place();
   };
   const load = async () => {
     try {
