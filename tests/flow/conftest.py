@@ -10,6 +10,7 @@ import time
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -70,9 +71,17 @@ class Whole:
 
     def spooled(self) -> list[tuple[int, bytes, int]]:
         """(seq, leaf, place) of every live record in the probe's spool; place 1 is acknowledged."""
-        with sqlite3.connect(f"file:{self.spool}?mode=ro", uri=True, timeout=10) as db:
+        if not self.spool.exists():
+            return []
+        with closing(sqlite3.connect(f"file:{self.spool}?mode=ro", uri=True, timeout=10)) as db:
             query = "SELECT seq, leaf, place FROM record WHERE epoch = ? ORDER BY seq"
             return list(db.execute(query, (EPOCH,)))
+
+    def last_seq(self, kind: str = "%") -> int:
+        """The newest seq of a kind in the probe's spool; -1 if there is none."""
+        with closing(sqlite3.connect(f"file:{self.spool}?mode=ro", uri=True, timeout=10)) as db:
+            query = "SELECT coalesce(max(seq), -1) FROM record WHERE epoch = ? AND kind LIKE ?"
+            return int(db.execute(query, (EPOCH, kind)).fetchone()[0])
 
     def acknowledged(self) -> int:
         """How many live records the probe has a signed receipt for."""

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
-from sim import ns, state
-from sim.programs import module
 from tests.flow.conftest import PLACE, Whole, eventually
 
 PAYLOAD_SHARE = 1448 / 1514
@@ -40,62 +37,67 @@ def test_a_counted_sample_has_radio_position_and_proof_of_path(whole: Whole) -> 
     assert record.position.surveyed_offset_m < 30
 
 
+def _restart_probe(whole: Whole, *environment: str) -> None:
+    """Start the probe's program anew, with `environment` ("NAME=value") added."""
+    programs = whole.world.programs
+    program = programs.running[PLACE.probe]
+    program.process.terminate()
+    program.process.wait(20)
+    argv = [word for word in program.argv if not word.startswith("DOSONG_FAIL=") and word != "env"]
+    programs.start(PLACE.probe, ["env", *environment, *argv] if environment else argv, program.inside)
+
+
 def test_a_test_that_leaves_by_wifi_is_invalid_path_and_not_counted(whole: Whole) -> None:
+    tests = len(whole.tests())
     whole.control("wifi", on=True)
+    # The failpoint leaves the sockets unbound, as speedtest-cli itself would: the route table then decides.
+    _restart_probe(whole, "DOSONG_FAIL=unbound")
     try:
-        found = state.site(whole.world.directory, PLACE.name)
-        assert found is not None
-        # The failpoint leaves the sockets unbound, as speedtest-cli itself would: the route table then decides.
-        once = module("probe", "once", "--config", str(_copy_of_settings(whole)), "--json")
-        inside = ns.enter(found.netns_pid, ["env", "DOSONG_FAIL=unbound", *once])
-        record = json.loads(_output(inside))
+        eventually("a test", lambda: any(r["record"].downlink_bytes for r in _after(whole, tests)), 60)
     finally:
+        _restart_probe(whole)
         whole.control("wifi", on=False)
-    assert record["path"]["verdict"] == "invalid_path"
-
-
-def _copy_of_settings(whole: Whole) -> Any:
-    """The running probe owns its spool, so the second one gets a state folder of its own."""
-    text = whole.settings.read_text()
-    copy = whole.settings.with_name("wrong-way.toml")
-    own = str(whole.settings.parent / "state")
-    copy.write_text(text.replace(f'state_dir = "{own}"', f'state_dir = "{own}-wrong-way"'))
-    return copy
-
-
-def _output(argv: list[str]) -> str:
-    import subprocess  # noqa: PLC0415 (only here)
-
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False)
-    assert done.stdout, done.stderr
-    return done.stdout
+    row = next(r for r in _after(whole, tests) if r["record"].downlink_bytes)
+    path = row["record"].path
+    assert path.verdict == "invalid_path"
+    assert path.other_rx_bytes > row["record"].downlink_bytes > path.rx_bytes
+    assert not row["counted"]
+    assert "invalid_path" in row["not_counted"]
 
 
 def test_a_pulled_modem_is_a_failed_sample_and_heals(whole: Whole) -> None:
-    tests = len(whole.tests())
+    last = whole.last_seq()
     whole.control("unplug")
     try:
-        eventually("a failed test", lambda: any(r["record"].outcome == "failed" for r in _after(whole, tests)), 60)
-        failed = next(r["record"] for r in _after(whole, tests) if r["record"].outcome == "failed")
-        assert failed.stage in {"modem", "path"}
-        assert failed.cause in {"no_modem", "modem_mute", "no_interface"}
-        assert failed.downlink_bps is None
+        # The link is gone with the stick: the failed sample waits in the spool until it is back.
+        eventually("a test is due without a modem", lambda: last < whole.last_seq("test"), 60)
     finally:
         whole.control("plug")
-    tests = len(whole.tests())
-    eventually("a good test again", lambda: any(r["record"].outcome == "ok" for r in _after(whole, tests)), 90)
+    eventually("a failed test", lambda: bool(_failed(whole, last)), 60)
+    failed = _failed(whole, last)[0]
+    assert failed.stage in {"modem", "path"}
+    assert failed.cause in {"no_modem", "modem_mute", "no_interface"}
+    assert failed.downlink_bps is None
+    last = whole.last_seq()
+    eventually(
+        "a good test again", lambda: any(r["record"].outcome == "ok" for r in whole.tests() if r["seq"] > last), 90
+    )
+
+
+def _failed(whole: Whole, after: int) -> list[Any]:
+    return [r["record"] for r in whole.tests() if r["seq"] > after and r["record"].outcome == "failed"]
 
 
 def test_lost_service_is_evidence(whole: Whole) -> None:
-    tests = len(whole.tests())
+    last = whole.last_seq()
     whole.control("service", on=False)
-    spooled = max(seq for seq, _, _ in whole.spooled())
     try:
-        eventually("records are made without service", lambda: len(whole.spooled()) > spooled + 8, 90)
+        eventually("a test is due without service", lambda: last < whole.last_seq("test"), 60)
+        eventually("a whole coverage window passes", lambda: whole.last_seq("coverage") > last + 3, 60)
     finally:
         whole.control("service", on=True)
-    eventually("a failed test", lambda: any(r["record"].outcome == "failed" for r in _after(whole, tests)), 90)
-    failed = next(r["record"] for r in _after(whole, tests) if r["record"].outcome == "failed")
+    eventually("a failed test", lambda: bool(_failed(whole, last)), 60)
+    failed = _failed(whole, last)[0]
     assert (failed.stage, failed.cause) == ("registration", "searching")
-    states = "".join(r["record"].states for r in whole.ledger() if r["kind"] == "coverage" and r["seq"] > spooled)
+    states = "".join(r["record"].states for r in whole.ledger() if r["kind"] == "coverage" and r["seq"] > last)
     assert "N" in states
