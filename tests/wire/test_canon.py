@@ -88,6 +88,13 @@ def test_what_people_write_is_accepted(text: str) -> None:
     assert raw == rfc8785.dumps(canon.decode(raw))
 
 
+@pytest.mark.parametrize("digits", [17, 18, 4_299, 5_000, 1_000_000])
+def test_integer_of_any_length_is_refused_for_its_size(digits: int) -> None:
+    with pytest.raises(Refused) as caught:
+        canon.decode(b'{"a":' + b"9" * digits + b"}")
+    assert caught.value.reason == "not_canonical"
+
+
 def test_vietnamese_is_accepted_only_composed() -> None:
     text = "Ủy ban nhân dân xã Phú Xuyên, thôn Đồng Chuối"
     assert canon.decode(canon.encode({"a": text})) == {"a": text}

@@ -92,6 +92,13 @@ def test_rules_of_notes(name: str, changes: dict[str, Any]) -> None:
     assert caught.value.reason in {"schema", "not_canonical"}
 
 
+def test_second_signature_is_refused() -> None:
+    raw, shape, key = _sealed("ack")
+    other = note.sign(raw.split(b"\n\n")[0] + b"\n", make_golden.signer("someone")).split(b"\n\n")[1]
+    with pytest.raises(Refused, match="exactly one"):
+        notes.open_note(raw + other, shape, ORIGIN, key.verifier)
+
+
 def test_note_that_is_too_big_is_not_signed() -> None:
     key_name, obj = STATEMENTS["config"]
     seeds = {f"{year}_{month:02d}": "0" * 64 for year in range(2026, 2046) for month in range(1, 13)}

@@ -121,6 +121,21 @@ def test_consistency_with_another_history_is_refused(one: int, other: int, choic
     assert not tlog.verify_consistency(new + 1, new, *roots, honest)
 
 
+def test_proof_of_another_depth_is_refused_though_its_hashes_fit() -> None:
+    one, two, three, four = LEAVES[:4]
+    pair = tlog.node_hash(one, two)
+    assert tlog.verify_inclusion(one, 0, 2, (two,), pair)
+    assert not tlog.verify_inclusion(one, 0, 3, (two,), pair), "too short for a tree of 3"
+    assert not tlog.verify_inclusion(two, 0, 1, (one,), pair), "too long for a tree of 1"
+    roots = tlog.root(LEAVES[:3]), tlog.root(LEAVES[:4])
+    proof = tlog.consistency_proof(LEAVES[:4], 3)
+    assert tlog.verify_consistency(3, 4, *roots, proof)
+    assert not tlog.verify_consistency(3, 8, *roots, proof), "too short for a tree of 8"
+    deeper = tlog.node_hash(four, roots[0]), tlog.node_hash(four, roots[1])
+    assert not tlog.verify_consistency(3, 4, *deeper, (*proof, four)), "too long for a tree of 4"
+    assert proof[0] == three
+
+
 def test_out_of_range_asks_are_errors() -> None:
     with pytest.raises(IndexError):
         tlog.inclusion_proof(LEAVES[:3], 3)
