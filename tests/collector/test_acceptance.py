@@ -162,6 +162,21 @@ def test_a_broken_chain_is_kept_not_counted_and_acknowledged(door: Door, one: Fa
     assert door.reader.last_redo() >= 1
 
 
+def test_a_broken_chain_shows_at_once_when_records_come_in_order(door: Door, one: FakeProbe) -> None:
+    door.take("p-one", one.test())
+    one.head = codec.leaf_text(b"\x07" * 32)
+    taken = door.take("p-one", one.test(), one.test())
+    assert taken.heads["p-one"].upto == 2
+    assert [s.not_counted for s in door.reader.samples(newest_first=False)] == [(), ("broken_chain",), ()]
+
+
+def test_a_hole_is_never_closed_on_a_guess(door: Door, one: FakeProbe) -> None:
+    raws = [one.test(), one.odd(b"lost"), one.odd(f'{{"prev":"{one.head}"}}'.encode()), one.test()]
+    door.take("p-one", raws[0], raws[2], raws[3])  # one of the two without a place never came
+    assert door.upto("p-one") == 0
+    assert door.take("p-one", raws[1]).heads["p-one"].upto == 3
+
+
 def test_a_gap_moves_the_head_and_a_record_found_later_beats_it(door: Door, one: FakeProbe) -> None:
     raws = [one.test() for _ in range(6)]
     leaf = codec.leaf_text(codec.leaf_hash(raws[3]))
@@ -181,7 +196,11 @@ def test_a_gap_moves_the_head_and_a_record_found_later_beats_it(door: Door, one:
 def test_a_gap_cannot_claim_what_comes_after_it(door: Door, one: FakeProbe) -> None:
     door.take("p-one", one.test())
     door.take("p-one", one.gap(1, 9, codec.leaf_text(b"\x01" * 32)))
+    missing, behind = one.test(), one.test()
+    door.take("p-one", behind)
     assert door.upto("p-one") == 1
+    door.take("p-one", missing)
+    assert door.upto("p-one") == 3
 
 
 def test_a_new_epoch_is_acknowledged_for_itself(door: Door, one: FakeProbe) -> None:

@@ -139,6 +139,8 @@ def test_a_record_dated_later_is_forwarded_then(full: Bench, one: FakeProbe, inf
     full.field.send("p-one", one.event("clock_set", set_mono_ms=0, set_t_ms=T0_MS))
     until(lambda: count(influx, "test", "seq") == 2)
     assert query(influx, "SELECT counted FROM test")[0]["values"][0] == [T0_MS * 1_000_000, 1]
+    with contextlib.closing(sqlite3.connect(full.deployment.state / "forward.db")) as held:
+        until(lambda: held.execute("SELECT max(redo) FROM cursor").fetchone()[0] == 1, what="the change is done once")
 
 
 def test_rebuild_fills_an_empty_database_with_equal_counts(full: Bench, one: FakeProbe, influx: Influx) -> None:

@@ -121,6 +121,18 @@ def test_nothing_is_acknowledged_while_the_ledger_cannot_be_written(bench: Bench
     assert bench.receive.text().count("ledger is back") == 1
 
 
+def test_stopped_while_the_ledger_cannot_be_written_nothing_is_acknowledged(bench: Bench, one: FakeProbe) -> None:
+    bench.receiving()
+    bench.field.send("p-one", one.test())
+    until(lambda: bench.field.upto("p-one") == 0)
+    held = _lock(bench)
+    bench.field.send("p-one", one.test())
+    until(lambda: "nothing is acknowledged until then" in bench.receive.text())
+    assert bench.receive.stop() == 0
+    held.close()
+    assert len(re.findall("Received PUBACK from collector", bench.broker.text())) == 1
+
+
 def test_late_acks_never_leave_by_a_new_connection(tmp_path: Path, one: FakeProbe) -> None:
     broker = Mosquitto(tmp_path)
     broker.start()
