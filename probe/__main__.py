@@ -111,7 +111,7 @@ def _once(settings: Settings, arguments: argparse.Namespace) -> int:
                 record = measure.run(order, station.bench, head)
         finally:
             station.owner.stop(compose.ECHO_TIMEOUT_S)
-        kept = probe.recorder.keep(record)
+        kept = probe.recorder.keep(record, {"clean": "1"})
     sys.stdout.write(_as_json(kept.raw) if arguments.json else f"{show.test(record)}\n")
     is_good = record.outcome == "ok" and record.path is not None and record.path.verdict == "ok"
     return EXIT_OK if is_good else EXIT_FAILED

@@ -34,8 +34,9 @@ from probe.purse import Purse
 from probe.recorder import Recorder
 from probe.settings import Engine, Modem, Settings
 from probe.spool import Spool
+from wire import notes
 from wire.codec import probe_key_name
-from wire.errors import Misconfigured, Unavailable
+from wire.errors import Misconfigured, Refused, Unavailable
 from wire.failure import Cause
 from wire.keyfile import read_signer, read_verifier
 
@@ -242,8 +243,23 @@ def _publisher(probe: Probe, daemon: Daemon) -> Publisher:
         clocks=_Clocks(),
         may_send=lambda: not daemon.is_testing(),
         begin_epoch=partial(boot.new_epoch, probe.recorder),
-        on_config=lambda _payload: None,
+        on_config=partial(_on_config, settings),
     )
+
+
+def _on_config(settings: Settings, payload: bytes) -> None:
+    """Check a config note and say what it is. The plan itself is this version's settings file."""
+    if settings.config_vkey is None:
+        log.info("config=ignored: config_vkey is not set")
+        return
+    try:
+        config = notes.open_note(
+            payload, notes.Config, settings.origin, read_verifier(settings.config_vkey, "config_vkey")
+        )
+    except Refused as refusal:
+        log.warning("config=refused: %s", refusal)
+        return
+    log.info("config=seen rev=%d for %s; the settings file stays in force", config.rev, config.probe)
 
 
 @contextmanager

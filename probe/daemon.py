@@ -29,6 +29,8 @@ TICK_S = 1.0
 STALLED_MS = 100_000
 """A thread that has not moved for this long keeps the watchdog from being fed. The longest wait is an AT restart."""
 STOP_S = 8.0
+HELD_RECORDS = 50
+"""Test records kept in memory while the disk takes none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,7 @@ class Daemon:
         self._test: threading.Thread | None = None
         self._running: Order | None = None
         self._lock = threading.Lock()
+        self._unsaved: list[tuple[TestRecord, Order]] = []
         self._publisher: Publisher | None = None
 
     def _last_usage(self, modem: str) -> schedule.Usage:
@@ -97,6 +100,7 @@ class Daemon:
         if is_set:
             self._recorder.event("clock_set", set_mono_ms=stamp.mono_ms, set_t_ms=stamp.t_ms, set_err_ms=stamp.t_err_ms)
         self._feed_watchdog(stamp.mono_ms)
+        self._save_again()
         if self._running is not None:
             return round(TICK_S * 1000)
         plans = [(station.plan, self._usage[name]) for name, station in self._stations.items()]
@@ -153,10 +157,18 @@ class Daemon:
             log.error("test record breaks the contract: %s", refusal)  # noqa: TRY400 (the sentence says it all)
             head = self._recorder.head()
             kept = self._recorder.keep(measure.not_run(order, head, "failed", Stage.HOST, Cause.ENGINE_ERROR), marks)
-        except Unavailable:
-            log.exception("test record lost")
+        except Unavailable as error:
+            log.error("test record held in memory: %s", error)  # noqa: TRY400 (the sentence says it all)
+            self._unsaved = [*self._unsaved[-HELD_RECORDS + 1 :], (record, order)]
             return
         log.info(describe(record), record.modem, kept.epoch, kept.seq, *figures(record))
+
+    def _save_again(self) -> None:
+        """Try to keep what the disk did not take; a disk that mends itself loses no record."""
+        with self._lock:
+            unsaved, self._unsaved = self._unsaved, []
+            for record, order in unsaved:
+                self._keep_test(record, order)
 
     def _end(self) -> None:
         """Close the books: a test under way is recorded as stopped, then a `stopping` event, then all is sent."""

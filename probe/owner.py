@@ -79,6 +79,7 @@ class Owner:
         self._wanted = False
         self._stopping = False
         self._told: Cause | None = None
+        self._is_disk_told = False
         self.moved_ms = mono_ms()
         self._thread = threading.Thread(target=self._run, name=f"modem-{modem_id}", daemon=True)
 
@@ -186,8 +187,12 @@ class Owner:
     def _tell(self, observed: Observed) -> None:
         try:
             self._on_poll(observed)
-        except Unavailable:
-            log.exception("coverage of modem %s could not be kept", self.modem_id)
+        except Unavailable as error:
+            if not self._is_disk_told:
+                log.error("coverage of modem %s waits: %s", self.modem_id, error)  # noqa: TRY400 (one sentence)
+            self._is_disk_told = True
+        else:
+            self._is_disk_told = False
 
 
 def service_cause(reading: RadioReading) -> Cause | None:

@@ -149,6 +149,16 @@ def test_marks_are_committed_with_their_record(tmp_path: Path) -> None:
     assert opened(tmp_path)[0].mark("slot m1") == "7"
 
 
+def test_record_whose_marks_cannot_be_kept_is_not_kept_either(tmp_path: Path) -> None:
+    spool, recorder = opened(tmp_path)
+    with pytest.raises(Unavailable):
+        recorder.keep(event(recorder), {"slot m1": object()})  # type: ignore[dict-item]
+    assert spool.place().seq == 0
+    assert spool.depth().records == 0
+    fill(recorder, 1)
+    assert spool.depth().bytes == len(spool.waiting(1)[0].raw)
+
+
 @pytest.mark.parametrize("damage", ["garbage", "torn", "flipped"])
 def test_damaged_file_is_set_aside_and_a_new_epoch_begins(tmp_path: Path, damage: str) -> None:
     spool, recorder = opened(tmp_path)
