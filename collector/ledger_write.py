@@ -207,7 +207,7 @@ class SqliteLedger:
         self._db.execute(
             "INSERT INTO probe (id, records, last_received_ms, last_t_ms, last_kind) VALUES (?, 1, ?, ?, ?)"
             " ON CONFLICT DO UPDATE SET records = records + 1, last_received_ms = excluded.last_received_ms,"
-            " last_t_ms = max(coalesce(last_t_ms, 0), coalesce(excluded.last_t_ms, last_t_ms, 0)),"
+            " last_t_ms = coalesce(max(last_t_ms, excluded.last_t_ms), last_t_ms, excluded.last_t_ms),"
             " last_kind = excluded.last_kind",
             (row.probe, row.received_ms, row.t_ms, row.kind),
         )
@@ -283,6 +283,10 @@ class SqliteLedger:
         else:
             self._add_sums(row, Sums(counted=int(row.counted) - was_counted))
         self._db.execute("INSERT INTO redo (record, part) VALUES (?, ?)", (stored.n, stored.part))
+        self._db.execute(
+            "UPDATE probe SET last_t_ms = coalesce(max(last_t_ms, ?1), last_t_ms, ?1) WHERE id = ?2",
+            (row.t_ms, row.probe),
+        )
 
     def slot_taken(self, probe: str, modem: str, slot_ms: int, but_n: int) -> bool:
         """Whether a counted sample of this slot and modem is held, other than record `but_n`."""

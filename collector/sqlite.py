@@ -12,6 +12,7 @@ import fcntl
 import os
 import re
 import sqlite3
+from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 
@@ -67,17 +68,41 @@ def versions(schema: str) -> list[tuple[int, str]]:
 
 
 def migrate(connection: sqlite3.Connection, schema: str, path: Path) -> None:
-    """Run the schema files above the file's `user_version`, each in one transaction. Twice does nothing.
+    """Run the schema files above the file's `user_version`, all in one transaction. Twice does nothing.
 
+    Several processes may open a new file at once: the version is read again under the write lock.
     Raises Misconfigured if the file is newer than the program.
     """
     steps = versions(schema)
-    held = connection.execute("PRAGMA user_version").fetchone()[0]
-    if held > steps[-1][0]:
-        raise Misconfigured(f"{path} has version {held}, this program knows {steps[-1][0]}; install the newer program")
-    for number, text in steps:
-        if number > held:
-            connection.executescript(f"BEGIN IMMEDIATE;\n{text}\nPRAGMA user_version={number};\nCOMMIT;")
+    if _version(connection) == steps[-1][0]:
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        held = _version(connection)
+        if held > steps[-1][0]:
+            newest = steps[-1][0]
+            raise Misconfigured(f"{path} has version {held}, this program knows {newest}; install the newer program")
+        for statement in (s for number, text in steps if number > held for s in _statements(text)):
+            connection.execute(statement)
+        connection.execute(f"PRAGMA user_version={steps[-1][0]}")
+        connection.execute("COMMIT")
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _statements(text: str) -> Iterator[str]:
+    """Split a schema file; `executescript` would commit the transaction that is open."""
+    statement = ""
+    for line in text.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
 
 
 class Ownership:

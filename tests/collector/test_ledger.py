@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 from dataclasses import fields
 from pathlib import Path
 
@@ -27,7 +29,9 @@ def test_undated_records_wait_for_a_clock_event_of_their_boot(door: Door, one: F
     assert held is not None
     assert (held.t_ms, held.counted, held.not_counted) == (None, False, ("undated",))
     assert door.reader.hamlet_counts() == {}
-    door.take("p-one", one.event("clock_set", set_mono_ms=5000, set_t_ms=T0_MS + 5000, set_err_ms=10))
+    assert door.reader.probe_states()[0].last_t_ms is None
+    door.take("p-one", one.event("clock_set", set_mono_ms=5000, set_t_ms=T0_MS + 5000, set_err_ms=10, **UNDATED))
+    assert door.reader.probe_states()[0].last_t_ms == T0_MS + 2000
     dated = [door.reader.sample("p-one", 1, seq) for seq in (0, 1)]
     assert [s and s.t_ms for s in dated] == [T0_MS, T0_MS + 1000]
     assert dated[0] is not None
@@ -140,6 +144,14 @@ def test_opened_twice_changes_nothing(tmp_path: Path) -> None:
     with pytest.raises(Misconfigured, match="install the newer program"):
         migrate(connection, "ledger", tmp_path / "ledger.db")
     connection.close()
+
+
+def test_several_may_open_a_new_file_at_once(tmp_path: Path) -> None:
+    code = (
+        f"from pathlib import Path; from collector.registry import Registry; Registry(Path({str(tmp_path)!r}, 'r.db'))"
+    )
+    processes = [subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE) for _ in range(4)]
+    assert [(process.communicate(timeout=20)[1], process.returncode) for process in processes] == [(b"", 0)] * 4
 
 
 def test_what_is_committed_is_synced_in_full(door: Door) -> None:
