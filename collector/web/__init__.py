@@ -10,6 +10,7 @@ from pathlib import Path
 from flask import Flask, render_template, request
 from flask_wtf import CSRFProtect
 from werkzeug.exceptions import HTTPException
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from collector.health import read_health
 from collector.settings import Settings, read_secret
@@ -50,6 +51,9 @@ def create_app(
     app.register_blueprint(doors.blueprint(gathered, source))
     app.register_blueprint(api.blueprint(gathered, source))
     _install_errors(app)
+    if settings.web.bind.startswith("unix:"):
+        # Only a proxy on this machine reaches a unix socket, so exactly its word on the visitor's address is taken.
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1)  # type: ignore[method-assign]
     return app
 
 

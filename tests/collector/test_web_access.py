@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from flask import request
 
 from collector.registry_rows import UserEntry
 from collector.settings import read_settings
@@ -141,6 +142,17 @@ def test_the_throttle_forgets_and_counts_addresses() -> None:
     throttle.failed("late", "198.18.0.7", 400.0)
     assert throttle.wait_s("new", "198.18.0.9", 400.0) == 0
     assert len(throttle._failures) == 2
+
+
+@pytest.mark.parametrize(("bind", "seen"), [("unix:/run/w.sock", "198.18.0.7"), ("127.0.0.1:8080", "127.0.0.1")])
+def test_a_visitors_address_is_the_proxys_word_only_behind_a_unix_socket(here: World, bind: str, seen: str) -> None:
+    config = here.settings.path("collector.toml")
+    config.write_text(config.read_text() + f'bind = "{bind}"\n')
+    app = create_app(read_settings(config), here.reader, here.registry)
+    addresses: list[str | None] = []
+    app.before_request(lambda: addresses.append(request.remote_addr))
+    app.test_client().get("/healthz", headers={"X-Forwarded-For": "203.0.113.1, 198.18.0.7"})
+    assert addresses == [seen]
 
 
 def test_a_post_without_its_token_is_refused(here: World) -> None:

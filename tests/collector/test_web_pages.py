@@ -381,13 +381,23 @@ def test_a_verdict_that_changes_later_changes_the_page(tmp_path: Path) -> None:
         path = f"/hamlets/{HAMLET}"
         assert "n = 5" in words_of(get(here.client(), path).text)
         here.take(here.probe.test(t_ms=None, clock="unsynced", t_src="none"))
-        assert "n = 5" in words_of(get(here.client(), path).text)
+        here.tests(1)
+        assert "n = 6" in words_of(get(here.client(), path).text)
         here.take(here.probe.event("clock_set", set_mono_ms=0, set_t_ms=T0_MS, set_err_ms=20))
         sample = here.reader.sample("p-one", 1, 5)
         assert sample is not None
         assert sample.t_ms is not None
         assert sample.counted
-        assert "n = 6" in words_of(get(here.client(), path).text)
+        assert "n = 7" in words_of(get(here.client(), path).text)
+
+
+def test_without_the_map_library_the_page_says_so_and_still_draws_a_sketch(here: World) -> None:
+    here.app.config["HAS_MAP"] = False
+    page = get(here.client(), "/").text
+    assert say("map.missing", "vi") in page
+    assert "leaflet" not in page.lower().replace("leaflet (bsd-2)", "")
+    here.app.config["HAS_MAP"] = True
+    assert "vendor/leaflet.js" in get(here.client(), "/").text
 
 
 def test_no_page_is_slow_with_a_month_of_tests(tmp_path: Path) -> None:

@@ -4,7 +4,6 @@
 (() => {
   const box = document.getElementById("map");
   if (!box || typeof L === "undefined") return;
-  const LETTER_PX = 6.6;
   const WIDE_PX = 480;
   const isVietnamese = document.documentElement.lang === "vi";
   const SVG = "http://www.w3.org/2000/svg";
@@ -50,7 +49,7 @@
       && taken.every(([a0, b0, a1, b1]) => x1 <= a0 || x0 >= a1 || y1 <= b0 || y0 >= b1);
     return new Map(places.map((place) => {
       const { x, y } = at.get(place.code);
-      const width = Math.max(place.name.length, isWide() ? 22 : 0) * LETTER_PX + 20;
+      const width = Math.max(place.name.length, isWide() ? 22 : 0) * (isWide() ? 6.6 : 8.2) + 20;
       const height = isWide() ? 54 : 25;
       const boxes = {
         right: [x + 12, y - height / 2, x + 16 + width, y + height / 2],
