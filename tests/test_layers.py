@@ -194,7 +194,8 @@ def _documented(root: Path, found: list[Module]) -> Iterator[str]:
     yield from (f"words: docs/architecture.md does not name {path}" for path in sorted(needed - set(named)))
     existing = {m.path for m in found}
     yield from (f"words: docs/architecture.md names {path}, which is gone" for path in sorted(set(named) - existing))
-    yield from (f"words: {path}: one sentence, ended by a full stop" for path, t in named.items() if t[-1] not in ".:")
+    unended = [path for path, text in named.items() if not text.endswith((".", "?"))]
+    yield from (f"words: {path}: one sentence, ended by a full stop" for path in unended)
 
 
 def code_problems(root: Path) -> list[str]:
