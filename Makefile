@@ -4,7 +4,7 @@ PY := .venv/bin/python
 LINK ?= netns
 export LINK
 
-.PHONY: help demo demo-reset demo-check test lint unit boards spec bench bench-footprint bench-point clean
+.PHONY: help demo demo-reset demo-check test lint unit flow boards spec bench bench-footprint bench-point clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-16s %s\n", $$1, $$2 }'
@@ -22,7 +22,7 @@ demo-check: ## the demo unattended; compares ledger, InfluxDB and page field by 
 
 test: ## everything that CI runs: lint, types, tests, the whole way
 	@scripts/setup.sh test
-	@$(MAKE) --no-print-directory lint unit
+	@$(MAKE) --no-print-directory lint unit flow
 	@$(PY) -m sim check
 
 lint: ## format, lint, types, generated files
@@ -31,9 +31,13 @@ lint: ## format, lint, types, generated files
 	@.venv/bin/mypy
 	@$(PY) -m grafana build --check
 	@$(PY) -m wire.spec --check
+	@$(PY) scripts/architecture.py --check
 
 unit: ## all tests but the long ones
-	@.venv/bin/pytest -q -n 2 --dist loadgroup
+	@.venv/bin/pytest -q -n 2 --dist loadgroup -m "not flow"
+
+flow: ## the whole way: rates, wrong way, pulled modem, kills
+	@.venv/bin/pytest -q -m flow
 
 boards: ## regenerate the Grafana boards
 	@$(PY) -m grafana build
