@@ -14,7 +14,7 @@ from collector.core import accept, count
 from collector.core.accept import Arrival, Chain, Duplicate, Look, Mark, NoteGap, Settle, Standing, Store
 from collector.core.clock import date_from
 from collector.core.row import Row, prev_of
-from collector.ledger_write import DeliveryRow, Head, Ledger, RefusedBytes, StoredRow
+from collector.ledger_port import DeliveryRow, Head, Ledger, RefusedBytes, StoredRow
 from collector.registry import Registry
 from collector.registry_rows import ProbeEntry
 from wire import bundle, codec, topics
@@ -254,7 +254,6 @@ class Ingest:
         """Everything that is derived of a record (number `n`, 0 for a new one): its time, place, whether it counts."""
         t_ms = self._time_of(entry.id, record)
         place = self._registry.place(entry.id, t_ms)
-        referral = record.referral if isinstance(record, TestRecord) else None
         judged = count.Standing(
             fault=fault,
             in_chain=standing is Standing.IN_CHAIN,
@@ -263,26 +262,25 @@ class Ingest:
             registered_simulated=entry.simulated,
             t_ms=t_ms,
             place=place,
-            unit=self._registry.referral_unit(referral, t_ms) if referral is not None else None,
+            unit=self._unit_of(record, t_ms),
             slot_taken=self._slot_taken(entry.id, record, n),
         )
         return Row(
             part=topics.part(entry.id),
             probe=entry.id,
-            epoch=None,
-            seq=None,
             standing=standing,
-            leaf=b"",
-            prev=None,
-            received_ms=0,
             record=record,
             t_ms=t_ms,
             fault=fault,
-            fault_detail=None,
             place=place,
             not_counted=tuple(count.reasons(record, judged)),
-            raw=b"",
         )
+
+    def _unit_of(self, record: AnyRecord | None, t_ms: int | None) -> str | None:
+        """Unit of a test's referral code at that time; None without a code, or if it belonged to none."""
+        if not isinstance(record, TestRecord) or record.referral is None:
+            return None
+        return self._registry.referral_unit(record.referral, t_ms)
 
     def _slot_taken(self, probe: str, record: AnyRecord | None, n: int) -> bool:
         if not isinstance(record, TestRecord) or record.slot_ms is None:

@@ -1,4 +1,4 @@
-"""Writing the ledger: what `ingest` needs of it (`Ledger`), and SQLite as the embedded default.
+"""Writing the ledger: SQLite, the embedded default of `collector.ledger_port.Ledger`.
 
 One process holds the one writable connection; all of a group is one transaction; synchronous=FULL.
 Source: design §7, ledger; facts note 04 §1c.
@@ -9,13 +9,14 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import astuple, dataclass, field, fields
+from dataclasses import fields
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from collector.core.accept import Chain, Found, GapRange, Link, Standing
 from collector.core.clock import hour_of
 from collector.core.row import Row, Sums, invalid_path, plmn_of, sums_of
+from collector.ledger_port import DeliveryRow, Head, RefusedBytes, StoredRow
 from collector.pack import MAX_PLAIN_BYTES, Packer, make_dictionary
 from collector.sqlite import Ownership, open_writer
 from wire import codec
@@ -25,79 +26,14 @@ from wire.records import AnyRecord, CoverageRecord, TestRecord
 KEEP_REFUSED_BYTES = 4096
 """The bytes of this many refusals are kept (at most 256 MiB); of older ones only reason and size."""
 
-
-@dataclass(frozen=True, slots=True)
-class RefusedBytes:
-    """Bytes that are refused: a whole message or one record of it."""
-
-    probe: str | None
-    reason: str
-    detail: str
-    raw: bytes = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class DeliveryRow:
-    """One PUBLISH and what became of the records in it."""
-
-    received_ms: int
-    topic: str
-    probe: str | None
-    size: int
-    accepted: int
-    duplicate: int
-    refusals: tuple[RefusedBytes, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Head:
-    """What an acknowledgement says of a probe: its current epoch, how far it is held, how many records in all."""
-
-    epoch: int
-    upto: int | None
-    head: bytes | None
-    size: int
-    gen: int
-
-
-@dataclass(frozen=True, slots=True)
-class StoredRow:
-    """A stored record that is judged again: its number, its record, and what stands beside it."""
-
-    n: int
-    part: int
-    record: AnyRecord
-    fault: str | None
-    standing: Standing
-    received_ms: int
-    forked: bool
-
-
-class Ledger(Protocol):
-    """What ingest needs of a ledger. All but `transaction` are called inside one. Raises Unavailable."""
-
-    def transaction(self) -> Any:
-        """Context manager: COMMIT at its end, ROLLBACK if it is left by an exception."""
-
-    def chain(self, probe: str, epoch: int) -> Chain: ...
-    def last_epoch(self, probe: str) -> int | None: ...
-    def keep_chain(self, probe: str, chain: Chain) -> None: ...
-    def leaf_at(self, probe: str, epoch: int, seq: int) -> bytes | None: ...
-    def prev_at(self, probe: str, epoch: int, seq: int) -> str | None: ...
-    def is_aside(self, probe: str, leaf: bytes) -> bool: ...
-    def look(self, probe: str, epoch: int, seq: int) -> Found: ...
-    def insert(self, row: Row) -> int: ...
-    def settle(self, probe: str, leaf: bytes, epoch: int, seq: int) -> None: ...
-    def note_gap(self, probe: str, gap: GapRange, n: int) -> None: ...
-    def at(self, probe: str, epoch: int, seq: int) -> StoredRow | None: ...
-    def undated(self, probe: str, boot: str) -> list[StoredRow]: ...
-    def judge_again(self, stored: StoredRow, row: Row) -> None: ...
-    def slot_taken(self, probe: str, modem: str, slot_ms: int, but_n: int) -> bool: ...
-    def clock_of(self, probe: str, boot: str) -> tuple[int, int] | None: ...
-    def set_clock(self, probe: str, boot: str, mono_ms: int, t_ms: int) -> bool: ...
-    def deliver(self, delivery: DeliveryRow) -> None: ...
-    def head_of(self, probe: str) -> Head | None: ...
-    def set_status(self, probe: str, status: str, at_ms: int) -> None: ...
+_SUM_NAMES = tuple(f.name for f in fields(Sums))
+_ADD_SUMS = (
+    f"INSERT INTO hour (hamlet, plmn, hour_ms, {', '.join(_SUM_NAMES)}, last_received_ms, last_t_ms)"  # noqa: S608
+    f" VALUES ({', '.join('?' * (len(_SUM_NAMES) + 5))}) ON CONFLICT DO UPDATE SET"
+    f" {', '.join(f'{name} = {name} + excluded.{name}' for name in _SUM_NAMES)},"
+    " last_received_ms = max(last_received_ms, excluded.last_received_ms),"
+    " last_t_ms = max(last_t_ms, excluded.last_t_ms)"
+)
 
 
 class SqliteLedger:
@@ -218,16 +154,11 @@ class SqliteLedger:
         """Add to the sums of the row's hour; undated rows and those beside the chain have no part in them."""
         if row.t_ms is None or row.standing is not Standing.IN_CHAIN or sums == Sums():
             return
-        names = [f.name for f in fields(Sums)]
         self._db.execute(
-            f"INSERT INTO hour (hamlet, plmn, hour_ms, {', '.join(names)}, last_received_ms, last_t_ms)"  # noqa: S608
-            f" VALUES ({', '.join('?' * (len(names) + 5))}) ON CONFLICT DO UPDATE SET"
-            f" {', '.join(f'{n} = {n} + excluded.{n}' for n in names)},"
-            " last_received_ms = max(last_received_ms, excluded.last_received_ms),"
-            " last_t_ms = max(last_t_ms, excluded.last_t_ms)",
+            _ADD_SUMS,
             (
                 *(row.place.hamlet if row.place else "", plmn_of(row.record), hour_of(row.t_ms)),
-                *astuple(sums),
+                *(getattr(sums, name) for name in _SUM_NAMES),
                 *(row.received_ms, row.t_ms),
             ),
         )

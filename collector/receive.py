@@ -18,7 +18,7 @@ import time
 from collector.broker import Connection, Incoming, tls_context, where
 from collector.health import ReceiveState, StateFile, now_ms
 from collector.ingest import Ingest, Message, Taken
-from collector.ledger_write import Head
+from collector.ledger_port import Head
 from collector.settings import Settings
 from wire import codec, notes, topics
 from wire.errors import Unavailable

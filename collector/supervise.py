@@ -15,8 +15,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from wire.errors import EXIT_MISCONFIGURED, EXIT_OK
 
@@ -42,13 +43,11 @@ class Child:
     deaths: int = field(default=0)
 
 
-def _die_with(supervisor: int) -> Callable[[], None]:
-    def before_exec() -> None:
-        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() != supervisor:
-            os._exit(EXIT_OK)
-
-    return before_exec
+def _die_with(supervisor: int) -> None:
+    """Runs in a new child: end when the supervisor does, and at once if it already has."""
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != supervisor:
+        os._exit(EXIT_OK)
 
 
 def backoff_s(deaths: int) -> float:
@@ -100,7 +99,7 @@ class Supervisor:
 
     def _start(self, child: Child) -> None:
         # Safe here: this process has one thread, and the function between fork and exec only calls prctl.
-        child.process = subprocess.Popen(child.arguments, preexec_fn=_die_with(os.getpid()))  # noqa: PLW1509
+        child.process = subprocess.Popen(child.arguments, preexec_fn=partial(_die_with, os.getpid()))  # noqa: PLW1509
         child.started_s = time.monotonic()
         LOG.info("%s started pid=%d", child.name, child.process.pid)
 

@@ -12,23 +12,26 @@ from wire.records import AnyRecord, CoverageRecord, TestRecord
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row of table `record`; see schema/ledger_v1.sql. `t_ms` is None while undated, `place` for no place."""
+    """One row of table `record`; see schema/ledger_v1.sql. `t_ms` is None while undated, `place` for no place.
+
+    What follows `not_counted` belongs to the bytes; a record that is judged again keeps what it was stored with.
+    """
 
     part: int
     probe: str
-    epoch: int | None
-    seq: int | None
     standing: Standing
-    leaf: bytes
-    prev: str | None
-    received_ms: int
     record: AnyRecord | None
     t_ms: int | None
     fault: str | None
-    fault_detail: str | None
     place: Place | None
     not_counted: tuple[str, ...]
-    raw: bytes = field(repr=False)
+    epoch: int | None = None
+    seq: int | None = None
+    leaf: bytes = b""
+    prev: str | None = None
+    received_ms: int = 0
+    fault_detail: str | None = None
+    raw: bytes = field(default=b"", repr=False)
 
     @property
     def kind(self) -> str | None:

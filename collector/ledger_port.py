@@ -1,0 +1,122 @@
+"""What `ingest` needs of a ledger, and the values that pass between them. One contract for every engine."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from collector.core.accept import Chain, Found, GapRange, Standing
+from collector.core.row import Row
+from wire.records import AnyRecord
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedBytes:
+    """Bytes that are refused: a whole message or one record of it."""
+
+    probe: str | None
+    reason: str
+    detail: str
+    raw: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryRow:
+    """One PUBLISH and what became of the records in it."""
+
+    received_ms: int
+    topic: str
+    probe: str | None
+    size: int
+    accepted: int
+    duplicate: int
+    refusals: tuple[RefusedBytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What an acknowledgement says of a probe: its current epoch, how far it is held, how many records in all."""
+
+    epoch: int
+    upto: int | None
+    head: bytes | None
+    size: int
+    gen: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRow:
+    """A stored record that is judged again: its number, its record, and what stands beside it."""
+
+    n: int
+    part: int
+    record: AnyRecord
+    fault: str | None
+    standing: Standing
+    received_ms: int
+    forked: bool
+
+
+class Ledger(Protocol):
+    """What ingest needs of a ledger. All but `transaction` are called inside one. Raises Unavailable."""
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """Context manager: COMMIT at its end, ROLLBACK if it is left by an exception."""
+
+    def chain(self, probe: str, epoch: int) -> Chain:
+        """The chain of one epoch; an empty one if nothing of it is held."""
+
+    def last_epoch(self, probe: str) -> int | None:
+        """The highest epoch seen; None if no record with a readable place is held."""
+
+    def keep_chain(self, probe: str, chain: Chain) -> None:
+        """Store a chain."""
+
+    def leaf_at(self, probe: str, epoch: int, seq: int) -> bytes | None:
+        """Leaf of the record in this place; None if there is none."""
+
+    def prev_at(self, probe: str, epoch: int, seq: int) -> str | None:
+        """`prev` of the record in this place; None if there is none."""
+
+    def is_aside(self, probe: str, leaf: bytes) -> bool:
+        """Whether these very bytes are held as the second of a fork or without a place."""
+
+    def look(self, probe: str, epoch: int, seq: int) -> Found:
+        """What is held at this place or first behind it, the gap over it, and all loose records of the probe."""
+
+    def insert(self, row: Row) -> int:
+        """Store a record and add it to the sums; return its number."""
+
+    def settle(self, probe: str, leaf: bytes, epoch: int, seq: int) -> None:
+        """A loose record has found its place."""
+
+    def note_gap(self, probe: str, gap: GapRange, n: int) -> None:
+        """Remember the range of the gap record with number `n`."""
+
+    def at(self, probe: str, epoch: int, seq: int) -> StoredRow | None:
+        """The readable record in this place; None if there is none."""
+
+    def undated(self, probe: str, boot: str) -> list[StoredRow]:
+        """Readable records of one boot that have no time yet."""
+
+    def judge_again(self, stored: StoredRow, row: Row) -> None:
+        """Replace what is derived of a stored record (time, place, fault, counted) and have it forwarded again."""
+
+    def slot_taken(self, probe: str, modem: str, slot_ms: int, but_n: int) -> bool:
+        """Whether a counted sample of this slot and modem is held, other than record `but_n`."""
+
+    def clock_of(self, probe: str, boot: str) -> tuple[int, int] | None:
+        """Monotonic and wall time (ms) that date the records of a boot; None if its clock was never set."""
+
+    def set_clock(self, probe: str, boot: str, mono_ms: int, t_ms: int) -> bool:
+        """Remember what dates a boot; the first word holds. Say whether it was the first."""
+
+    def deliver(self, delivery: DeliveryRow) -> None:
+        """Keep what became of one message, and the bytes that were refused."""
+
+    def head_of(self, probe: str) -> Head | None:
+        """What an acknowledgement of this probe says now; None while no place of it is known."""
+
+    def set_status(self, probe: str, status: str, at_ms: int) -> None:
+        """Keep a probe's liveness word and since when it says so."""
