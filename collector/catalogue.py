@@ -185,26 +185,25 @@ def _latest() -> Query:
 
 
 def _states() -> tuple[Query, ...]:
-    """Worst known state of each interval, and the cause of the last step that was not covered.
+    """Worst known state of each interval, the cause of its last step that was not covered, and the newest step.
 
     The polynomial picks no service (1) before degraded (2) before covered (3); 0, unknown, only where nothing
-    else was seen, so that an unknown minute neither hides an outage nor counts as one.
+    else was seen, so that an unknown minute neither hides an outage nor counts as one. An interval without a step
+    stays empty: silence is not coverage.
     """
     group = 'GROUP BY time($__interval), "probe", "modem", "plmn" fill(null)'
-    inner = 'max("no_service") AS "s", max("degraded") AS "d", max("covered") AS "c"'
-    text = (
-        'SELECT "s" + (1 - "s") * (2 * "d" + (1 - "d") * 3 * "c") AS "state" '
-        f'FROM (SELECT {inner} FROM "coverage" WHERE {_WHERE} {group}) WHERE $timeFilter '
-        'GROUP BY "probe", "modem", "plmn"'
-    )
+    gone, weak, fine = (f'max("{word}")' for word in ("no_service", "degraded", "covered"))
+    worst = f"{gone} + (1 - {gone}) * (2 * {weak} + (1 - {weak}) * 3 * {fine})"
+    text = f'SELECT {worst} AS "state" FROM "coverage" WHERE {_WHERE} {group}'
     cause = f'SELECT last("cause") AS "cause" FROM "coverage" WHERE {_WHERE} AND "state" < 3 {group}'
+    newest = f'"coverage" WHERE {_WHERE} GROUP BY "probe", "modem", "plmn" ORDER BY time DESC LIMIT 1'
     tags = ("probe", "modem", "plmn")
     state = Column("state", "state", "Trạng thái", "State")
     why = Column("cause", "word", "Nguyên nhân", "Cause")
     vi, en = "Trạng thái phủ sóng xấu nhất trong mỗi ô", "Worst coverage state of each interval"
-    now = f'SELECT last("state") AS "state" FROM "coverage" WHERE {_WHERE} GROUP BY "probe", "modem", "plmn"'
+    now = f'SELECT "state", "cause" FROM {newest}'
     return (
-        Query("coverage_now", now, "time_series", (state,), "Trạng thái mới nhất", "Newest state", tags),
+        Query("coverage_now", now, "table", (state, why), "Trạng thái mới nhất", "Newest state", tags),
         Query("coverage_state", text, "time_series", (state,), vi, en, tags),
         Query("coverage_cause", cause, "time_series", (why,), "Nguyên nhân", "Causes", tags, optional=True),
     )

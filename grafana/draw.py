@@ -87,12 +87,16 @@ def _ink(background: str) -> str:
     return "#FFFFFF" if 0.299 * red + 0.587 * green + 0.114 * blue < 140 else TEXT
 
 
-def _cell(config: Json, value: Any) -> str:
+def _align(config: Json, field: Field) -> str:
+    """Where a column stands: as the board says, else numbers right, words and times left."""
+    wanted: str = config["custom"].get("align", "auto")
+    worded = any(mapping["type"] == "value" for mapping in config.get("mappings", ()))
+    return ("right" if field.kind == "number" and not worded else "left") if wanted == "auto" else wanted
+
+
+def _cell(config: Json, value: Any, align: str) -> str:
     shown = show(config, value)
-    custom = config["custom"]
-    kind = custom.get("cellOptions", {}).get("type", "auto")
-    align = custom.get("align", "auto")
-    align = ("right" if isinstance(value, int | float) and not shown.mapped else "left") if align == "auto" else align
+    kind = config["custom"].get("cellOptions", {}).get("type", "auto")
     style = f"text-align:{align};"
     if kind == "color-background" and value is not None:
         style += f"background:{shown.color};color:{_ink(shown.color)};"
@@ -111,9 +115,11 @@ def draw_table(panel: Json, frames: Sequence[Frame], _canvas: Canvas) -> str:
     widths = "".join(
         f'<col style="width:{c["custom"]["width"]}px">' if "width" in c["custom"] else "<col>" for c in configs
     )
-    heads = "".join(f"<th>{escape(label_of(c, f))}</th>" for c, f in zip(configs, fields, strict=True))
+    sides = [_align(config, field) for config, field in zip(configs, fields, strict=True)]
+    labels = (escape(label_of(config, field)) for config, field in zip(configs, fields, strict=True))
+    heads = "".join(f'<th style="text-align:{side}">{label}</th>' for side, label in zip(sides, labels, strict=True))
     rows = (
-        "<tr>" + "".join(_cell(c, f.values[i]) for c, f in zip(configs, fields, strict=True)) + "</tr>"
+        "<tr>" + "".join(_cell(c, f.values[i], s) for c, f, s in zip(configs, fields, sides, strict=True)) + "</tr>"
         for i in range(len(fields[0].values))
     )
     return f"<table><colgroup>{widths}</colgroup><tr>{heads}</tr>{''.join(rows)}</table>"
@@ -282,9 +288,7 @@ def draw_xy(panel: Json, frames: Sequence[Frame], canvas: Canvas) -> str:
     x, y = svg.Scale(across[0], across[-1], box.left, box.right), svg.Scale(up[0], up[-1], box.bottom, box.top)
     size = panel["fieldConfig"]["defaults"]["custom"]["pointSize"]["fixed"] / 2
     marks = [svg.text(x(t), box.bottom + 16, f"{t:g}") for t in across]
-    title = svg.text(
-        (box.left + box.right) / 2, box.bottom + 34, f"{configs[0]['custom']['axisLabel']} · n = {len(pairs)}"
-    )
+    title = svg.text((box.left + box.right) / 2, box.bottom + 34, configs[0]["custom"]["axisLabel"])
     points = [svg.dot(x(a), y(b), size, color_of(configs[1]), 0.45) for a, b in pairs]
     return svg.frame(
         canvas.width,

@@ -5,6 +5,7 @@ Follows @grafana/data (applyFieldOverrides, getDisplayProcessor, valueFormats) a
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,7 +48,8 @@ def _in_unit(value: float, unit: str, decimals: int | None) -> str:
     if unit == "ms" and abs(value) >= 1000:
         return f"{value / 1000:.2f} s"
     digits = decimals if decimals is not None else (0 if float(value).is_integer() else 2)
-    text = f"{value:.{digits}f}"
+    # Grafana rounds a half upwards (JavaScript's Math.round), also below zero: -95.5 is -95.
+    text = f"{math.floor(value * 10**digits + 0.5) / 10**digits:.{digits}f}"
     if unit.startswith("suffix:"):
         return f"{text} {unit.removeprefix('suffix:').strip()}"
     return text + {"percent": "%", "ms": " ms"}.get(unit, "")

@@ -138,14 +138,18 @@ def _matrix(frame: Frame, options: Json) -> Frame:
     cells = {(r, c): v for r, c, v in zip(down.values, across.values, value.values, strict=True)}
     rows = tuple(dict.fromkeys(down.values))
     head = Field(f"{options['rowField']}\\{options['columnField']}", "string", rows)
-    body = [Field(str(c), value.kind, tuple(cells.get((r, c)) for r in rows)) for c in dict.fromkeys(across.values)]
+    # Every column keeps the value field's own label, if it has one: Grafana then shows that label over all of them.
+    body = [
+        Field(str(c), value.kind, tuple(cells.get((r, c)) for r in rows), value.display)
+        for c in dict.fromkeys(across.values)
+    ]
     return replace(frame, fields=(head, *body))
 
 
 def _organize(frame: Frame, options: Json) -> Frame:
     order, hidden = options["indexByName"], options["excludeByName"]
-    kept = [f for f in frame.fields if not hidden.get(f.name)]
-    return replace(frame, fields=tuple(sorted(kept, key=lambda f: order.get(f.name, len(order)))))
+    kept = [f for f in frame.fields if not hidden.get(f.display or f.name)]
+    return replace(frame, fields=tuple(sorted(kept, key=lambda f: order.get(f.display or f.name, len(order)))))
 
 
 _STEPS: dict[str, Callable[[Frame, Json], Frame]] = {

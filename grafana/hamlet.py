@@ -107,7 +107,7 @@ def _head(language: Language) -> list[Json]:
         "table", 2, say(language, ("Thôn, xóm", "Hamlet")),
         say(language, ("Tên gọi lấy từ sổ đăng ký; mã dùng để chọn và liên kết.",
                        "Names from the register; codes are for choosing and linking.")),
-        (10, 0, 10, 4), targets=[target("A", "site")], language=language,
+        (10, 0, 10, 3), targets=[target("A", "site")], language=language,
         options={"showHeader": True, "cellHeight": "sm", "footer": {"show": False, "reducer": ["sum"]}},
         overrides=[*site, column("site", "simulated", language, **simulated, custom_width=110),
                    override("hamlet", displayName=code, links=_hamlet_link(language), unit="string"),
@@ -129,20 +129,35 @@ def _head(language: Language) -> list[Json]:
         options=stat_options("/^Time$/", "value"),
         defaults={"unit": "time:DD/MM/YYYY HH:mm", "color": fixed("text")},
     )  # fmt: skip
-    now = panel(
-        "stat", 5, say(language, ("Phủ sóng ở bước gần nhất", "Coverage at the newest step")),
-        say(language, ("Trạm đo, modem, nhà mạng; trạng thái của bước gần nhất trong khoảng.",
-                       "Probe, modem, operator; state of the newest step in the range.")),
-        (10, 4, 10, 3), targets=[target("A", "coverage_now", "$tag_probe $tag_modem $tag_plmn")],
-        options=stat_options(), language=language,
-        defaults={"unit": "none", "color": fixed(NONE), "mappings": words(STATES, language)},
-    )  # fmt: skip
+    now = _now(language)
     legend_panel = panel(
         "text", 1, say(language, ("Bảng này cho biết gì", "What this board says")),
         say(language, ("Cách đọc và đường đi của số liệu.", "How to read it, and the way of the numbers.")),
         (0, 0, 10, 7), options={"mode": "markdown", "content": _legend_text(language)}, language=language,
     )  # fmt: skip
     return [legend_panel, names, now, totals, newest]
+
+
+def _now(language: Language) -> Json:
+    """The newest step of every modem, with its time: an old one is seen to be old."""
+    heads = {"probe": ("Trạm đo", "Probe"), "modem": ("Modem", "Modem"), "plmn": ("Nhà mạng", "Operator")}
+    named = [override(name, displayName=say(language, pair), unit="string") for name, pair in heads.items()]
+    operators: dict[str, Pair] = {o["plmn"]: (o["name"], o["name"]) for o in settings()["operator"]}
+    named.append(override("plmn", mappings=plain_words(operators, language)))
+    causes = plain_words(CAUSES | {"none": ("–", "–")}, language)
+    colored = {"mappings": words(STATES, language), "custom_cellOptions": {"type": "color-text"}, "decimals": 0}
+    at = override("Time", displayName=say(language, ("Lúc", "At")), unit="time:DD/MM/YYYY HH:mm", custom_width=150)
+    return panel(
+        "table", 5, say(language, ("Phủ sóng ở bước gần nhất", "Coverage at the newest step")),
+        say(language, ("Trạng thái của bước gần nhất trong khoảng, và lúc đó là khi nào.",
+                       "State of the newest step in the range, and when that was.")),
+        (10, 3, 10, 4), targets=[target("A", "coverage_now")], language=language,
+        options={"showHeader": True, "cellHeight": "sm", "footer": {"show": False, "reducer": ["sum"]}},
+        defaults={"unit": "none"},
+        overrides=[at, *named, column("coverage_now", "state", language, **colored),
+                   column("coverage_now", "cause", language, mappings=causes)],
+        transformations=[organize(("Time", "plmn", "state", "cause", "probe", "modem"))],
+    )  # fmt: skip
 
 
 def _tile(language: Language, ident: int, x: int, title: Pair, name: str, extra: tuple[str, ...] = ()) -> Json:
@@ -168,7 +183,7 @@ def _tile(language: Language, ident: int, x: int, title: Pair, name: str, extra:
 
 def _tiles(language: Language) -> list[Json]:
     """Who, and the row of five."""
-    named = [override(o["plmn"], displayName=o["name"], color=fixed(o["color"])) for o in settings()["operator"]]
+    named = [override(o["plmn"], displayName=o["name"]) for o in settings()["operator"]]
     who = panel(
         "stat", 11, say(language, ("Nhà mạng và số lần đo", "Operator and tests")),
         say(language, ("Tên nhà mạng theo mã PLMN, bên cạnh là số lần đo trong khoảng.",
@@ -205,7 +220,7 @@ def _band(language: Language, ident: int, x: int, title: Pair, name: str, color:
         say(language, ("Dải p5–p95 (cần n ≥ 10), đường đậm là trung vị p50, cột xám là số mẫu n của mỗi ô thời gian.",
                        "Band p5 to p95 (needs n ≥ 10), bold line the median p50, grey bars the n of each bucket.")),
         (x, 14, 12, 8), targets=[target("A", name)], options=graph_options(), language=language,
-        defaults={"unit": "suffix: Mbit/s", "decimals": 1, "min": 0, "custom": line("Mbit/s")}, overrides=overrides,
+        defaults={"unit": "suffix:Mbit/s", "decimals": 1, "min": 0, "custom": line("Mbit/s")}, overrides=overrides,
     )  # fmt: skip
 
 
@@ -272,9 +287,13 @@ def _by_hour(language: Language) -> Json:
             conversion |= {"dateFormat": form, "timezone": "Asia/Ho_Chi_Minh"}
         return {"id": "convertFieldType", "options": {"fields": {}, "conversions": [conversion]}}
 
-    copy = {"mode": "binary", "alias": "hour", "reduce": {"reducer": "sum"},
-            "binary": {"left": "Time", "operator": "+", "right": "0"}}  # fmt: skip
-    matrix = {"columnField": "hour", "rowField": "Time", "valueField": "median", "emptyValue": "null"}
+    def copy(field: str, alias: str) -> Json:
+        binary = {"left": field, "operator": "+", "right": "0"}
+        options = {"mode": "binary", "alias": alias, "reduce": {"reducer": "sum"}, "binary": binary}
+        return {"id": "calculateField", "options": options}
+
+    # The copy `rate` bears no label of the data source; `median` does, and would write it over every column.
+    matrix = {"columnField": "hour", "rowField": "Time", "valueField": "rate", "emptyValue": "null"}
     return panel(
         "table", 24, say(language, ("Tải xuống theo giờ trong ngày (Mbit/s)", "Downlink by hour of day (Mbit/s)")),
         say(language, ("Mỗi ô: trung vị của các mẫu được đếm trong giờ đó (thường n = 1); đậm là nhanh; ngày mới "
@@ -288,7 +307,7 @@ def _by_hour(language: Language) -> Json:
                                             "cellOptions": {"type": "color-background", "mode": "basic"}}},
         overrides=[override("Time\\hour", displayName=day, custom_width=90,
                             custom_cellOptions={"type": "auto"})],
-        transformations=[{"id": "calculateField", "options": copy}, convert("hour", "time"),
+        transformations=[copy("Time", "hour"), copy("median", "rate"), convert("hour", "time"),
                          convert("hour", "string", "HH"), convert("Time", "string", "DD/MM"),
                          {"id": "groupingToMatrix", "options": matrix}, organize(("Time\\hour", *HOURS))],
     )  # fmt: skip
@@ -298,7 +317,7 @@ def _against(language: Language, ident: int, x: int, word: str, unit: str) -> Js
     """Radio against rate. Both spellings of the panel's options: 10.4's `seriesMapping`, `mapping` from 11.1."""
     label = f"{word.upper()} ({unit})"
     name = f"{word}_downlink"
-    axis: Json = {"custom_axisLabel": label, "unit": f"suffix: {unit}", "decimals": 0}
+    axis: Json = {"custom_axisLabel": label, "unit": f"suffix:{unit}", "decimals": 0}
     mapping = {
         "mapping": "auto", "seriesMapping": "auto", "dims": {"frame": 0}, "legend": legend(),
         "series": [{"frame": {"matcher": {"id": "byIndex", "options": 0}},
@@ -313,7 +332,7 @@ def _against(language: Language, ident: int, x: int, word: str, unit: str) -> Js
         (x, 52, 12, 9), targets=[target("A", name)], options=mapping, language=language, pluginVersion="11.6.0",
         defaults={"color": fixed(BLUE), "custom": {"show": "points", "pointSize": {"fixed": 6}, "axisLabel": ""}},
         overrides=[override(word, **axis),
-                   override("downlink", custom_axisLabel="Mbit/s", unit="suffix: Mbit/s", decimals=1, min=0)],
+                   override("downlink", custom_axisLabel="Mbit/s", unit="suffix:Mbit/s", decimals=1, min=0)],
         transformations=[organize((word, "downlink"), ("Time",))],
     )  # fmt: skip
 

@@ -18,11 +18,11 @@ DATASOURCE: Json = {"type": "influxdb", "uid": "${datasource}"}
 MISSING: Pair = ("Không có số liệu", "No data")
 
 UNITS: dict[Unit, tuple[str, int | None]] = {
-    "Mbit/s": ("suffix: Mbit/s", 1),
+    "Mbit/s": ("suffix:Mbit/s", 1),
     "ms": ("ms", 0),
     "%": ("percent", 1),
-    "dBm": ("suffix: dBm", 0),
-    "dB": ("suffix: dB", 0),
+    "dBm": ("suffix:dBm", 0),
+    "dB": ("suffix:dB", 0),
     "1": ("none", 0),
     "state": ("none", None),
     "word": ("string", None),

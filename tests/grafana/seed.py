@@ -142,16 +142,21 @@ _TROUBLE = ((1, "searching"), (1, "not_registered"), (2, "echo_lost"), (2, "not_
 _STATES = ("unknown", "no_service", "degraded", "covered")
 
 
-def coverage(source: Source, now_ms: int, days: int, rng: Random, step_ms: int = 300_000) -> Iterator[str]:
-    """One line a step; troubles last some steps each and have a cause."""
-    left, state, cause = 0, 3, "none"
-    chance = source.outages * step_ms / DAY_MS
-    for seq, at in enumerate(range(now_ms - days * DAY_MS, now_ms, step_ms)):
-        if left == 0:
+def _steps(now_ms: int, days: int) -> Iterator[tuple[int, int]]:
+    """(time, length) of every step: minutes on the last two days, as in the field; five minutes before, to be quick."""
+    turn = now_ms - 2 * DAY_MS
+    yield from ((at, 300_000) for at in range(now_ms - days * DAY_MS, turn, 300_000))
+    yield from ((at, 60_000) for at in range(turn, now_ms, 60_000))
+
+
+def coverage(source: Source, now_ms: int, days: int, rng: Random) -> Iterator[str]:
+    """One line a step; troubles last up to five hours each and have a cause."""
+    until, state, cause = 0, 3, "none"
+    for seq, (at, step_ms) in enumerate(_steps(now_ms, days)):
+        if at >= until:
             state, cause = 3, "none"
-            if rng.random() < chance:
-                left, (state, cause) = rng.randrange(4, 60), rng.choice(_TROUBLE)
-        left = max(0, left - 1)
+            if rng.random() < source.outages * step_ms / DAY_MS:
+                until, (state, cause) = at + rng.randrange(20, 300) * 60_000, rng.choice(_TROUBLE)
         flags: dict[str, int | str | float] = {word: int(state == value) for value, word in enumerate(_STATES)}
         fields = flags | {"state": state, "step_ms": step_ms, "cause": cause}
         yield _line(_tags(source, "coverage"), fields, at, seq)

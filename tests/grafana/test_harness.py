@@ -140,17 +140,17 @@ def test_unknown_steps_are_never_weak_coverage(seeded: Seeded) -> None:
 
 
 def test_timeline_state_is_the_worst_known_one(seeded: Seeded) -> None:
-    """Every combination of what one interval can hold: no service, else degraded, else covered, else unknown."""
+    """No service, else degraded, else covered, else unknown; an interval without a step is a gap, never covered."""
     seeded.influx.query("CREATE DATABASE worst")
     lines, expected = [], []
-    for place, held in enumerate([(3,), (3, 2), (3, 2, 1), (0,), (0, 3), (0, 1), (2, 0)]):
-        expected.append(min((s for s in held if s), default=0))
+    for place, held in enumerate([(3,), (3, 2), (3, 2, 1), (0,), (0, 3), (0, 1), (), (2, 0)]):
+        expected.append(min((s for s in held if s), default=0) if held else None)
         for step, state in enumerate(held):
             flags = ",".join(f"{w}={int(state == n)}i" for n, w in enumerate(seed._STATES))
             tags = "province=1,commune=2,hamlet=h,probe=p,modem=m1,plmn=45204"
             lines.append(f"coverage,{tags} state={state}i,{flags} {(place * 3600 + step * 60) * 10**9}")
     service.write(seeded.influx.url, "worst", lines)
-    text = bind(QUERIES["coverage_state"], Scope(0, 7 * 3_600_000 - 1, bucket="1h"))
+    text = bind(QUERIES["coverage_state"], Scope(0, 8 * 3_600_000 - 1, bucket="1h"))
     rows = replace(seeded.influx, database="worst").query(text)[0]["values"]
     assert [row[1] for row in rows] == expected
 
@@ -169,6 +169,8 @@ def test_hours_become_columns_in_order_and_newest_day_stands_on_top(seeded: Seed
     names = [f.name for f in frame.fields]
     assert names == ["Time\\hour", *sorted(names[1:])]
     assert len(names) == 25
+    # A label of the data source on a cell's column would be written over all 24 of them.
+    assert {f.display for f in frame.fields} == {""}
     scope = Scope(seeded.now_ms - 30 * DAY_MS, seeded.now_ms, hamlet=[seed.MAIN])
     answered = seeded.influx.query(bind(QUERIES["hourly"], scope))[0]["values"]
     cells = sum(value is not None for f in frame.fields[1:] for value in f.values)
