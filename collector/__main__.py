@@ -222,7 +222,9 @@ def refusals(settings: Settings, limit: int, as_json: bool) -> None:
         if as_json:
             click.echo(json.dumps(row))
         else:
-            click.echo("{n} {received_ms} {probe} {reason} {size} B {topic} {detail}".format(**row))
+            # Topic and detail come from whoever sent it: quoted, so that no control character reaches a terminal.
+            quoted = {**row, "topic": json.dumps(one.topic), "detail": json.dumps(one.detail)}
+            click.echo("{n} {received_ms} {probe} {reason} {size} B {topic} {detail}".format(**quoted))
 
 
 @main.command()

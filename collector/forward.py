@@ -166,7 +166,7 @@ class Forwarder:
 
     def _lose(self, sentence: str) -> None:
         if self._error is None:
-            LOG.warning("%s; start InfluxDB or correct [influx]; trying again for ever", sentence)
+            LOG.warning("%s; trying again for ever", sentence)
         self._connected, self._error = False, sentence
         self._say(now=True)
 

@@ -147,7 +147,9 @@ class Influx:
         where = self._settings.url
         status = getattr(error, "status", None)
         if not isinstance(error, ApiException) or not status:
-            return Unavailable(f"InfluxDB at {where} does not answer ({type(error).__name__})")
+            return Unavailable(
+                f"InfluxDB at {where} does not answer ({type(error).__name__}); start it or correct [influx]"
+            )
         said = _message(error)
         if status in _REFUSED:
             return Refused("bad_points", said)
@@ -156,7 +158,7 @@ class Influx:
         if status == 404:
             unknown = f"does not know {self.database} or api {self._settings.api}"
             return Misconfigured(f"InfluxDB at {where} {unknown} ({said}); create it, or correct [influx]")
-        return Unavailable(f"InfluxDB at {where} answers {status} ({said})")
+        return Unavailable(f"InfluxDB at {where} answers {status} ({said}); see its log")
 
 
 def _message(error: ApiException) -> str:

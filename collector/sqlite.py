@@ -54,7 +54,8 @@ def open_reader(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA query_only=ON")
         connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     except sqlite3.Error as error:
-        raise Unavailable(f"cannot read {path}: {error}") from error
+        remedy = "start dosong-collector receive or run, which makes it" if not path.exists() else "see its folder"
+        raise Unavailable(f"cannot read {path}: {error}; {remedy}") from error
     connection.row_factory = sqlite3.Row
     return connection
 

@@ -203,6 +203,17 @@ def test_a_gap_cannot_claim_what_comes_after_it(door: Door, one: FakeProbe) -> N
     assert door.upto("p-one") == 3
 
 
+def test_a_gap_may_close_an_older_epoch(door: Door, one: FakeProbe) -> None:
+    raws = [one.test() for _ in range(4)]
+    door.take("p-one", raws[0])
+    fresh = FakeProbe("p-one", epoch=2, signer=one.signer)
+    leaf = codec.leaf_text(codec.leaf_hash(raws[3]))
+    taken = door.take("p-one", fresh.event(), fresh.gap(1, 3, leaf, gap_epoch=1, reason="spool_damaged"))
+    assert (taken.heads["p-one"].epoch, taken.heads["p-one"].upto) == (2, 1)
+    chain = door.ledger.chain("p-one", 1)
+    assert (chain.upto, codec.leaf_text(chain.head or b"")) == (3, leaf)
+
+
 def test_a_new_epoch_is_acknowledged_for_itself(door: Door, one: FakeProbe) -> None:
     old = [one.test(), one.test()]
     door.take("p-one", old[0])

@@ -48,6 +48,8 @@ def test_what_is_refused_shows_on_the_command_line(bench: Bench, one: FakeProbe,
     assert [row["reason"] for row in rows] == ["wrong_topic", "unknown_key", "bad_signature"]
     assert rows[1]["probe"] == "p-two"
     assert bench.field.acks == {}
+    text = bench.deployment.call("refusals").stdout.splitlines()
+    assert ["bad_signature" in row for row in text] == [False, False, True]
 
 
 def test_acks_are_published_again_when_the_broker_forgot_them(bench: Bench, one: FakeProbe) -> None:

@@ -130,3 +130,11 @@ def test_a_broker_that_is_away_is_said_and_waited_for(tmp_path: Path) -> None:
 
 def test_the_wait_between_deaths_grows_to_its_limit() -> None:
     assert [backoff_s(n) for n in (1, 2, 3, 7, 50)] == [0.5, 1.0, 2.0, 30.0, 30.0]
+
+
+def test_forward_waits_for_a_ledger_that_is_not_there_yet(tmp_path: Path, influx: Influx) -> None:
+    base = f'url = "http://127.0.0.1:{influx.port}"\napi = "v1"\ndatabase = "dosong"'
+    forward = Deployment(tmp_path, 'socket = "x"', influx=base).program("forward")
+    forward.start()
+    until(lambda: "start dosong-collector receive" in forward.text())
+    assert forward.stop() == 0
