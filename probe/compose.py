@@ -91,33 +91,8 @@ class Probe:
 
     def _station(self, modem: Modem) -> Station:
         settings = self.settings
-        link_bytes = partial(links.read_bytes, modem.interface)
         purse = self._purse(modem)
-        owner: Owner
-        keeper = CoverageKeeper(
-            Terms(
-                settings.probe,
-                modem.id,
-                settings.coverage.step_s * 1000,
-                settings.coverage.steps,
-                settings.coverage.poll_s * 1000,
-                modem.plmn,
-                settings.referral,
-            ),
-            self.recorder,
-            echo=lambda: None if owner.is_watched() else _echo(settings, modem),
-            link_bytes=link_bytes,
-            saved=self.spool.mark(f"coverage {modem.id}"),
-        )
-        owner = Owner(
-            modem.id,
-            AtModem(modem.port, family=None if modem.family == "auto" else modem.family),
-            poll_s=settings.coverage.poll_s,
-            fast_s=FAST_POLL_S,
-            fault_cause=fault_cause,
-            mono_ms=kernel_clock.mono_ms,
-            on_poll=partial(_on_poll, keeper, purse) if self._has_coverage else lambda _observed: None,
-        )
+        owner = self._owner(modem, purse)
         return Station(
             owner=owner,
             bench=self._bench(modem, owner),
@@ -131,6 +106,38 @@ class Probe:
             ),
             order=Order(modem.id, modem.interface, "scheduled", modem.plmn, settings.referral),
             admit=purse.admit if purse else lambda order: (order, None),
+        )
+
+    def _owner(self, modem: Modem, purse: Purse | None) -> Owner:
+        owner: Owner
+        keeper = CoverageKeeper(
+            self._terms(modem),
+            self.recorder,
+            echo=lambda: None if owner.is_watched() else _echo(self.settings, modem),
+            link_bytes=partial(links.read_bytes, modem.interface),
+            saved=self.spool.mark(f"coverage {modem.id}"),
+        )
+        owner = Owner(
+            modem.id,
+            AtModem(modem.port, family=None if modem.family == "auto" else modem.family),
+            poll_s=self.settings.coverage.poll_s,
+            fast_s=FAST_POLL_S,
+            fault_cause=fault_cause,
+            mono_ms=kernel_clock.mono_ms,
+            on_poll=partial(_on_poll, keeper, purse) if self._has_coverage else lambda _observed: None,
+        )
+        return owner
+
+    def _terms(self, modem: Modem) -> Terms:
+        settings, coverage = self.settings, self.settings.coverage
+        return Terms(
+            probe=settings.probe,
+            modem=modem.id,
+            step_ms=coverage.step_s * 1000,
+            steps=coverage.steps,
+            poll_ms=coverage.poll_s * 1000,
+            plmn=modem.plmn,
+            referral=settings.referral,
         )
 
     def _bench(self, modem: Modem, owner: Owner) -> Bench:

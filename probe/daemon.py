@@ -95,6 +95,8 @@ class Daemon:
 
     def _turn(self) -> int:
         """Do what is due; return how long nothing is, in milliseconds."""
+        if self._spool.is_broken:
+            raise Unavailable("the disk reported an error; dosong-probe ends, so that the spool is opened anew")
         stamp = self._read_clock()
         self._clock_watch, is_set = clock.watch(self._clock_watch, stamp)
         if is_set:

@@ -94,6 +94,8 @@ class Spool:
         self._path = folder / "spool.db"
         self.version = 0
         """Rises with every change, so that a reader need not ask the disk."""
+        self.is_broken = False
+        """The disk reported an error: what the kernel holds of this file is no longer sure. Reopen it by a restart."""
         with _translated(self._path):
             folder.mkdir(parents=True, exist_ok=True)
             self.origin_of_file: Literal["ok", "new", "damaged"] = "ok" if self._path.exists() else "new"
@@ -137,7 +139,8 @@ class Spool:
             try:
                 yield
                 self._db.execute("COMMIT")
-            except BaseException:
+            except BaseException as error:
+                self.is_broken |= _primary_code(error) == sqlite3.SQLITE_IOERR
                 with contextlib.suppress(sqlite3.Error):
                     self._db.execute("ROLLBACK")
                 raise
@@ -370,12 +373,16 @@ def _translated(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        code = _primary_code(error)
         raise Unavailable(f"the spool {path} {_REMEDY.get(code, f'failed ({error}); restart dosong-probe')}") from error
     except OSError as error:
         raise Unavailable(
             f"the spool in {path.parent} cannot be written: {error.strerror}; mend that folder"
         ) from error
+
+
+def _primary_code(error: BaseException) -> int:
+    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
 
 
 _REMEDY = {

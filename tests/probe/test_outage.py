@@ -9,7 +9,8 @@ GONE, SEARCH, NO_SIM = Cause.NO_MODEM, Cause.SEARCHING, Cause.NO_SIM
 
 
 def walk(causes: list[Cause | None]) -> list[Told]:
-    state, told = Outage(), []
+    state = Outage()
+    told: list[Told] = []
     for number, cause in enumerate(causes):
         state, more = step(state, cause, number * 10_000)
         told += more

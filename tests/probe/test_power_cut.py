@@ -73,3 +73,21 @@ def test_power_cut_loses_no_promised_record_and_the_spool_goes_on(tmp_path: Path
             check_chain(spool.waiting(1000))
         finally:
             spool.close()
+
+
+@pytest.mark.parametrize("number", [11, 12, 15, 20])
+def test_sync_that_fails_is_no_promise_and_the_spool_calls_for_a_restart(tmp_path: Path, number: int) -> None:
+    script = _APPENDING.replace("while True:", "from wire.errors import Unavailable\nwhile True:").replace(
+        '(kept,) = fill(recorder, 1, "k" * 60)',
+        'try: (kept,) = fill(recorder, 1, "k" * 60)\n    except Unavailable: print("broken", spool.is_broken); break',
+    )
+    inject = f"inject=fdatasync:error=EIO:when={number}"
+    command = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", inject, sys.executable, "-c", script]
+    done = subprocess.run([*command, str(tmp_path), "40"], capture_output=True, text=True, timeout=60, check=False)
+    *promises, last = done.stdout.splitlines()
+    assert last == "broken True", done.stderr
+    spool, recorder = opened(tmp_path, 200_000)
+    assert {parse(line) for line in promises} <= {(k.epoch, k.seq) for k in spool.waiting(1000)}
+    fill(recorder, 1)
+    check_chain(spool.waiting(1000))
+    spool.close()

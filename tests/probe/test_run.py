@@ -5,6 +5,7 @@ A test over `lo` measures, and says `invalid_path`: loopback is no modem's link.
 
 from __future__ import annotations
 
+import itertools
 import json
 import signal
 import sqlite3
@@ -250,22 +251,33 @@ def boots(world: World) -> list[BootRecord]:
         return []
 
 
-def test_scheduled_test_names_its_slot_and_is_recorded_when_it_is_stopped(world: World) -> None:
+def test_scheduled_tests_name_their_slots_take_turns_and_one_lost_modem_stops_no_other(world: World) -> None:
     world.edit("slot_s = 86400", "slot_s = 10")
+    second = '[[modem]]\nid = "m2"\nport = "/dev/no-modem-here"\ninterface = "cell9"\n'
+    world.settings.write_text(world.settings.read_text() + second)
     child = subprocess.Popen(world.command("run"), stderr=subprocess.PIPE, text=True)
-    wait_until(lambda: any(isinstance(record, TestRecord) for record in existing(world)), 40, "a scheduled test")
+    wait_until(
+        lambda: {test.modem for test in kept_tests(world)} == {"m1", "m2"}, 60, "a scheduled test of both modems"
+    )
     child.send_signal(signal.SIGTERM)
     child.communicate(timeout=20)
-    tests = [record for record in world.records() if isinstance(record, TestRecord)]
-    first = tests[0]
-    assert first.trigger == "scheduled"
-    assert first.slot_ms is not None
-    assert first.due_ms is not None
-    assert first.t_ms is not None
-    assert first.slot_ms % 10_000 == 0
-    assert first.slot_length_ms == 10_000
-    assert first.due_ms <= first.t_ms < first.due_ms + 5_000
-    assert len({test.slot_ms for test in tests}) == len(tests)
+    for test in kept_tests(world):
+        assert test.trigger == "scheduled"
+        assert test.slot_ms is not None
+        assert test.due_ms is not None
+        assert test.t_ms is not None
+        assert test.slot_ms % 10_000 == 0
+        assert test.slot_length_ms == 10_000
+        assert test.due_ms <= test.t_ms
+    assert {test.outcome for test in kept_tests(world) if test.modem == "m1"} <= {"ok", "failed"}
+    assert {test.cause for test in kept_tests(world) if test.modem == "m2"} <= {"no_modem", "stopped"}
+    assert len({(test.modem, test.slot_ms) for test in kept_tests(world)}) == len(kept_tests(world))
+    ends = [(test.t_ms or 0, (test.t_ms or 0) + (test.duration_ms or 0)) for test in kept_tests(world)]
+    assert all(before[1] <= after[0] for before, after in itertools.pairwise(ends)), "tests never overlap"
+
+
+def kept_tests(world: World) -> list[TestRecord]:
+    return [record for record in existing(world) if isinstance(record, TestRecord)]
 
 
 def existing(world: World) -> list[AnyRecord]:
