@@ -223,62 +223,44 @@ def _site() -> Query:
     return Query("site", text, "table", columns, "Tên gọi từ sổ đăng ký", "Names from the register", ("hamlet",))
 
 
-def _counts() -> tuple[Query, ...]:
-    tests = Column("tests", "1", "Lần đo", "Tests")
-    counted = Column("counted", "1", "Được đếm", "Counted")
-    failed = Column("failed", "1", "Không đạt", "Not ok")
-    daily = (
-        f'SELECT sum("ok") AS "ok", sum("failed") AS "failed", sum("counted") AS "counted" FROM "test" '
-        f"WHERE {_WHERE} GROUP BY time($bucket) fill(0) {_TZ}"
-    )
+_TESTS = Column("tests", "1", "Lần đo", "Tests")
+_COUNTED_N = Column("counted", "1", "Được đếm", "Counted")
+_FAILED_N = Column("failed", "1", "Không đạt", "Not ok")
+
+
+def _by_operator() -> tuple[Query, Query]:
+    tests = f'SELECT count("ok") AS "tests" FROM "test" WHERE {_WHERE} GROUP BY "plmn"'
+    sums = f'SELECT sum("counted") AS "counted", sum("failed") AS "failed" FROM "test" WHERE {_WHERE}'
+    vi, en = "Số lần đo của nhà mạng", "Tests of the operator"
+    both_vi, both_en = "Được đếm và không đạt của nhà mạng", "Counted and not ok tests of the operator"
     return (
-        Query(
-            "operator_tests",
-            f'SELECT count("ok") AS "tests" FROM "test" WHERE {_WHERE} GROUP BY "plmn"',
-            "time_series",
-            (tests,),
-            "Số lần đo của nhà mạng",
-            "Tests of the operator",
-            ("plmn",),
-        ),
-        Query(
-            "operator_counts",
-            f'SELECT sum("counted") AS "counted", sum("failed") AS "failed" FROM "test" WHERE {_WHERE}',
-            "time_series",
-            (counted, failed),
-            "Được đếm và không đạt của nhà mạng",
-            "Counted and not ok tests of the operator",
-        ),
-        Query(
-            "totals",
-            f'SELECT count("ok") AS "tests", sum("counted") AS "counted", sum("failed") AS "failed" '
-            f'FROM "test" WHERE {_WHERE}',
-            "time_series",
-            (tests, counted, failed),
-            "Tổng số lần đo, được đếm, không đạt",
-            "All tests, counted ones, those not ok",
-        ),
-        Query(
-            "newest",
-            f'SELECT "ok" FROM "test" WHERE {_WHERE} ORDER BY time DESC LIMIT 1',
-            "table",
-            (Column("ok", "1", "ok", "ok"),),
-            "Lần đo gần nhất",
-            "Newest test",
-        ),
-        Query(
-            "outcomes",
-            daily,
-            "time_series",
-            (
-                Column("ok", "1", "Thành công", "Ok"),
-                Column("failed", "1", "Không thành công", "Not ok"),
-                Column("counted", "1", "Được đếm", "Counted"),
-            ),
-            "Số lần đo mỗi ô thời gian",
-            "Tests of each time bucket",
-        ),
+        Query("operator_tests", tests, "time_series", (_TESTS,), vi, en, ("plmn",)),
+        Query("operator_counts", sums, "time_series", (_COUNTED_N, _FAILED_N), both_vi, both_en),
     )
+
+
+def _totals() -> tuple[Query, Query]:
+    sums = 'count("ok") AS "tests", sum("counted") AS "counted", sum("failed") AS "failed"'
+    text = f'SELECT {sums} FROM "test" WHERE {_WHERE}'
+    newest = f'SELECT "ok" FROM "test" WHERE {_WHERE} ORDER BY time DESC LIMIT 1'
+    columns = (_TESTS, _COUNTED_N, _FAILED_N)
+    vi, en = "Tổng số lần đo, được đếm, không đạt", "All tests, counted ones, those not ok"
+    return (
+        Query("totals", text, "time_series", columns, vi, en),
+        Query("newest", newest, "table", (Column("ok", "1", "ok", "ok"),), "Lần đo gần nhất", "Newest test"),
+    )
+
+
+def _outcomes() -> Query:
+    sums = 'sum("ok") AS "ok", sum("failed") AS "failed", sum("counted") AS "counted"'
+    text = f'SELECT {sums} FROM "test" WHERE {_WHERE} GROUP BY time($bucket) fill(0) {_TZ}'
+    columns = (
+        Column("ok", "1", "Thành công", "Ok"),
+        Column("failed", "1", "Không thành công", "Not ok"),
+        _COUNTED_N,
+    )
+    vi, en = "Số lần đo mỗi ô thời gian", "Tests of each time bucket"
+    return Query("outcomes", text, "time_series", columns, vi, en)
 
 
 def _shares() -> Query:
@@ -304,7 +286,9 @@ def _hourly() -> Query:
 _RATE, _RTT = "1000000.0", "1000.0"
 ALL: tuple[Query, ...] = (
     _site(),
-    *_counts(),
+    *_by_operator(),
+    *_totals(),
+    _outcomes(),
     *_figure("downlink", "downlink_bps", _RATE, "Mbit/s", "Tải xuống, mẫu được đếm", "Downlink, counted samples"),
     *_figure("uplink", "uplink_bps", _RATE, "Mbit/s", "Tải lên, mẫu được đếm", "Uplink, counted samples"),
     *_figure("delay", "rtt_us_median", _RTT, "ms", "Độ trễ khứ hồi khi rỗi", "Idle round-trip delay"),
