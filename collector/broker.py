@@ -118,11 +118,11 @@ class Connection:
                 return
             self._client.ack(incoming.mid, incoming.qos)
 
-    def publish(self, topic: str, payload: bytes) -> bool:
-        """Publish retained at QoS 1; False if the window is full or the connection is gone."""
+    def publish(self, topic: str, payload: bytes, *, retain: bool) -> bool:
+        """Publish at QoS 1; False if the window is full or the connection is gone."""
         if not self.alive or self.in_flight >= MAX_IN_FLIGHT:
             return False
-        if self._client.publish(topic, payload, qos=1, retain=True).rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
+        if self._client.publish(topic, payload, qos=1, retain=retain).rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
             return False
         self.in_flight += 1
         return True

@@ -22,7 +22,7 @@ from wire.codec import Opened
 from wire.errors import Refused
 from wire.failure import RefusalReason
 from wire.note import Verifier, parse_vkey
-from wire.records import AnyRecord, EventRecord, TestRecord
+from wire.records import AnyRecord, EventRecord, GapRecord, TestRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +37,13 @@ class Message:
 class Taken:
     """What a committed group came to: what to acknowledge to each probe that sent authentic bytes, and counts.
 
+    `heads` is each probe's highest epoch, whose acknowledgement is retained; `older` is what came late of an epoch
+    before it, which the probe still waits for.
     `refused_as` holds the reason words of what was refused, each once.
     """
 
     heads: dict[str, Head]
+    older: tuple[tuple[str, Head], ...]
     accepted: int
     duplicate: int
     refused: int
@@ -54,6 +57,7 @@ class Tally:
     accepted: int = 0
     duplicate: int = 0
     refusals: list[RefusedBytes] = field(default_factory=list)
+    epochs: set[int] = field(default_factory=set)
 
 
 class Ingest:
@@ -79,9 +83,12 @@ class Ingest:
                     tallies.append(self._take_up(message, received_ms))
             touched = dict.fromkeys(probe for probe, tally in tallies if probe and tally.accepted + tally.duplicate)
             heads = {probe: self._ledger.head_of(probe) for probe in touched}
+            epochs = {(probe, epoch) for probe, tally in tallies if probe for epoch in tally.epochs}
+            each = [(probe, self._ledger.head_of(probe, epoch)) for probe, epoch in sorted(epochs)]
         refusals = [refused for _, tally in tallies for refused in tally.refusals]
         return Taken(
             heads={probe: head for probe, head in heads.items() if head is not None},
+            older=tuple((probe, head) for probe, head in each if head is not None and head != heads[probe]),
             accepted=sum(tally.accepted for _, tally in tallies),
             duplicate=sum(tally.duplicate for _, tally in tallies),
             refused=len(refusals),
@@ -146,6 +153,10 @@ class Ingest:
         except Refused as error:
             tally.refusals.append(RefusedBytes(entry.id, error.reason, error.detail, raw))
             return
+        if opened.head is not None:
+            tally.epochs.add(opened.head.epoch)
+        if isinstance(opened.record, GapRecord):
+            tally.epochs.add(opened.record.gap_epoch)
         if self._place_record(opened, entry, received_ms):
             tally.accepted += 1
         else:

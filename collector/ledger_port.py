@@ -115,8 +115,8 @@ class Ledger(Protocol):
     def deliver(self, delivery: DeliveryRow) -> None:
         """Keep what became of one message, and the bytes that were refused."""
 
-    def head_of(self, probe: str) -> Head | None:
-        """What an acknowledgement of this probe says now; None while no place of it is known."""
+    def head_of(self, probe: str, epoch: int | None = None) -> Head | None:
+        """What an ACK of this probe says now of `epoch` (None: its highest); None if it has no place there."""
 
     def set_status(self, probe: str, status: str, at_ms: int) -> None:
         """Keep a probe's liveness word and since when it says so."""

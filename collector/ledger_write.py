@@ -267,13 +267,13 @@ class SqliteLedger:
             "UPDATE refusal SET raw = NULL WHERE n = ?", (int(cursor.lastrowid or 0) - KEEP_REFUSED_BYTES,)
         )
 
-    def head_of(self, probe: str) -> Head | None:
-        """What an acknowledgement of this probe says now; None while no place of it is known."""
+    def head_of(self, probe: str, epoch: int | None = None) -> Head | None:
+        """What an ACK of this probe says now of `epoch` (None: its highest); None if it has no place there."""
         row = self._one(
             "SELECT epoch, upto, head, (SELECT records FROM probe WHERE id = ?),"
             " (SELECT value FROM meta WHERE key = 'gen')"
-            " FROM chain WHERE probe = ? ORDER BY epoch DESC LIMIT 1",
-            *(probe, probe),
+            " FROM chain WHERE probe = ? AND epoch = coalesce(?, epoch) ORDER BY epoch DESC LIMIT 1",
+            *(probe, probe, epoch),
         )
         return Head(row[0], row[1], row[2], row[3] or 0, row[4]) if row else None
 

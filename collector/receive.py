@@ -42,6 +42,7 @@ class Receiver:
         self._stop = stop
         self._tls: ssl.SSLContext | None = tls_context(settings)
         self._due: dict[str, Head] = {}
+        self._due_older: dict[tuple[str, int], Head] = {}
         self._file = StateFile(settings.state, "receive")
         self._started_ms = now_ms()
         self._broker_since_ms = self._started_ms
@@ -124,6 +125,7 @@ class Receiver:
         self._duplicate += done.duplicate
         self._refused += done.refused
         self._due.update(done.heads)
+        self._due_older.update({(probe, head.epoch): head for probe, head in done.older})
         if done.refused:
             LOG.warning("refused records=%d reasons=%s; see dosong-collector refusals", done.refused, done.refused_as)
         LOG.debug("committed accepted=%d duplicate=%d refused=%d", done.accepted, done.duplicate, done.refused)
@@ -139,9 +141,14 @@ class Receiver:
 
     def _send_acks(self, connection: Connection) -> None:
         """Publish what is due while there is room; a newer head of a probe replaces one that still waits."""
+        while self._due_older:
+            (probe, epoch), head = next(iter(self._due_older.items()))
+            if not connection.publish(topics.ack(probe), self._sealed(probe, head), retain=False):
+                return
+            del self._due_older[probe, epoch]
         while self._due:
             probe, head = next(iter(self._due.items()))
-            if not connection.publish(topics.ack(probe), self._sealed(probe, head)):
+            if not connection.publish(topics.ack(probe), self._sealed(probe, head), retain=True):
                 return
             del self._due[probe]
 

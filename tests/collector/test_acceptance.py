@@ -257,3 +257,24 @@ def test_an_empty_chain_acknowledges_nothing() -> None:
 def test_an_unknown_signer_with_the_probes_name_is_refused(door: Door, one: FakeProbe) -> None:
     thief = FakeProbe("p-one", signer=Signer.generate(f"{ORIGIN}/probe/p-one"))
     assert door.take("p-one", thief.test()).refused_as == ("unknown_key",)
+
+
+def test_late_records_of_an_older_epoch_are_acknowledged_too(door: Door, one: FakeProbe) -> None:
+    """A probe that began a new epoch still waits for the receipt of what it made before."""
+    early, late = one.test(), one.test()
+    door.take("p-one", early)
+    one.epoch, one.seq, one.head = 2, 0, ""
+    door.take("p-one", one.event())
+    taken = door.take("p-one", late)
+    ((probe, head),) = taken.older
+    assert (probe, head.epoch, head.upto) == ("p-one", 1, 1)
+    assert codec.leaf_text(head.head or b"") == codec.leaf_text(codec.leaf_hash(late))
+    assert (taken.heads["p-one"].epoch, taken.heads["p-one"].upto) == (2, 0)
+
+
+def test_a_gap_over_an_older_epoch_is_acknowledged_there(door: Door, one: FakeProbe) -> None:
+    lost = one.test()
+    leaf = codec.leaf_text(codec.leaf_hash(lost))
+    one.epoch, one.seq, one.head = 2, 0, ""
+    taken = door.take("p-one", one.gap(0, 0, leaf, gap_epoch=1))
+    assert [(head.epoch, head.upto) for _, head in taken.older] == [(1, 0)]
