@@ -15,12 +15,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from collector.core.view_figures import N_MIN as N_MIN  # noqa: PLC0414 (boards read it here)
+
 Unit = Literal["Mbit/s", "ms", "%", "dBm", "dB", "1", "state", "word", "time"]
 Shape = Literal["table", "time_series"]
 
 TIME_ZONE = "Asia/Ho_Chi_Minh"
-N_MIN = 5
-"""Fewest values that a figure is assessed from; below it stands "Không đủ số mẫu để đánh giá"."""
 
 REGISTER_WINDOW = "time > now() - 31d"
 """Time bound of queries on `site`: the register is rewritten daily and has nothing to do with the board's range."""
@@ -98,7 +98,7 @@ def _loss() -> tuple[Query, Query]:
     inner = f'percentile("loss_ppm", 50) / 10000.0 AS "median", mean("loss_ppm") / 10000.0 AS "mean", {count}'
     columns = (Column("mean", "%", *_MEAN), Column("median", "%", *_MEDIAN), _N)
     text = _enough(inner, '"mean", "median", "n"', source)
-    vi, en = "Mất gói khứ hồi trên mẫu được đếm", "Round-trip loss over counted samples"
+    vi, en = "Mất gói khứ hồi trên mẫu được tính", "Round-trip loss over counted samples"
     return Query("loss", text, "time_series", columns, vi, en, otherwise="loss_few"), _few("loss", count, source)
 
 
@@ -166,7 +166,7 @@ _LATEST = (
     Column("rsrp", "dBm", "RSRP", "RSRP"),
     Column("sinr", "dB", "SINR", "SINR"),
     Column("path", "word", "Đường đo", "Path"),
-    Column("counted", "word", "Được đếm", "Counted"),
+    Column("counted", "word", "Được tính", "Counted"),
     Column("hamlet", "word", "Mã xóm", "Hamlet code"),
     Column("plmn", "word", "Nhà mạng", "Operator"),
     Column("probe", "word", "Trạm đo", "Probe"),
@@ -224,7 +224,7 @@ def _site() -> Query:
 
 
 _TESTS = Column("tests", "1", "Lần đo", "Tests")
-_COUNTED_N = Column("counted", "1", "Được đếm", "Counted")
+_COUNTED_N = Column("counted", "1", "Được tính", "Counted")
 _FAILED_N = Column("failed", "1", "Không đạt", "Not ok")
 
 
@@ -232,7 +232,7 @@ def _by_operator() -> tuple[Query, Query]:
     tests = f'SELECT count("ok") AS "tests" FROM "test" WHERE {_WHERE} GROUP BY "plmn"'
     sums = f'SELECT sum("counted") AS "counted", sum("failed") AS "failed" FROM "test" WHERE {_WHERE}'
     vi, en = "Số lần đo của nhà mạng", "Tests of the operator"
-    both_vi, both_en = "Được đếm và không đạt của nhà mạng", "Counted and not ok tests of the operator"
+    both_vi, both_en = "Được tính và không đạt của nhà mạng", "Counted and not ok tests of the operator"
     return (
         Query("operator_tests", tests, "time_series", (_TESTS,), vi, en, ("plmn",)),
         Query("operator_counts", sums, "time_series", (_COUNTED_N, _FAILED_N), both_vi, both_en),
@@ -244,7 +244,7 @@ def _totals() -> tuple[Query, Query]:
     text = f'SELECT {sums} FROM "test" WHERE {_WHERE}'
     newest = f'SELECT "ok" FROM "test" WHERE {_WHERE} ORDER BY time DESC LIMIT 1'
     columns = (_TESTS, _COUNTED_N, _FAILED_N)
-    vi, en = "Tổng số lần đo, được đếm, không đạt", "All tests, counted ones, those not ok"
+    vi, en = "Tổng số lần đo, được tính, không đạt", "All tests, counted ones, those not ok"
     return (
         Query("totals", text, "time_series", columns, vi, en),
         Query("newest", newest, "table", (Column("ok", "1", "ok", "ok"),), "Lần đo gần nhất", "Newest test"),
@@ -289,8 +289,8 @@ ALL: tuple[Query, ...] = (
     *_by_operator(),
     *_totals(),
     _outcomes(),
-    *_figure("downlink", "downlink_bps", _RATE, "Mbit/s", "Tải xuống, mẫu được đếm", "Downlink, counted samples"),
-    *_figure("uplink", "uplink_bps", _RATE, "Mbit/s", "Tải lên, mẫu được đếm", "Uplink, counted samples"),
+    *_figure("downlink", "downlink_bps", _RATE, "Mbit/s", "Tải xuống, mẫu được tính", "Downlink, counted samples"),
+    *_figure("uplink", "uplink_bps", _RATE, "Mbit/s", "Tải lên, mẫu được tính", "Uplink, counted samples"),
     *_figure("delay", "rtt_us_median", _RTT, "ms", "Độ trễ khứ hồi khi rỗi", "Idle round-trip delay"),
     *_loss(),
     *_success(),

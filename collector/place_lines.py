@@ -31,7 +31,7 @@ def site_lines(registry: Registry, day_ms: int) -> Iterator[str]:
             "probes": count[hamlet.code],
             "simulated": int(hamlet.code in simulated),
         }
-        names = (provinces[commune.province], commune.name, f"{hamlet.kind[:1].upper()}{hamlet.kind[1:]} {hamlet.name}")
+        names = (provinces[commune.province], commune.name, hamlet.label)
         yield points.site_line((commune.province, commune.code, hamlet.code), names, fields, day_ms)
 
 

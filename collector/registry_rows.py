@@ -129,7 +129,7 @@ class SiteEntry:
 
 @dataclass(frozen=True, slots=True)
 class HamletEntry:
-    """A hamlet; `kind` is the word it is called by (thôn, xóm, bản, tổ dân phố)."""
+    """A hamlet; `kind` is the word it is called by (thôn, xóm, bản, tổ dân phố), `name` the name without it."""
 
     code: str
     name: str
@@ -137,6 +137,11 @@ class HamletEntry:
     commune: str
     lat_e7: int | None
     lon_e7: int | None
+
+    @property
+    def label(self) -> str:
+        """As people write it: "Xóm Làng Mười"."""
+        return f"{self.kind[:1].upper()}{self.kind[1:]} {self.name}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,7 +85,7 @@ def _legend_text(language: Language) -> str:
     return (
         "**Chỉ 4G** · mẫu trạm đo đặt tại nhà văn hóa; không phải mẫu i-Speed và không cộng chung.\n"
         "- Đường đi của số liệu: trạm đo → bản ghi có chữ ký → sổ cái → InfluxDB → bảng này. "
-        "Các con số tính trên **mẫu được đếm**: đo thành công, chứng minh qua 4G, đúng mã giới thiệu.\n"
+        "Các con số tính trên **mẫu được tính**: đo thành công, chứng minh qua 4G, đúng mã giới thiệu.\n"
         f"- **n** đi kèm mọi con số; dưới n = {N_MIN}: “{TOO_FEW[0]}”, không tô màu. "
         "Trung vị theo cách của i-Speed, trung bình theo QCVN 81: tham khảo, không kết luận hợp quy.\n"
         "- Không rõ (trạm tắt, mất điện, SIM) tô xám, không tính là sóng yếu. Giờ Việt Nam (+07)." + marks
@@ -268,7 +268,7 @@ def _outcomes(language: Language) -> Json:
     }  # fmt: skip
     return panel(
         "timeseries", 22, say(language, ("Lần đo mỗi ô thời gian", "Tests of each time bucket")),
-        say(language, ("Cột: thành công và không thành công (một phần, thất bại, bỏ qua). Đường: số mẫu được đếm.",
+        say(language, ("Cột: thành công và không thành công (một phần, thất bại, bỏ qua). Đường: số mẫu được tính.",
                        "Bars: ok and not ok (partial, failed, skipped). Line: counted samples.")),
         (0, 31, 12, 8), targets=[target("A", "outcomes")], options=graph_options(), language=language,
         defaults={"unit": "none", "decimals": 0, "min": 0, "custom": bars},
@@ -296,7 +296,7 @@ def _by_hour(language: Language) -> Json:
     matrix = {"columnField": "hour", "rowField": "Time", "valueField": "rate", "emptyValue": "null"}
     return panel(
         "table", 24, say(language, ("Tải xuống theo giờ trong ngày (Mbit/s)", "Downlink by hour of day (Mbit/s)")),
-        say(language, ("Mỗi ô: trung vị của các mẫu được đếm trong giờ đó (thường n = 1); đậm là nhanh; ngày mới "
+        say(language, ("Mỗi ô: trung vị của các mẫu được tính trong giờ đó (thường n = 1); đậm là nhanh; ngày mới "
                        "ở trên. Ô trống: không có mẫu. Bậc màu: 5, 10, 20, 40, 80 Mbit/s.",
                        "Each cell: median of the counted samples of that hour (mostly n = 1); darker is faster; newest "
                        "day on top. Empty: no sample. Steps of colour: 5, 10, 20, 40, 80 Mbit/s.")),

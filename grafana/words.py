@@ -35,7 +35,7 @@ PATHS: dict[str, tuple[Pair, str]] = {
     "invalid_isolation": (("✗ lẫn đường khác", "✗ other traffic"), MIDDLE),
 }
 COUNTED: dict[str, tuple[Pair, str]] = {
-    "1": (("✓ được đếm", "✓ counted"), GOOD),
+    "1": (("✓ được tính", "✓ counted"), GOOD),
     "0": (("– không đếm", "– not counted"), NONE),
 }
 SIMULATED: dict[str, tuple[Pair, str]] = {

@@ -118,8 +118,16 @@ def run(order: Order, bench: Bench, head: Head) -> TestRecord:
         position=_position(bench.position()),
         host=bench.host(result.cpu_ppm),
         budget=order.budget,
+        loss_ppm=_loss_ppm(result) if transfer.proof is not None else None,
         **{name: getattr(result, name) for name in _ENGINE_FIELDS if transfer.proof is not None},
     )
+
+
+def _loss_ppm(result: EngineResult) -> int | None:
+    """Round-trip loss of the idle echoes; None if none was sent. Source: RFC 6673."""
+    if not result.rtt_sent or result.rtt_received is None:
+        return None
+    return (result.rtt_sent - result.rtt_received) * 1_000_000 // result.rtt_sent
 
 
 def not_run(order: Order, head: Head, outcome: Literal["failed", "skipped"], stage: Stage, cause: Cause) -> TestRecord:

@@ -145,8 +145,8 @@ def _rows(kind: str, rows: tuple[_Row, ...]) -> Iterator[Metric]:
 @cache
 def metrics(kind: str) -> tuple[Metric, ...]:
     """Return the rows of one record kind ("test" or "coverage"); empty for the others."""
-    table = {"test": _TEST, "coverage": _COVERAGE}.get(kind, ())
-    return tuple(_rows(kind, table))
+    table = {"test": _TEST, "coverage": _COVERAGE}.get(kind)
+    return tuple(_rows(kind, table)) if table else ()
 
 
 METRICS: tuple[Metric, ...] = metrics("test") + metrics("coverage")

@@ -16,6 +16,7 @@ from collector.core.sample import Sample
 from wire.records import TestRecord
 
 N_MIN = 5
+"""Fewest values that a figure is assessed from; below it stands "Không đủ số mẫu để đánh giá"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +80,12 @@ class Figures:
 
 
 def percentile(values: Sequence[float], percent: int) -> float | None:
-    """Nearest-rank percentile as InfluxQL's `percentile()` computes it; None of nothing."""
+    """Nearest-rank percentile as InfluxQL's `percentile()` computes it; None where that gives nothing.
+
+    It gives nothing of too few values for the rank: a 5th percentile needs ten.
+    """
     rank = floor(len(values) * percent / 100 + 0.5) - 1
-    if not values:
-        return None
-    return sorted(values)[max(rank, 0)]
+    return sorted(values)[rank] if 0 <= rank < len(values) else None
 
 
 def stat(values: Iterable[float | None]) -> Stat:

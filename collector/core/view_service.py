@@ -13,16 +13,11 @@ from itertools import groupby, pairwise
 
 from collector.core.sample import Sample
 from collector.core.view_figures import percentile
-from wire.failure import COVERAGE_CAUSES, COVERAGE_STATES, Cause
+from wire.failure import COVERAGE_CAUSES, COVERAGE_STATES, PARTY, Party
 from wire.records import CoverageRecord, TestRecord
 
-NETWORK_CAUSES = frozenset(
-    {
-        Cause.DENIED, Cause.SEARCHING, Cause.NOT_REGISTERED, Cause.LIMITED_SERVICE, Cause.NOT_LTE, Cause.NO_PDP,
-        Cause.NO_DNS, Cause.NO_IPV4, Cause.NO_INTERNET, Cause.SERVER_UNREACHABLE, Cause.TIMEOUT, Cause.CUT_OFF,
-        Cause.RESET, Cause.BYTES_MISSING, Cause.ECHO_LOST,
-    }
-)  # fmt: skip
+NETWORK_CAUSES = frozenset(cause for cause, party in PARTY.items() if party is Party.OPERATOR)
+"""Causes for which the operator's network must act: only these are lost or weak service, all others are unknown."""
 RECENT_TESTS = 5
 # Three missed reports in a row: one is chance, two a bad hour; never less than a minute and a half.
 SILENT_INTERVALS = 3

@@ -90,7 +90,7 @@ def _place(row: HamletRow) -> dict[str, Any]:
     rate = mbps(figures.downlink.median, current()) if figures.downlink.enough else None
     return {
         "code": row.hamlet.code,
-        "name": row.hamlet.name,
+        "name": row.hamlet.label,
         "lat_e7": row.hamlet.lat_e7,
         "lon_e7": row.hamlet.lon_e7,
         "state": row.service.state.value,

@@ -87,7 +87,8 @@ def test_the_median_is_a_measured_value_and_agrees_with_low_median(values: list[
 def test_percentile_follows_influxql_and_n_min_the_catalogue() -> None:
     assert percentile([], 50) is None
     assert percentile([1, 2, 3, 4], 50) == 2
-    assert percentile([5], 5) == 5
+    assert percentile([5], 5) is None
+    assert percentile(range(1, 11), 5) == 1
     assert percentile(list(range(1, 101)), 5) == 5
     assert catalogue.N_MIN == N_MIN
 

@@ -62,3 +62,7 @@ def test_vocabularies_are_closed_and_their_last_word_is_unknown() -> None:
     assert not {"schema", "fork", "not_canonical", "wrong_probe"} & set(failure.UNAUTHENTIC)
     causes = [cause for cause in failure.COVERAGE_CAUSES.values() if cause is not None]
     assert len(causes) == len(set(causes))
+
+
+def test_a_kind_without_figures_has_no_rows() -> None:
+    assert metrics("boot") == metrics("event") == metrics("gap") == metrics("site") == ()
