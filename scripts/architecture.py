@@ -1,7 +1,7 @@
 """Writes the list of modules in docs/architecture.md: one sentence each, taken from the module's own docstring.
 
-    python scripts/architecture.py            write it anew
-    python scripts/architecture.py --check    exit 1 if the document is not current
+python scripts/architecture.py            write it anew
+python scripts/architecture.py --check    exit 1 if the document is not current
 """
 
 from __future__ import annotations
