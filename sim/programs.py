@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -14,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sim import ns
-from wire.errors import Unavailable
+from wire.errors import Misconfigured, Unavailable
 
 READY_S = 30.0
 
@@ -128,9 +129,24 @@ def tail(path: Path, lines: int = 8) -> str:
 
 
 def program_path(name: str) -> str:
-    """Find a program, /usr/sbin included. Raises Unavailable that names the Debian package."""
+    """Find a program, /usr/sbin included. Raises Misconfigured that names the Debian package."""
     for folder in [*os.environ.get("PATH", "").split(":"), "/usr/sbin", "/sbin"]:
         if folder and os.access(Path(folder) / name, os.X_OK):
             return str(Path(folder) / name)
     package = {"influxd": "influxdb"}.get(name, name)
-    raise Unavailable(f"{name} is missing: run `apt-get install {package}`, or `make demo`, which does it")
+    raise Misconfigured(f"{name} is missing: run `apt-get install {package}` as root, or `make demo`, which does it")
+
+
+def ask_sudo(why: str) -> None:
+    """Replace this process by the same command under sudo, if there is a sudo that may be asked; else return.
+
+    `why` is said first: what needs root, and what can be done without. Compiled Python files stay the user's own.
+    """
+    sudo = shutil.which("sudo")
+    if sudo is None:
+        return
+    is_free = subprocess.run([sudo, "-n", "true"], capture_output=True, check=False).returncode == 0
+    if is_free or sys.stdin.isatty():
+        sys.stderr.write(f"{why}: going on under sudo\n")
+        python = ["env", "PYTHONDONTWRITEBYTECODE=1", sys.executable]
+        os.execv(sudo, [sudo, *python, *sys.orig_argv[1:]])  # noqa: S606 (no shell is meant)
