@@ -31,7 +31,7 @@ LINKS = ("netns", "loopback")
 NOT_ROOT = """\
 The demonstration builds 4G links out of network namespaces, and only root may do that.
 Run it as root (sudo make demo), or with less:  make demo LINK=loopback"""
-DAMAGED = "If it goes on like this, what an earlier run kept may be damaged: make demo-reset drops it."
+DAMAGED = "If it fails like this again, what an earlier run kept may be damaged: make demo-reset drops it."
 LOOPBACK_BANNER = """
   LINK=loopback: there is no 4G link here, so no sample can prove that it went over one. Every test from now on is
   marked `invalid_path`, and none is counted; rates are those of this machine's memory. Only the simulated month
@@ -71,7 +71,8 @@ class Steps:
         try:
             yield
         except BaseException:
-            self._out.write("failed\n")
+            with contextlib.suppress(OSError):
+                self.say("failed")
             raise
         self._out.write(f"{time.monotonic() - begin:6.1f} s\n")
         self._out.flush()
@@ -95,23 +96,30 @@ class Steps:
 def run(args: argparse.Namespace) -> int:
     """Run the demonstration until Ctrl-C."""
     steps = Steps()
+    root = (args.dir / args.link).absolute()
     try:
         if args.reset:
             return reset(args.dir)
         if args.link == "netns" and os.geteuid() != 0:
             ask_sudo("Network namespaces need root (without root: make demo LINK=loopback)")
             raise Misconfigured(NOT_ROOT)
-        root = (args.dir / args.link).absolute()
+        if not str(root).isprintable() or set(str(root)) & set('"\\'):
+            raise Misconfigured(f"{root} has a sign that settings files cannot carry; choose another folder: --dir")
         with claimed(root) as claim:
             return _run(root, args, steps, claim)
     except Misconfigured as error:
         steps.complain(str(error))
         return EXIT_MISCONFIGURED
     except Unavailable as error:
-        steps.complain(f"{error}\n{DAMAGED}")
+        steps.complain(f"{error}\n{DAMAGED}" if (root / "ready").exists() else str(error))
+        return EXIT_FAILED
+    except BrokenPipeError:
+        # Whoever read our words has gone: nothing more is to be said, not even at the interpreter's end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_FAILED
     except OSError as error:
-        steps.complain(f"cannot go on: {error.strerror or error} {error.filename or ''}".rstrip() + f"\n{DAMAGED}")
+        where = f"{error.filename}: " if error.filename else ""
+        steps.complain(f"{where}{error.strerror or error}; another folder can be given with --dir")
         return EXIT_FAILED
     except KeyboardInterrupt:
         return EXIT_FAILED

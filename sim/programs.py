@@ -59,16 +59,18 @@ class Programs:
         self.running[name].process.send_signal(number)
 
     def wait_ready(self, name: str, is_ready: Callable[[], bool], patience_s: float = READY_S) -> None:
-        """Wait until `is_ready`. Raises Unavailable with the end of the program's log if it ends or takes too long."""
+        """Wait until `is_ready`. Raises Unavailable with the program's last words if it ends or takes too long."""
         program = self.running[name]
         deadline = time.monotonic() + patience_s
         while not is_ready():
             if program.process.poll() is not None:
-                raise Unavailable(f"{name} ended with status {program.process.returncode}:\n{tail(program.log)}")
-            if time.monotonic() > deadline:
+                words = tail(program.log, 1).strip()
                 raise Unavailable(
-                    f"{name} is not ready after {patience_s:.0f} s; see {program.log}\n{tail(program.log)}"
+                    f"{name} ended with status {program.process.returncode}: {words} (log: {program.log})"
                 )
+            if time.monotonic() > deadline:
+                words = tail(program.log, 1).strip()
+                raise Unavailable(f"{name} is not ready after {patience_s:.0f} s: {words} (log: {program.log})")
             time.sleep(0.05)
 
     def ended(self) -> list[Program]:
@@ -100,7 +102,7 @@ def run(*argv: str) -> str:
     done = subprocess.run(argv, capture_output=True, text=True, timeout=180, check=False)
     if done.returncode != 0:
         words = (done.stderr or done.stdout).strip() or f"status {done.returncode}"
-        raise Unavailable(f"`{' '.join(argv[1:5])} ...` failed: {words}")
+        raise Unavailable(words.splitlines()[-1])
     return done.stdout
 
 
