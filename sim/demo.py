@@ -100,11 +100,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         if args.reset:
             return reset(args.dir)
-        if args.link == "netns" and os.geteuid() != 0:
-            ask_sudo("Network namespaces need root (without root: make demo LINK=loopback)")
-            raise Misconfigured(NOT_ROOT)
-        if not str(root).isprintable() or set(str(root)) & set('"\\'):
-            raise Misconfigured(f"{root} has a sign that settings files cannot carry; choose another folder: --dir")
+        _check(args.link, root)
         with claimed(root) as claim:
             return _run(root, args, steps, claim)
     except Misconfigured as error:
@@ -112,17 +108,24 @@ def run(args: argparse.Namespace) -> int:
         return EXIT_MISCONFIGURED
     except Unavailable as error:
         steps.complain(f"{error}\n{DAMAGED}" if (root / "ready").exists() else str(error))
-        return EXIT_FAILED
     except BrokenPipeError:
         # Whoever read our words has gone: nothing more is to be said, not even at the interpreter's end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_FAILED
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         steps.complain(f"{where}{error.strerror or error}; another folder can be given with --dir")
-        return EXIT_FAILED
     except KeyboardInterrupt:
-        return EXIT_FAILED
+        steps.complain("interrupted")
+    return EXIT_FAILED
+
+
+def _check(link: str, root: Path) -> None:
+    """Raise Misconfigured if this user may not make the links, or if settings files could not name this folder."""
+    if link == "netns" and os.geteuid() != 0:
+        ask_sudo("Network namespaces need root (without root: make demo LINK=loopback)")
+        raise Misconfigured(NOT_ROOT)
+    if not str(root).isprintable() or set(str(root)) & set('"\\'):
+        raise Misconfigured(f"{root} has a sign that settings files cannot carry; choose another folder: --dir")
 
 
 def reset(folder: Path) -> int:

@@ -294,6 +294,9 @@ def start_probe(world: World, place: Place) -> None:
 
 def stop(world: World) -> None:
     """End all programs, sites and the core; the kept data stays in `root`."""
+    # The probes first: what they have just measured still gets its receipt.
+    for group in ([place.probe for place in PLACES], ["collector"]):
+        world.programs.stop(group)
     world.programs.stop_all()
     for found in state.sites(world.directory):
         site.down(world.directory, found.name)

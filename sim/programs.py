@@ -33,17 +33,27 @@ class Program:
 
 @dataclass(slots=True)
 class Programs:
-    """All programs of one run, ended in reverse order of their start."""
+    """All programs of one run, by name and in the order of their start."""
 
     logs: Path
     running: dict[str, Program] = field(default_factory=dict)
 
     def start(self, name: str, argv: Sequence[str], inside: int | None = None) -> Program:
-        """Start `argv` (in the namespaces of pid `inside`), its output appended to `<logs>/<name>.log`."""
+        """Start `argv` (in the namespaces of pid `inside`), its output appended to `<logs>/<name>.log`.
+
+        It gets a session of its own: a Ctrl-C is for us alone, and we end the programs in their order.
+        """
         self.logs.mkdir(parents=True, exist_ok=True)
         log = self.logs / f"{name}.log"
         with log.open("ab") as out:
-            process = ns.popen(inside, list(argv), stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT)
+            process = ns.popen(
+                inside,
+                list(argv),
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
         program = Program(name, list(argv), inside, log, process)
         self.running[name] = program
         return program
@@ -77,19 +87,22 @@ class Programs:
         """Programs that ended by themselves."""
         return [program for program in self.running.values() if program.process.poll() is not None]
 
-    def stop_all(self) -> None:
-        """End every program: SIGTERM, a few seconds, SIGKILL."""
-        for program in reversed(self.running.values()):
-            if program.process.poll() is None:
-                program.process.terminate()
-        deadline = time.monotonic() + 8
-        for program in reversed(self.running.values()):
+    def stop(self, names: Sequence[str], patience_s: float = 12.0) -> None:
+        """End some programs together: SIGTERM, `patience_s` seconds for all of them, SIGKILL."""
+        ending = [self.running.pop(name) for name in names if name in self.running]
+        for program in ending:
+            program.process.terminate()
+        deadline = time.monotonic() + patience_s
+        for program in ending:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 program.process.wait(max(0.1, deadline - time.monotonic()))
             if program.process.poll() is None:
                 program.process.kill()
                 program.process.wait()
-        self.running.clear()
+
+    def stop_all(self) -> None:
+        """End every program that still runs."""
+        self.stop(list(reversed(self.running)))
 
 
 def module(name: str, *args: str) -> list[str]:
