@@ -108,7 +108,10 @@ def receive(settings: Settings) -> None:
     stop = _stop_on_signals()
     signer = read_signer(settings.path(settings.ack_key_file))
     if signer.name != f"{settings.origin}/ack":
-        raise Misconfigured(f"ack_key_file holds the key {signer.name}; {settings.origin}/ack is needed")
+        raise Misconfigured(
+            f"ack_key_file {settings.path(settings.ack_key_file)} holds the key {signer.name};"
+            f" {settings.origin}/ack is needed: name the ack.key that dosong-provision made, or correct origin"
+        )
     ledger = SqliteLedger(settings.ledger)
     registry = Registry(settings.registry)
     try:
@@ -263,6 +266,7 @@ def _status(settings: Settings) -> dict[str, Any]:
         "accepted": deliveries.accepted,
         "duplicate": deliveries.duplicate,
         "refused": deliveries.refused,
+        "refusals_let_go": deliveries.let_go,
         "probes": len(reader.probe_states()),
     }
 
