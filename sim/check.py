@@ -24,7 +24,8 @@ from pathlib import Path
 from typing import Any
 
 from sim import demo_world
-from sim.demo import Cut, Steps, bring_up
+from sim.demo import Steps, bring_up
+from sim.demo_live import Cut
 from sim.demo_scene import CHECK, PLACES, Place
 from sim.demo_world import World
 from sim.programs import ask_sudo, module, run, tail

@@ -8,21 +8,20 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import os
 import shutil
 import signal
 import sys
 import time
-import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from sim import demo_grafana, demo_world, site
+from sim import demo_grafana, demo_world
+from sim.demo_live import Cut, Feed, Quiet
 from sim.demo_lock import Claim, claimed
-from sim.demo_scene import PLACES, SHOW, Pace
+from sim.demo_scene import PLACES, SHOW
 from sim.demo_world import World
 from sim.programs import ask_sudo
 from wire.errors import EXIT_FAILED, EXIT_MISCONFIGURED, EXIT_OK, Misconfigured, Unavailable
@@ -216,64 +215,14 @@ def live(world: World, steps: Steps, length_s: float) -> None:
     """Print new samples and play the loss of service, until Ctrl-C or `length_s` seconds (0: for ever)."""
     cut = Cut(world, world.pace, steps.say)
     feed = Feed(world.web_url)
+    quiet = Quiet(world, steps.say)
     end = time.monotonic() + length_s if length_s else float("inf")
     while time.monotonic() < end:
         cut.play()
         for line in feed.lines():
             steps.say(f"  {line}")
+        quiet.tell(feed.heard)
         for program in world.programs.ended():
             steps.say(f"  {program.name} ended (status {program.process.returncode}); starting it again")
             world.programs.restart(program.name)
         time.sleep(1)
-
-
-class Cut:
-    """The scripted loss of service at the one site that is there to lose it."""
-
-    def __init__(self, world: World, pace: Pace, say: Callable[[str], None]) -> None:
-        self._world = world
-        self._pace = pace
-        self._say = say
-        self._next = time.monotonic() + pace.cut_after_s
-        self._place = next(place for place in PLACES if place.is_cut)
-        self.is_cut = False
-
-    def play(self) -> None:
-        """Cut or restore if it is time."""
-        if time.monotonic() < self._next:
-            return
-        self.is_cut = not self.is_cut
-        site.control(self._world.directory, self._place.name, "service", on=not self.is_cut)
-        self._next = time.monotonic() + (self._pace.cut_s if self.is_cut else self._pace.cut_every_s)
-        self._say(f"  *** {self._place.name} {'loses service' if self.is_cut else 'has service again'}")
-
-
-class Feed:
-    """New samples as the first page shows them."""
-
-    def __init__(self, web_url: str) -> None:
-        self._url = web_url
-        self._after: int | None = None
-
-    def lines(self) -> list[str]:
-        """Return a line for each sample since the last call."""
-        try:
-            after = "" if self._after is None else f"?after={self._after}"
-            with urllib.request.urlopen(f"{self._url}/api/feed{after}", timeout=5) as answer:  # noqa: S310 (loopback)
-                feed = json.load(answer)
-        except OSError:
-            return []
-        is_first, self._after = self._after is None, feed["last_n"]
-        return [] if is_first else [_line(sample) for sample in reversed(feed["samples"])]
-
-
-def _line(sample: dict[str, Any]) -> str:
-    if sample["kind"] != "test":
-        return f"{sample['probe']:<16} {sample['kind']}"
-    if sample.get("outcome") != "ok":
-        return f"{sample['probe']:<16} test {sample.get('outcome')}: {sample.get('stage')} / {sample.get('cause')}"
-    down, up = (sample.get(key) for key in ("downlink_bps", "uplink_bps"))
-    rates = " ".join("-" if rate is None else f"{rate / 1e6:.1f}" for rate in (down, up))
-    reasons = ", ".join(sample.get("not_counted") or ())
-    verdict = "" if sample.get("counted") else f" (not counted: {reasons})" if reasons else " (not counted)"
-    return f"{sample['probe']:<16} test ok: {rates} Mbit/s{verdict}"
