@@ -84,6 +84,11 @@ class Chart:
         """Decimals that the labels of a rate axis (Mbit/s) need."""
         return 0 if all(tick.value % 1_000_000 == 0 for tick in self.y_ticks) else 1
 
+    @property
+    def x_digits(self) -> int:
+        """Decimals that the labels of an axis in dBm x10 need: steps of 2.5 dBm must not read as 2 or 3."""
+        return 0 if all(tick.value % 10 == 0 for tick in self.x_ticks) else 1
+
 
 def nice_step(span: float, parts: int) -> float:
     """A step of 1, 2, 2.5 or 5 times a power of ten that cuts `span` into at most `parts`."""

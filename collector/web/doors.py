@@ -95,4 +95,8 @@ def _facts(health: Health) -> HealthFacts:
         forward_lag=forward.lag if forward else None,
         influx_fault=forward.influx_error if forward else None,
         parked=forward.parked if forward else None,
+        receive_said_ms=receive.at_ms if receive else None,
+        forward_said_ms=forward.at_ms if forward else None,
+        broker_since_ms=receive.broker_since_ms if receive else None,
+        influx_write_ms=forward.last_write_ms if forward else None,
     )
