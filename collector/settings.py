@@ -18,7 +18,7 @@ Text = Annotated[str, Meta(min_length=1, max_length=400)]
 Port = Annotated[int, Meta(ge=1, le=65535)]
 Origin = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9.-]{0,63}\Z")]
 Bind = Annotated[str, Meta(pattern=r"^(\S+:[0-9]{1,5}|unix:\S+)\Z")]
-Url = Annotated[str, Meta(pattern=r"^https?://\S+\Z")]
+Url = Annotated[str, Meta(pattern=r"^https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/\S*)?\Z")]
 
 
 _PLAIN = {
