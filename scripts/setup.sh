@@ -76,7 +76,10 @@ install_quietly() {
   for unit in mosquitto.service influxdb.service gpsd.service gpsd.socket; do
     case " $1 " in *" ${unit%.*} "*)
       if command -v systemctl >/dev/null; then systemctl disable --quiet "$unit" 2>/dev/null
-      else deb-systemd-helper disable "$unit" >/dev/null 2>&1; update-rc.d "${unit%.*}" disable >/dev/null 2>&1; fi ;;
+      else # a machine that is only being built, or has no systemd
+        DPKG_MAINTSCRIPT_PACKAGE=${unit%.*} deb-systemd-helper disable "$unit" >/dev/null 2>&1
+        update-rc.d "${unit%.*}" disable >/dev/null 2>&1
+      fi ;;
     esac
   done
   return 0
@@ -88,7 +91,7 @@ if [ -n "$missing" ]; then
   if ! as_root bash -c "$(declare -f install_quietly); rules=/usr/sbin/policy-rc.d; install_quietly '$missing'"; then
     say "[setup] could not install:$missing"
     say "        Run this once as root:  apt-get update && apt-get install --no-install-recommends$missing"
-    if [ "$purpose:$link" = demo:netns ]; then
+    if [ "$purpose:$link" = demo:netns ] && [ "$(id -u)" != 0 ]; then
       say "        Without root, less is needed (mosquitto, influxdb, gpsd):  make demo LINK=loopback"
     fi
     exit 78
