@@ -159,12 +159,12 @@ def _lines(marks: Iterable[Mark]) -> Iterable[tuple[str, str]]:
 
 
 def rate_by_rsrp(samples: Sequence[Sample], box: Box | None = None) -> Chart | None:
-    """Downlink against RSRP before the test (dBm x10). None unless a test has both."""
+    """Downlink of counted samples against RSRP before the test (dBm x10). None unless one has both."""
     place = box or Box()
     found = [
         (r.radio.before.rsrp_dbm_x10, r.downlink_bps, s.t_ms or 0, (r.probe, r.epoch, r.seq))
         for s, r in tests_of(samples)
-        if r.radio and r.radio.before and r.radio.before.rsrp_dbm_x10 is not None and r.downlink_bps is not None
+        if s.counted and r.radio and r.radio.before and r.radio.before.rsrp_dbm_x10 is not None and r.downlink_bps is not None
     ]
     if not found:
         return None

@@ -338,6 +338,7 @@ PAGE_WORDS: dict[str, tuple[str, str]] = {
     "health.lag": ("Chưa chuyển sang InfluxDB", "Not yet in InfluxDB"),
     "health.influx": ("InfluxDB", "InfluxDB"),
     "health.influx.ok": ("nhận bình thường", "accepts points"),
+    "health.influx.last": ("ghi lần cuối {age}", "last write {age}"),
     "health.parked": ("Điểm InfluxDB không nhận", "Points InfluxDB refuses"),
     "health.refused": ("Bản tin bị từ chối", "Refused messages"),
     "health.duplicate": ("Nhận lặp (chỉ tính một lần)", "Delivered again (counted once)"),

@@ -83,7 +83,8 @@
       const half = words.length * 5.4;
       const around = [];
       for (let far = 0; far <= 150; far += 15) for (const [dx, dy] of [[0, -1], [0, 1], [-1, 0], [1, 0], [-1, -1], [1, -1], [-1, 1], [1, 1]]) around.push([x + dx * far, y + dy * far]);
-      const free = around.find(([cx, cy]) => isFree([cx - half, cy - 12, cx + half, cy + 12]));
+      // The edges carry the degrees.
+      const free = around.find(([cx, cy]) => cx - half > 60 && cy > 30 && isFree([cx - half, cy - 12, cx + half, cy + 12]));
       if (!free) continue;
       taken.push([free[0] - half, free[1] - 12, free[0] + half, free[1] + 12]);
       const at = map.containerPointToLatLng(free);
