@@ -29,6 +29,7 @@ RETRY_LEDGER_S = 0.5
 MAX_BACKOFF_S = 5.0
 CONNECT_WITHIN_S = 10.0
 MAX_DUE_OLDER = 20_000
+SAY_REFUSED_EVERY_S = 10.0
 
 
 class Receiver:
@@ -51,6 +52,9 @@ class Receiver:
         self._connected = False
         self._last_commit_ms: int | None = None
         self._accepted = self._duplicate = self._refused = 0
+        self._unsaid = 0
+        self._unsaid_as: set[str] = set()
+        self._say_refused_due_s = 0.0
 
     def run(self) -> None:
         """Receive until stopped, over as many connections as it takes."""
@@ -133,9 +137,18 @@ class Receiver:
         self._due_older.update({(probe, head.epoch): head for probe, head in done.older})
         while len(self._due_older) > MAX_DUE_OLDER:  # its probe sends again what got no answer
             del self._due_older[next(iter(self._due_older))]
-        if done.refused:
-            LOG.warning("refused records=%d reasons=%s; see dosong-collector refusals", done.refused, done.refused_as)
+        self._say_refused(done)
         LOG.debug("committed accepted=%d duplicate=%d refused=%d", done.accepted, done.duplicate, done.refused)
+
+    def _say_refused(self, done: Taken) -> None:
+        """Log what was refused, at once and then at most every 10 s: a flood must not fill the log."""
+        self._unsaid += done.refused
+        self._unsaid_as.update(done.refused_as)
+        if self._unsaid and time.monotonic() >= self._say_refused_due_s:
+            reasons = " ".join(sorted(self._unsaid_as))
+            LOG.warning("refused records=%d reasons=%s; see dosong-collector refusals", self._unsaid, reasons)
+            self._unsaid, self._unsaid_as = 0, set()
+            self._say_refused_due_s = time.monotonic() + SAY_REFUSED_EVERY_S
 
     def _queue_all_acks(self) -> bool:
         """Have every probe's acknowledgement published again: the broker may have forgotten retained ones."""

@@ -232,6 +232,14 @@ def test_many_old_epochs_of_one_probe_hold_no_other_probes_answer_back(tmp_path:
     door.close()
 
 
+def test_a_flood_of_refused_bytes_does_not_fill_the_log(bench: Bench, one: FakeProbe) -> None:
+    bench.receiving()
+    for number in range(40):
+        bench.field.send_bytes(topics.up("p-one"), b"junk")
+        until(lambda last=number: bench.reader.deliveries().refused > last if bench.reader.path.exists() else False)
+    assert bench.receive.text().count("refused records=") == 1
+
+
 def test_a_disk_that_refuses_even_to_clean_up_ends_nothing(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
     state = ForwardState(1, 2, 3, False, None, 4, 5, 6, 7, 8, None)
