@@ -183,10 +183,15 @@ def test_no_slot_twice_when_the_clock_is_set_back_and_after_a_restart(start: Sta
     assert len(slots) == len(set(slots))
 
 
-def test_stopping_is_the_last_record(start: Start) -> None:
-    running = start(skip, on_poll=lambda _seen: running.daemon._recorder.event("sim_changed", modem="m1") and None)
+def test_stopping_is_the_last_record_even_if_a_poll_is_under_way(start: Start) -> None:
+    def slow_disk(_seen: Observed) -> None:
+        running.stop.wait(20)  # the end comes while this poll is being told
+        threading.Event().wait(0.5)
+        running.daemon._recorder.event("sim_changed", modem="m1")
+
+    running = start(skip, on_poll=slow_disk)
     wait_until(running.tests, 20, "a first test")
     running.end()
-    last = running.records()[-1]
-    assert isinstance(last, EventRecord)
-    assert last.event == "stopping"
+    wait_until(lambda: not running.owner.is_alive, 20, "the modem's thread ends")
+    events = [record.event for record in running.records() if isinstance(record, EventRecord)]
+    assert events[-2:] == ["sim_changed", "stopping"]
