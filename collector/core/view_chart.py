@@ -163,8 +163,8 @@ def rate_by_rsrp(samples: Sequence[Sample], box: Box | None = None) -> Chart | N
     place = box or Box()
     found = [
         (r.radio.before.rsrp_dbm_x10, r.downlink_bps, s.t_ms or 0, (r.probe, r.epoch, r.seq))
-        for s, r in tests_of(samples)
-        if s.counted and r.radio and r.radio.before and r.radio.before.rsrp_dbm_x10 is not None and r.downlink_bps is not None
+        for s, r in tests_of([s for s in samples if s.counted])
+        if r.radio and r.radio.before and r.radio.before.rsrp_dbm_x10 is not None and r.downlink_bps is not None
     ]
     if not found:
         return None

@@ -52,9 +52,9 @@ class Fault:
 def faults(facts: HealthFacts, deliveries: Deliveries, last_commit_ms: int | None, now_ms: int) -> tuple[Fault, ...]:
     """List the faults, gravest first; empty if all is well."""
     found = [*_of_receive(facts, last_commit_ms), *_of_forward(facts)]
-    if last_commit_ms is None:
+    if last_commit_ms is None and facts.ledger_fault is None:
         found.append(Fault("empty", "notice"))
-    elif now_ms - last_commit_ms > QUIET_MS:
+    elif last_commit_ms is not None and now_ms - last_commit_ms > QUIET_MS:
         found.append(Fault("quiet", "fault", since_ms=last_commit_ms))
     if deliveries.refused:
         found.append(Fault("refused", "notice", deliveries.refused))

@@ -17,6 +17,7 @@ from collector.core.view_service import CoverageSum, Service, State, Window, cov
 from collector.registry_rows import CommuneEntry, HamletEntry, ProbeEntry, ProvinceEntry, Quota, SiteEntry
 from collector.web.months import MonthTests
 from collector.web.ports import Reader, Registry
+from wire.errors import Unavailable
 
 FEED_ROWS = 25
 LAST_TESTS = 20
@@ -182,7 +183,12 @@ class Pages:
 
     def off_path(self) -> bool:
         """Whether the newest test of each probe that measured lately went another way, so that nothing is counted."""
-        newest = {s.probe: s for s in reversed(self.reader.samples(kind="test", limit=OFF_PATH_TESTS))}
+        try:
+            tests = self.reader.samples(kind="test", limit=OFF_PATH_TESTS)
+        except Unavailable:
+            # Login and health page work without a ledger; the pages that need it say so themselves.
+            return False
+        newest = {s.probe: s for s in reversed(tests)}
         return bool(newest) and all(_off_path(s) for s in newest.values())
 
     def spots(self, rows: Sequence[HamletRow], width: int, height: int) -> list[tuple[Spot, HamletRow]]:

@@ -356,10 +356,10 @@ PAGE_WORDS: dict[str, tuple[str, str]] = {
     "error.400": ("Yêu cầu không hợp lệ hoặc đã hết hạn; hãy tải lại trang rồi thử lại.", "Invalid or expired request; reload and try again."),
     "error.413": ("Yêu cầu quá lớn.", "The request is too large."),
     "error.405": ("Trang này không nhận yêu cầu kiểu đó.", "This page does not take that kind of request."),
-    "error.500": ("Máy chủ gặp lỗi; người vận hành xem nhật ký của dosong-collector.", "The server failed; see the log of dosong-collector."),
+    "error.500": ("Máy chủ gặp lỗi; người vận hành xem journalctl -u dosong-collector.", "The server failed; the operator finds it in journalctl -u dosong-collector."),
     "error.503": (
-        "Chưa đọc được sổ cái. Nếu hệ thống vừa khởi động, hãy đợi vài giây; nếu không, kiểm tra dosong-collector receive.",
-        "The ledger cannot be read. If the system has just started, wait a few seconds; otherwise check dosong-collector receive.",
+        "Chưa đọc được sổ cái. Nếu hệ thống vừa khởi động, hãy đợi vài giây; nếu không, người vận hành chạy systemctl status dosong-collector.",
+        "The ledger cannot be read. If the system has just started, wait a few seconds; otherwise the operator runs systemctl status dosong-collector.",
     ),
     "error.back": ("Về trang đầu", "Back to the first page"),
 }  # fmt: skip

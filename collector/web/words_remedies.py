@@ -13,8 +13,8 @@ _FAULTS = {
         "The forward process does not run or hangs: boards stand still while the ledger goes on; run systemctl restart dosong-collector (without systemd: dosong-collector run).",
     ),
     "fault.ledger": (
-        "Không ghi được sổ cái: kiểm tra chỗ trống và quyền ghi của state_dir; chưa ghi thì chưa xác nhận, nên trạm không mất gì.",
-        "The ledger cannot be written: check free space and permissions of state_dir; nothing is confirmed unwritten, so nothing is lost.",
+        "Không đọc hoặc ghi được sổ cái: kiểm tra chỗ trống và quyền ghi của state_dir; chưa ghi thì chưa xác nhận, nên trạm không mất gì.",
+        "The ledger cannot be read or written: check free space and permissions of state_dir; nothing is confirmed unwritten, so nothing is lost.",
     ),
     "fault.broker": (
         "Không kết nối được máy chủ MQTT: chạy systemctl status mosquitto, rồi xem [broker] trong collector.toml. Trạm tự giữ bản ghi cho đến khi nối lại.",

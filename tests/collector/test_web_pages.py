@@ -271,6 +271,9 @@ def test_pages_say_that_the_ledger_is_not_there_yet(tmp_path: Path) -> None:
         answer = get(here.client(), "/hamlets")
         assert answer.status_code == 503
         assert say("error.503", "vi") in unescape(answer.text)
+        health = words_of(get(here.client("operator"), "/health").text)
+        assert say("fault.ledger", "vi") in health
+        assert say("fault.empty", "vi") not in health
 
 
 def test_unknown_things_are_not_found(here: World) -> None:
