@@ -1,7 +1,7 @@
 """Does `dosong-probe run` stay as small as it begins? Minutes at the pace of days, with everything around it failing.
 
 One simulated site with the real broker and collector; a coverage record every 5 s and a test every 10 s, a spool of
-64 KB, and every so often the broker is killed, the modem pulled, the network lost. Sampled every 2 s: resident memory,
+64 KB; broker and collector are killed, the modem pulled, the network lost, each once in 80 s. Sampled every 2 s: resident memory,
 file handles, threads, bytes of the spool and of the log. The first third warms up; the last third is compared with
 the second. Needs root. Prints a line for each goal and writes the samples to `bench/results/`. Source: design §5, §12.
 """
@@ -13,7 +13,6 @@ import json
 import os
 import platform
 import sqlite3
-import statistics
 import tempfile
 import time
 from collections.abc import Callable
@@ -32,7 +31,7 @@ PLACE = PLACES[0]
 PACE = replace(CHECK, slot_s=10, test_s=1, step_s=1, steps=5, history_days=0)
 SPOOL_LIMIT_BYTES = 65_536
 SAMPLE_S = 2.0
-TROUBLE_S = 15.0
+TROUBLE_S = 10.0
 MB = 1_000_000
 
 
@@ -87,7 +86,7 @@ def tighten(world: World) -> None:
 
 
 def watch(world: World, seconds: float) -> list[Sample]:
-    """Sample until the time is over; a trouble begins or ends every 15 s."""
+    """Sample until the time is over; a trouble begins or ends every 10 s."""
     process = psutil.Process(world.programs.running[PLACE.probe].process.pid)
     troubles = schedule(world, seconds)
     began, samples = time.monotonic(), list[Sample]()
@@ -159,16 +158,14 @@ def report(samples: list[Sample]) -> None:
     print(f"{last[-1].at_s:.0f} s, {made} records made, at the end {last[-1].rss_bytes / MB:.1f} MB resident")
 
     def grown(name: str) -> int:
-        return round(
-            statistics.median(getattr(one, name) for one in last)
-            - statistics.median(getattr(one, name) for one in middle)
-        )
+        """The most seen in the last third beyond the most seen in the second: each holds the same troubles."""
+        return max(getattr(one, name) for one in last) - max(getattr(one, name) for one in middle)
 
     goal("memory grows from the second third to the last", grown("rss_bytes") / MB, 1.0, "MB")
     goal("file handles grow", grown("handles"), 0, "")
     goal("threads grow", grown("threads"), 0, "")
     goal("spool's files grow", grown("spool_bytes") / MB, 0.05, "MB")
-    goal("spool's files, most seen", max(one.spool_bytes for one in samples) / MB, 6.0, "MB")
+    goal("spool's files, most seen", max(one.spool_bytes for one in samples) / MB, 2.0, "MB")
     log_per_record = (last[-1].log_bytes - middle[0].log_bytes) / max(1, last[-1].records - middle[0].records)
     goal("log for each record kept", log_per_record, 400, "bytes")
 

@@ -117,6 +117,12 @@ class Publisher:
     def _one_session(self) -> bool:
         """Connect and serve until the connection is down; True if it stood for long. Raises Unavailable."""
         connection = Connection(self._access, self._on_message)
+        try:
+            return self._serve(connection)
+        finally:
+            connection.release()
+
+    def _serve(self, connection: Connection) -> bool:
         connection.connect()
         log.info("broker=connected host=%s port=%d", self._access.host, self._access.port)
         self._told, self._seen_version = None, -1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 import subprocess
 import threading
@@ -320,6 +321,33 @@ def test_session_that_falls_at_once_counts_as_a_failed_attempt(site: Site, ledge
     broker.kill()
     thread.join(20)
     assert stood == [False]
+    site.publisher.start()
+
+
+def test_sessions_leave_no_file_open_behind_them(site: Site, broker: Broker) -> None:
+    """Neither those that stood nor those that never came about, and without waiting for the garbage collector."""
+
+    def handles() -> int:
+        return len(list(Path("/proc/self/fd").iterdir()))
+
+    def fall() -> None:
+        site.publisher._stop.set()
+        site.publisher._one_session()
+
+    gc.disable()
+    try:
+        fall()
+        before = handles()
+        for _ in range(5):
+            fall()
+        broker.kill()
+        for _ in range(5):
+            with pytest.raises(Unavailable):
+                fall()
+        assert handles() <= before
+    finally:
+        gc.enable()
+    site.publisher._stop.clear()
     site.publisher.start()
 
 
