@@ -68,7 +68,8 @@ def test_the_code_that_a_technician_reads_out_is_the_record_pages(here: World) -
 
 
 def test_an_empty_registry_is_no_good_news(tmp_path: Path) -> None:
-    empty = dict.fromkeys(("provinces", "communes", "hamlets", "sites", "probes", "referrals", "quotas"), [])
+    lists = ("provinces", "communes", "hamlets", "sites", "probes", "referrals", "quotas")
+    empty: dict[str, list[dict[str, str]]] = {name: [] for name in lists}
     with world(tmp_path, **empty) as here:
         page = words_of(get(here.client("operator"), "/operator").text)
         assert say("operator.all_well", "vi") not in page
