@@ -20,7 +20,6 @@ from point.tcp import TcpInfo
 from point.tickets import (
     DIRECTIONS,
     MOST_CONNECTIONS,
-    TICKET_S,
     Book,
     Denied,
     Direction,
@@ -54,6 +53,7 @@ class Limits:
     test_s: int
     max_tests: int
     tests_of_a_source: int
+    ticket_s: int
 
 
 class Lease:
@@ -157,7 +157,7 @@ class Desk:
         """Let one connection of a transfer begin. Raises Denied."""
         direction: Direction = "uplink" if request.path == protocol.UPLOAD_PATH else "downlink"
         ticket = self.book.find(_fields(request).get("ticket", ""))
-        _check_use(ticket, direction, now_s)
+        _check_use(ticket, direction, self._limits.test_bytes, now_s)
         if not self.book.holds_place(ticket):
             self._check_room(now_s)
             self.book.take_place(ticket)
@@ -201,7 +201,7 @@ class Desk:
             raise Denied(400, "request", "ask with probe=<id>&epoch=<1 or more>")
         self._check_room(now_s)
         self.book.check_share(peer, probe)
-        ticket = Ticket(self._draw(16).hex(), probe, int(epoch), peer, self._draw(16), now_s, now_s)
+        ticket = self._draw_ticket(probe, int(epoch), peer, now_s)
         self.book.add(ticket)
         self._minute().tests += 1
         body = notes.Ticket(
@@ -212,10 +212,14 @@ class Desk:
             epoch=ticket.epoch,
             point=self._identity.point,
             source=peer,
-            expires_ms=now_ms + TICKET_S * 1000,
+            expires_ms=now_ms + self._limits.ticket_s * 1000,
         )
         extra = f"X-Echo-Key: {ticket.echo_key.hex()}\r\n"
         return protocol.note(self._seal(body), keep_alive=request.keep_alive, extra=extra)
+
+    def _draw_ticket(self, probe: str, epoch: int, peer: str, now_s: float) -> Ticket:
+        expires_s = now_s + self._limits.ticket_s
+        return Ticket(self._draw(16).hex(), probe, epoch, peer, self._draw(16), now_s, expires_s, now_s)
 
     def _receipt(self, request: Request, now_s: float, now_ms: int) -> Reply:
         fields = _fields(request)
@@ -275,12 +279,12 @@ def _fields(request: Request) -> dict[str, str]:
         raise Denied(400, "request", "at most 8 fields in a query") from error
 
 
-def _check_use(ticket: Ticket, direction: Direction, now_s: float) -> None:
+def _check_use(ticket: Ticket, direction: Direction, limit_bytes: int, now_s: float) -> None:
     """Raise Denied if this ticket does not let one more connection of `direction` begin."""
     transfer = ticket.transfers.get(direction)
-    if transfer is not None and (transfer.is_over or transfer.is_settled):
+    if transfer is not None and (transfer.is_over or transfer.handed_bytes >= limit_bytes):
         raise Denied(403, "used", f"this ticket has served its {direction}; a test needs a new one")
     if transfer is not None and transfer.opened >= MOST_CONNECTIONS:
         raise Denied(403, "connections", f"{MOST_CONNECTIONS} connections for each direction of a ticket")
     if now_s >= ticket.expires_s:
-        raise Denied(410, "expired", f"a ticket is valid for {TICKET_S} s; ask for a new one")
+        raise Denied(410, "expired", "this ticket is too old; ask for a new one")

@@ -17,7 +17,6 @@ from typing import Literal
 Direction = Literal["downlink", "uplink"]
 DIRECTIONS: tuple[Direction, Direction] = ("downlink", "uplink")
 
-TICKET_S = 120
 RECEIPT_S = 120
 """How long after a ticket's end its receipts can still be fetched."""
 
@@ -86,7 +85,7 @@ class Transfer:
 
 @dataclass(slots=True)
 class Ticket:
-    """One ticket; `touched_s` is when something last came of it."""
+    """One ticket. From `expires_s` on no transfer begins and no echo is answered; `touched_s`: when last used."""
 
     id: str
     probe: str
@@ -94,14 +93,10 @@ class Ticket:
     source: str
     echo_key: bytes
     issued_s: float
+    expires_s: float
     touched_s: float
     transfers: dict[Direction, Transfer] = field(default_factory=dict)
     echoes: int = 0
-
-    @property
-    def expires_s(self) -> float:
-        """No transfer begins and no echo is answered from then on."""
-        return self.issued_s + TICKET_S
 
     def transfer(self, direction: Direction) -> Transfer:
         """State of one direction, made at its first use."""
