@@ -19,8 +19,6 @@ from point import protocol
 from point.desk import NO_KEY, Desk, Lease
 from point.protocol import (
     HEAD_LIMIT_BYTES,
-    LARGEST_IMAGE_BYTES,
-    STREAM_HEAD,
     BadRequest,
     Reply,
     Request,
@@ -29,12 +27,9 @@ from point.protocol import (
     parse_head,
     refusal,
 )
-from point.tcp import read_info, reset_on_close, use_bbr
+from point.stream import READ_BYTES, SEND_BYTES, SINK, Stream
 from point.tickets import Denied
 
-READ_BYTES = 1 << 20
-SEND_BYTES = 512 << 10
-_SINK = bytearray(READ_BYTES)  # never touched: MSG_TRUNC leaves it alone, so its pages stay unallocated
 _TRANSFERS = frozenset({("GET", "/v1/download"), ("POST", protocol.UPLOAD_PATH)})
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -85,12 +80,12 @@ class Connection:
         self._out = b""
         self._image_offset = self._image_left_bytes = 0
         self._keep_alive = False
-        self._lease: Lease | None = None
+        self._stream: Stream | None = None
 
     @property
     def measures(self) -> bool:
         """Whether this is part of a test's transfer."""
-        return self._lease is not None
+        return self._stream is not None
 
     @property
     def wants_write(self) -> bool:
@@ -117,15 +112,20 @@ class Connection:
 
     def close(self, now_s: float) -> None:
         """Close the socket; bytes that the peer did not take are dropped."""
-        if self._lease is not None:
-            self._lease.close(read_info(self.sock), len(STREAM_HEAD), now_s)
-            self._lease = None
-            reset_on_close(self.sock)
+        if self._stream is not None:
+            self.sample()
+            self._stream.close(now_s)
+            self._stream = None
         self.sock.close()
+
+    def sample(self) -> None:
+        """Bring `sent_bytes` of a download up to what its peer has acknowledged by now."""
+        if self._stream is not None:
+            self.sent_bytes += self._stream.newly_acked()
 
     def keep_limits(self, now_s: float) -> None:
         """End a transfer whose time or bytes are used up, though its socket may be stuck."""
-        if self._lease is not None and self.phase in (Phase.PUSH, Phase.PULL) and self._lease.is_due(now_s):
+        if self._stream is not None and self.phase in (Phase.PUSH, Phase.PULL) and self._stream.is_due(now_s):
             self._end_transfer(now_s)
 
     def _read_head(self, now_s: float) -> None:
@@ -196,55 +196,38 @@ class Connection:
             )
 
     def _begin_transfer(self, lease: Lease, request: Request, rest: bytes, now_s: float) -> None:
-        self._lease = lease
-        if lease.is_downlink:
-            use_bbr(self.sock)
-            self._out = STREAM_HEAD
-            self._enter(Phase.PUSH, now_s)
-            return
-        self._enter(Phase.PULL, now_s)
-        if rest:
-            lease.moved(len(rest), now_s)
+        self._stream = Stream(self.sock, self._service.image_fd, lease, self.sent_bytes)
+        self._enter(Phase.PUSH if lease.is_downlink else Phase.PULL, now_s)
+        if rest and not lease.is_downlink:
+            self._stream.early(len(rest), now_s)
         elif request.wants_continue:
             self.sent_bytes += self.sock.send(_CONTINUE)
 
     def _pull(self, now_s: float) -> None:
-        if self._lease is None or self._lease.is_due(now_s):
+        if self._stream is None or self._stream.is_due(now_s):
             self._end_transfer(now_s)
             return
-        count = self.sock.recv_into(_SINK, min(READ_BYTES, self._lease.left_bytes), socket.MSG_TRUNC)
+        count = self._stream.pull(now_s)
+        self.received_bytes += count
         if count == 0:
             self.ended = "closed by peer"
-            return
-        self.received_bytes += count
-        self._lease.moved(count, now_s)
 
     def _push(self, now_s: float) -> None:
-        if self._lease is None or self._lease.is_due(now_s):
+        if self._stream is None or self._stream.is_due(now_s):
             self._end_transfer(now_s)
-            return
-        if self._out:
-            count = self.sock.send(self._out, socket.MSG_MORE)
-            self.sent_bytes += count
-            self._out = self._out[count:]
-            return
-        wanted = min(SEND_BYTES, self._lease.left_bytes, LARGEST_IMAGE_BYTES - self._image_offset)
-        count = os.sendfile(self.sock.fileno(), self._service.image_fd, self._image_offset, wanted)
-        self.sent_bytes += count
-        self._image_offset = (self._image_offset + count) % LARGEST_IMAGE_BYTES
-        self._lease.moved(count, now_s)
+        elif self._stream.push(now_s):
+            self.moved_s = now_s
 
     def _end_transfer(self, now_s: float) -> None:
         """Our limit is reached: a download ends after what is on its way, an upload gets its answer."""
         if self.phase is Phase.PULL:
             self._start_reply(protocol.words(200, "limit: this ticket's bytes or seconds are used up"), now_s)
-            return
-        self._out = b""
-        self._hang_up(now_s)
+        else:
+            self._hang_up(now_s)
 
     def _read_body(self, now_s: float) -> None:
         wanted = min(READ_BYTES, self._body_left_bytes)
-        count = self.sock.recv_into(_SINK, wanted, socket.MSG_TRUNC)
+        count = self.sock.recv_into(SINK, wanted, socket.MSG_TRUNC)
         if count == 0:
             self.ended = "cut off while sending"
             return
@@ -293,7 +276,7 @@ class Connection:
         self._enter(Phase.LINGER, now_s)
 
     def _drain(self, _now_s: float) -> None:
-        if self.sock.recv_into(_SINK, READ_BYTES, socket.MSG_TRUNC) == 0:
+        if self.sock.recv_into(SINK, READ_BYTES, socket.MSG_TRUNC) == 0:
             self.ended = "done"
 
     def _enter(self, phase: Phase, now_s: float) -> None:

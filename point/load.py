@@ -13,7 +13,9 @@ from dataclasses import dataclass
 
 WINDOW_S = 0.1
 SETTLE_S = 2.5 * WINDOW_S
-LAG_LIMIT_S = 0.04
+LAG_LIMIT_S = 0.1
+"""Socket buffers cover shorter stops: in the bench's fleet links of 2 to 40 Mbit/s kept their rate through 0.4 s."""
+
 IDLE_LIMIT = 0.03
 CAPACITY_SHARE = 0.95
 SECOND_S = 0.95  # shorter bursts into socket buffers are no full link
@@ -56,8 +58,6 @@ class Load:
         self.lag_s_max = max(self.lag_s_max, lag_s)
         if lag_s >= LAG_LIMIT_S:
             self._mark(due_s, until_s, "late")
-        if until_s - self._window_from_s >= WINDOW_S:
-            self._close_window(until_s)
 
     def take_lag_s(self) -> float:
         """Greatest lag since this was last asked."""
@@ -84,16 +84,12 @@ class Load:
         """Whether the point was unfit at some time after `from_s`."""
         return bool(self._unfit) and self._unfit[-1].to_s > from_s
 
-    def _last_second(self) -> tuple[float, int]:
-        """Length of the newest windows that make up a second, and the bytes of their busier direction."""
-        length_s, sent_bytes, received_bytes = 0.0, 0, 0
-        for window_s, sent, received in reversed(self._windows):
-            length_s, sent_bytes, received_bytes = length_s + window_s, sent_bytes + sent, received_bytes + received
-            if length_s >= SECOND_S:
-                break
-        return length_s, max(sent_bytes, received_bytes)
+    def window_is_due(self, now_s: float) -> bool:
+        """Whether `end_window` shall be called, once all that moved has been told."""
+        return now_s - self._window_from_s >= WINDOW_S
 
-    def _close_window(self, now_s: float) -> None:
+    def end_window(self, now_s: float) -> None:
+        """Judge the window that ends now and begin the next."""
         length_s = now_s - self._window_from_s
         self._windows.append((length_s, self._sent_bytes, self._received_bytes))
         full = self._idle_s / length_s < IDLE_LIMIT
@@ -105,6 +101,15 @@ class Load:
         self._was_full = full
         self._window_from_s, self._idle_s = now_s, 0.0
         self._sent_bytes = self._received_bytes = 0
+
+    def _last_second(self) -> tuple[float, int]:
+        """Length of the newest windows that make up a second, and the bytes of their busier direction."""
+        length_s, sent_bytes, received_bytes = 0.0, 0, 0
+        for window_s, sent, received in reversed(self._windows):
+            length_s, sent_bytes, received_bytes = length_s + window_s, sent_bytes + sent, received_bytes + received
+            if length_s >= SECOND_S:
+                break
+        return length_s, max(sent_bytes, received_bytes)
 
     def _mark(self, from_s: float, to_s: float, why: str) -> None:
         """Add a stretch, or lengthen the last one of the same kind.

@@ -94,6 +94,9 @@ class Server:
             now_s = time.monotonic()
             self._load.waited(asleep_s, now_s, due_s)
             self._turn(events)
+            if self._load.window_is_due(now_s):
+                self._sample()
+                self._load.end_window(now_s)
             if now_s >= sweep_s:
                 self._sweep(now_s)
                 sweep_s = now_s + SWEEP_S
@@ -152,13 +155,24 @@ class Server:
 
     def _advance(self, fd: int, connection: Connection, mask: int, now_s: float) -> None:
         waited_for = _waits_for(connection)
-        sent_bytes, received_bytes = connection.sent_bytes, connection.received_bytes
+        before = (connection.sent_bytes, connection.received_bytes)
         connection.step(now_s, gone=bool(mask & (select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR)))
-        sent_bytes, received_bytes = connection.sent_bytes - sent_bytes, connection.received_bytes - received_bytes
+        self._count(connection, before)
+        self._after(fd, connection, waited_for, now_s)
+
+    def _count(self, connection: Connection, before: tuple[int, int]) -> None:
+        sent_bytes, received_bytes = connection.sent_bytes - before[0], connection.received_bytes - before[1]
         self._load.moved(sent_bytes, received_bytes)
         self._health.minute.sent_bytes += sent_bytes
         self._health.minute.received_bytes += received_bytes
-        self._after(fd, connection, waited_for, now_s)
+
+    def _sample(self) -> None:
+        """Ask the kernel how far each running download has come."""
+        for connection in self._connections.values():
+            if connection.measures:
+                before = (connection.sent_bytes, connection.received_bytes)
+                connection.sample()
+                self._count(connection, before)
 
     def _after(self, fd: int, connection: Connection, waited_for: int, now_s: float) -> None:
         if connection.ended is not None:
@@ -169,7 +183,9 @@ class Server:
     def _drop(self, fd: int, connection: Connection, why: str, now_s: float) -> None:
         self._epoll.unregister(fd)
         del self._connections[fd]
+        before = (connection.sent_bytes, connection.received_bytes)
         connection.close(now_s)
+        self._count(connection, before)
         log.debug(
             "connection peer=%s requests=%d received_bytes=%d sent_bytes=%d duration_ms=%d end=%r",
             connection.peer,
