@@ -47,13 +47,13 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Hard limits of one direction of a test, and of tests at once."""
+    """Hard limits: of one direction of a test, of the tests of one address, and of a ticket's life and rest."""
 
     test_bytes: int
     test_s: int
-    max_tests: int
     tests_of_a_source: int
     ticket_s: int
+    rest_s: int
 
 
 class Lease:
@@ -138,7 +138,7 @@ class Desk:
         self._admission = admission
         self._minute = minute
         self._draw = draw
-        self.book = Book(limits.tests_of_a_source)
+        self.book = Book(limits.tests_of_a_source, limits.rest_s)
 
     def answer(self, request: Request, peer: str, now_s: float, now_ms: int) -> Reply:
         """The reply to any request but a transfer. Raises Denied."""

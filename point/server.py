@@ -74,7 +74,11 @@ class Server:
     def _new_desk(self, identity: Identity) -> Desk:
         settings = self._settings
         limits = Limits(
-            settings.test_bytes, settings.test_s, settings.max_tests, settings.tests_of_a_source, settings.ticket_s
+            test_bytes=settings.test_bytes,
+            test_s=settings.test_s,
+            tests_of_a_source=settings.tests_of_a_source,
+            ticket_s=settings.ticket_s,
+            rest_s=settings.rest_s,
         )
         admission = Admission(settings.capacity_bps, settings.max_tests)
         return Desk(identity, limits, self._load, admission, lambda: self._health.minute)

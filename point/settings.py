@@ -25,6 +25,7 @@ _LIMITS: dict[str, tuple[int, int]] = {
     "test_bytes": (1 << 20, 4_000_000_000),
     "test_s": (1, 60),
     "ticket_s": (1, 120),
+    "rest_s": (1, 120),
     "mini_requests_s": (1, 100_000),
     "echoes_s": (1, 100_000),
 }
@@ -44,11 +45,11 @@ class Settings:
 
     `udp_port` None means the number of the TCP port. `request_timeout_s` bounds the reading of a head,
     `idle_timeout_s` the time in which no byte moves. With `origin`, `point` and `key_file` (all or none) the point
-    speaks the measuring protocol and signs as `<origin>/point/<point>`; a ticket is
-    valid for `ticket_s`; its tests are limited to `test_s` and
-    `test_bytes` a direction, and to `max_tests` at once within `capacity_bps` of its link. `mini_requests_s` and
-    `echoes_s` are the lasting rates of one address; twenty, and ten, seconds' worth may come at once.
-    `state_dir` keeps the health history; None keeps it in memory only.
+    speaks the measuring protocol and signs as `<origin>/point/<point>`. A ticket is valid for `ticket_s` and holds
+    its place while it does not rest longer than `rest_s`; a test is limited to `test_s` and `test_bytes` a direction,
+    and there are at most `max_tests` at once (`tests_of_a_source` of one address) within `capacity_bps` of the link.
+    `mini_requests_s` and `echoes_s` are the lasting rates of one address; twenty, and ten, seconds' worth may come at
+    once. `state_dir` keeps the health history; None keeps it in memory only.
     """
 
     bind: str = "0.0.0.0"
@@ -68,6 +69,7 @@ class Settings:
     test_bytes: int = 400_000_000
     test_s: int = 12
     ticket_s: int = 120
+    rest_s: int = 10
     mini_requests_s: int = 20
     echoes_s: int = 100
 

@@ -1,7 +1,7 @@
 """Tickets: leave to run one test, each direction once, at most 120 s ahead; and what was seen of each direction.
 
 A ticket holds one of the point's places while its test goes on: until both receipts are given, or nothing has come
-of it for `IDLE_S`. A test that lost its place may ask for it again while the ticket is valid.
+of it for `rest_s`. A test that lost its place may ask for it again while the ticket is valid.
 Pure: times are given, monotonic seconds; ids and keys are drawn by the caller.
 Source: design §6, §7; `PROTOCOL.md`.
 """
@@ -20,7 +20,6 @@ DIRECTIONS: tuple[Direction, Direction] = ("downlink", "uplink")
 RECEIPT_S = 120
 """How long after a ticket's end its receipts can still be fetched."""
 
-IDLE_S = 10.0
 MOST_TICKETS = 10_000
 MOST_CONNECTIONS = 4
 MOST_OF_A_PROBE = 2
@@ -107,12 +106,12 @@ class Ticket:
         """Connections that move its bytes at present."""
         return sum(transfer.open for transfer in self.transfers.values())
 
-    def holds_place(self, now_s: float) -> bool:
-        """Whether its test still goes on."""
+    def holds_place(self, now_s: float, rest_s: float) -> bool:
+        """Whether its test still goes on; it may rest for `rest_s`."""
         if self.open_connections:
             return True
         done = len(self.transfers) == len(DIRECTIONS) and all(t.is_settled for t in self.transfers.values())
-        return not done and now_s - self.touched_s < IDLE_S
+        return not done and now_s - self.touched_s < rest_s
 
 
 def echo_id(ticket_id: str) -> bytes:
@@ -128,7 +127,8 @@ def echo_mac(echo_key: bytes, signed: bytes) -> bytes:
 class Book:
     """All tickets that are valid, or whose receipts can still be fetched; at most `MOST_TICKETS`."""
 
-    def __init__(self, tests_of_a_source: int) -> None:
+    def __init__(self, tests_of_a_source: int, rest_s: int) -> None:
+        self._rest_s = rest_s
         self._tests_of_a_source = tests_of_a_source
         self._tickets: dict[str, Ticket] = {}
         self._by_echo_id: dict[bytes, Ticket] = {}
@@ -155,10 +155,10 @@ class Book:
         """Raise Denied(429) if this address, or this probe behind it, has its share of places already."""
         of_source = [ticket for ticket in self._active.values() if ticket.source == source]
         if sum(ticket.probe == probe for ticket in of_source) >= MOST_OF_A_PROBE:
-            raise Denied(429, "probe_limit", f"this probe has {MOST_OF_A_PROBE} tests open here", int(IDLE_S))
+            raise Denied(429, "probe_limit", f"this probe has {MOST_OF_A_PROBE} tests open here", self._rest_s)
         if len(of_source) >= self._tests_of_a_source:
             count = self._tests_of_a_source
-            raise Denied(429, "source_limit", f"{count} tests are open from this address", int(IDLE_S))
+            raise Denied(429, "source_limit", f"{count} tests are open from this address", self._rest_s)
 
     def add(self, ticket: Ticket) -> None:
         """Enter a new ticket, which holds a place. Raises Denied(503) if the book is full of valid ones."""
@@ -194,7 +194,7 @@ class Book:
 
     def end_tests(self, now_s: float) -> Iterator[Ticket]:
         """Take their places from tests that are over; yields each of them."""
-        for ticket in [t for t in self._active.values() if not t.holds_place(now_s)]:
+        for ticket in [t for t in self._active.values() if not t.holds_place(now_s, self._rest_s)]:
             del self._active[ticket.id]
             yield ticket
 

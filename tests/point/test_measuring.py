@@ -268,10 +268,10 @@ def test_one_test_too_many_is_told_when_to_come_back_and_the_others_keep_their_r
 
 
 def test_an_unused_ticket_gives_its_place_back_and_can_take_it_again(tmp_path: Path) -> None:
-    with running(tmp_path, max_tests=1) as point:
+    with running(tmp_path, max_tests=1, rest_s=1) as point:
         first = point.ticket()
         assert point.try_ticket().status == 503
-        until(lambda: point.try_ticket().status == 200, limit_s=12)
+        until(lambda: point.try_ticket().status == 200, limit_s=5)
         busy = point.ask(f"/v1/download?ticket={first.id}")
         assert (busy.status, busy.word) == (503, "server_busy")
         assert "Retry-After" in busy.headers
