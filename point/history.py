@@ -31,39 +31,35 @@ class Minute:
 
 
 COLUMNS = tuple(field.name for field in fields(Minute))
+_HEAD = json.dumps({"columns": COLUMNS, "rows": []}).encode().removesuffix(b"]}")
 
 
 class History:
-    """The last day's finished minutes, oldest first."""
+    """The last day's finished minutes, oldest first; each is encoded once, when it comes."""
 
     def __init__(self) -> None:
-        self._minutes: deque[Minute] = deque(maxlen=MINUTES_KEPT)
-        self.encoded = b""
-        self._encode(0)
+        self._minutes: deque[tuple[Minute, bytes]] = deque(maxlen=MINUTES_KEPT)
+
+    def encoded(self) -> bytes:
+        """All rows as JSON: an object with `columns` and `rows`."""
+        return _HEAD + b",".join(row for _, row in self._minutes) + b"]}"
 
     def add(self, minute: Minute) -> None:
         """Add a finished minute; what is older than a day before it falls out."""
-        self._minutes.append(minute)
-        self._encode(minute.t_ms)
+        self._minutes.append((minute, json.dumps(astuple(minute), separators=(",", ":")).encode()))
+        while self._minutes[0][0].t_ms < minute.t_ms - MINUTES_KEPT * 60_000:
+            self._minutes.popleft()
 
     def load(self, text: str, now_ms: int) -> None:
         """Take up the rows of an earlier run; a line that is no row (cut off by a power loss) is passed over."""
         for line in text.splitlines():
             minute = _row(line)
             if minute is not None and now_ms - MINUTES_KEPT * 60_000 <= minute.t_ms <= now_ms:
-                self._minutes.append(minute)
-        self._encode(now_ms)
+                self.add(minute)
 
     def text(self) -> str:
         """All rows as lines, the form of the file."""
-        return "".join(line_of(minute) for minute in self._minutes)
-
-    def _encode(self, now_ms: int) -> None:
-        while self._minutes and self._minutes[0].t_ms < now_ms - MINUTES_KEPT * 60_000:
-            self._minutes.popleft()
-        rows = [astuple(minute) for minute in self._minutes]
-        table = {"columns": COLUMNS, "rows": rows}
-        self.encoded = json.dumps(table, separators=(",", ":")).encode()
+        return "".join(line_of(minute) for minute, _ in self._minutes)
 
 
 def line_of(minute: Minute) -> str:

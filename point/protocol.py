@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from xml.sax.saxutils import quoteattr
 
@@ -116,12 +117,12 @@ class Reply:
 class Site:
     """What replies say of the server: its state for `/health` and the caller's address for the client test.
 
-    `history` is the JSON of the last day's minutes, encoded once a minute and not for each caller.
+    `history` makes the JSON of the last day's minutes, if it is asked for.
     """
 
     health: dict[str, int | str]
     peer: str
-    history: bytes = b"{}"
+    history: Callable[[], bytes] = lambda: b"{}"
 
 
 def parse_head(head: bytes, max_body_bytes: int) -> Request:
@@ -231,7 +232,7 @@ def _page(request: Request, site: Site) -> tuple[str, bytes] | None:
             return "text/plain", b"test=test\n"
         case "/health":
             state = json.dumps(site.health, sort_keys=True).encode()[:-1]
-            return "application/json", state + b', "history": ' + site.history + b"}\n"
+            return "application/json", state + b', "history": ' + site.history() + b"}\n"
         case "/speedtest-config.php":
             return "text/xml", _client_config(site.peer)
         case "/speedtest-servers-static.php" | "/speedtest-servers.php":

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import socket
 import struct
 import tracemalloc
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -16,7 +18,7 @@ from point.desk import Desk, Identity, Lease, Limits
 from point.history import COLUMNS, MINUTES_KEPT, History, Minute, line_of
 from point.load import LAG_LIMIT_S, WINDOW_S, Load
 from point.protocol import Reply, Request
-from point.tcp import TcpInfo, parse_info
+from point.tcp import TcpInfo, parse_info, use_bbr
 from point.tickets import MOST_ECHOES, MOST_TICKETS, RECEIPT_S, Book, Denied, Ticket, echo_id, echo_mac
 from wire import notes
 from wire.note import Signer
@@ -264,27 +266,27 @@ def test_a_day_of_minutes_is_kept_and_read_back() -> None:
     history = History()
     for minute in range(MINUTES_KEPT + 10):
         history.add(Minute(minute * 60_000, tests=minute))
-    table = json.loads(history.encoded)
+    table = json.loads(history.encoded())
     assert tuple(table["columns"]) == COLUMNS
     assert len(table["rows"]) == MINUTES_KEPT
-    assert len(history.encoded) < 100_000
+    assert len(history.encoded()) < 100_000
     again = History()
     again.load(history.text() + '{"t_ms": 1, "te', (MINUTES_KEPT + 10) * 60_000)
-    assert again.encoded == history.encoded
+    assert again.encoded() == history.encoded()
 
 
 @given(st.lists(st.text(max_size=40)))
 def test_no_file_stops_the_point(lines: list[str]) -> None:
     history = History()
     history.load("\n".join(lines), 10**12)
-    assert json.loads(history.encoded)["rows"] == []
+    assert json.loads(history.encoded())["rows"] == []
 
 
 def test_rows_from_the_future_or_long_ago_are_left_out() -> None:
     history = History()
     day_ms = MINUTES_KEPT * 60_000
     history.load("".join(line_of(Minute(t_ms)) for t_ms in (1, day_ms, 5 * day_ms)), 2 * day_ms)
-    assert [row[0] for row in json.loads(history.encoded)["rows"]] == [day_ms]
+    assert [row[0] for row in json.loads(history.encoded())["rows"]] == [day_ms]
 
 
 def test_buckets_refill_and_stay_few() -> None:
@@ -296,6 +298,24 @@ def test_buckets_refill_and_stay_few() -> None:
     for number in range(1000):
         buckets.take(str(number), 1.0)
     assert len(buckets) == 100
+
+
+def test_the_protocol_pages_example_is_what_the_code_makes() -> None:
+    page = (Path(__file__).parents[2] / "point" / "PROTOCOL.md").read_text()
+    example = bytes.fromhex(page.partition("number 7:\n\n```\n")[2].partition("```")[0])
+    signed = b"dsg1" + echo_id("00112233445566778899aabbccddeeff") + (7).to_bytes(4, "big")
+    assert example == signed + echo_mac(bytes(range(16)), signed)
+
+
+def test_bbr_is_used_where_the_kernel_has_it_and_else_nothing_is_lost() -> None:
+    available = Path("/proc/sys/net/ipv4/tcp_available_congestion_control").read_text().split()
+    with socket.socket() as sock:
+        before = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, 16).rstrip(b"\0")
+        used = use_bbr(sock)
+        after = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, 16).rstrip(b"\0")
+        assert (used, after) == ((True, b"bbr") if "bbr" in available else (False, before))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        assert use_bbr(other) is False
 
 
 def test_tcp_info_is_read_at_its_offsets_and_a_short_one_in_part() -> None:

@@ -341,6 +341,15 @@ def _gets_in(point: Point, leave: kit.Leave) -> bool:
             return False
 
 
+def test_a_download_ends_when_its_client_closes_its_side(tmp_path: Path) -> None:
+    with running(tmp_path) as point:
+        leave = point.ticket()
+        sock = point.start_download(leave)
+        sock.shutdown(socket.SHUT_WR)
+        until(lambda: point.ask(f"/v1/receipt?ticket={leave.id}&direction=downlink").status != 409, limit_s=3)
+        sock.close()
+
+
 @pytest.mark.parametrize("direction", ["downlink", "uplink"])
 def test_a_stuck_client_is_let_go_at_the_time_limit(tmp_path: Path, direction: str) -> None:
     with running(tmp_path, test_s=1) as point:
