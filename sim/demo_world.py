@@ -251,7 +251,7 @@ def send_history(world: World, place: Place, ack_vkey: str) -> str:
         "--port", str(_broker_port(world)), "--site", place.site, "--referral", place.referral, "--plmn", place.plmn,
         "--lat-e7", str(place.lat_e7), "--lon-e7", str(place.lon_e7), "--down", str(place.downlink_bps),
         "--up", str(place.uplink_bps), "--rsrp", str(int(place.rsrp_dbm * 10)), "--outages", str(place.outages_a_day),
-        "--days", str(world.pace.history_days),
+        "--days", str(world.pace.history_days), "--iface", "lo" if world.core is None else "cell0",
     )  # fmt: skip
     from sim import ns  # noqa: PLC0415 (only here: the rest starts long-lived programs)
 

@@ -193,6 +193,8 @@ def test_kill_9_of_the_holder_leaves_no_process_namespace_or_veth(run):
     network = str(Path(f"/proc/{up.pid}/ns/net").readlink())
     core_links = ["nsenter", "-t", str(up.core_pid), "-n", "ip", "-br", "link"]
     assert len(daemons) == 1, "gpsd"
+    # By its first report gpsd has become the user it runs as, which would untie it from its parent.
+    assert until(lambda: '"TPV"' in inside(up, "gpspipe", "-w", "-n", "6"))
     assert "cell-1" in subprocess.check_output(core_links, text=True)
     ns.kill(up.pid, up.start_ticks)
     assert until(lambda: ns.start_ticks(up.pid) is None)
