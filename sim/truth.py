@@ -3,7 +3,7 @@
 A file of JSON lines beside the site's state; when it is full it becomes `truth.old.jsonl` and a new one begins, so that
 the last 20 minutes at least are there. Times are CLOCK_MONOTONIC, which every process of the machine shares.
 
-    {"t_ns":..., "downlink":[offered,delivered,dropped,lost,held,capacity], "uplink":[...]}      each 50 ms
+    {"t_ns":..., "downlink":[offered,delivered,dropped,lost,queued,flying,capacity], "uplink":[...]}  each 50 ms
     {"second_ns":..., "passes":n, "lag_us":[p50,p99,max], "cpu_us":n}                            each second
     {"changed_ns":..., "air":{...}, "service":true, "fifo":true}                                 at start and on change
 """
@@ -11,6 +11,7 @@ the last 20 minutes at least are there. Times are CLOCK_MONOTONIC, which every p
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -22,19 +23,24 @@ from sim.relay_core import Direction
 BIN_NS = 50_000_000
 SECOND_NS = 1_000_000_000
 LINES_MAX = 26_000
+_TAIL_BYTES = 8_192
 LAG_LIMIT_US = 20_000
 NAME, OLD_NAME = "truth.jsonl", "truth.old.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """One direction in one bin, bytes of IP packets; `held` is at its end, `capacity` what could have come through."""
+    """One direction in one bin, bytes of IP packets. `queued` and `flying` (in the delay) are as they are at its end.
+
+    `dropped` found the queue full, `lost` is random loss and loss of service, `capacity` is what could have arrived.
+    """
 
     offered: int
     delivered: int
     dropped: int
     lost: int
-    held: int
+    queued: int
+    flying: int
     capacity: int
 
 
@@ -129,7 +135,8 @@ class Recorder:
         before = self._before.get(id(direction), (0, 0, 0, 0))
         self._before[id(direction)] = now
         moved = [after - earlier for after, earlier in zip(now, before, strict=True)]
-        return [*moved, direction.held_bytes, direction.capacity_bytes(begin_ns, begin_ns + BIN_NS)]
+        held = (direction.queued_bytes, direction.flying_bytes)
+        return [*moved, *held, direction.capacity_bytes(begin_ns, begin_ns + BIN_NS)]
 
     def _close_second(self) -> None:
         lags, self._lags_ns = sorted(self._lags_ns) or [0], []
@@ -169,14 +176,22 @@ def _second(line: dict[str, Any]) -> Second:
 def wait(path: Path | str, since_ns: int, until_ns: int, patience_s: float = 5.0) -> Truth:
     """The same, once everything until `until_ns` is written: the relay writes at most a second late when idle.
 
-    Returns what is there when patience ends.
+    Returns what is there when patience, which begins at `until_ns`, ends.
     """
-    deadline_s = time.monotonic() + patience_s
-    while (found := read(path, since_ns)).seconds and time.monotonic() < deadline_s:
-        if found.seconds[-1].second_ns + SECOND_NS >= until_ns:
-            break
-        time.sleep(0.1)
+    deadline_s = max(time.monotonic(), until_ns / 1e9) + patience_s
+    while _written_until_ns(Path(path)) < until_ns and time.monotonic() < deadline_s:
+        time.sleep(0.05)
     return read(path, since_ns, until_ns)
+
+
+def _written_until_ns(path: Path) -> int:
+    """End of the last whole second in the file, from its last lines; 0 if there is none."""
+    with path.open("rb") as stream:
+        stream.seek(max(0, stream.seek(0, os.SEEK_END) - _TAIL_BYTES))
+        ends = [
+            json.loads(line)["second_ns"] for line in stream if line.startswith(b'{"second_ns"') and line[-1:] == b"\n"
+        ]
+    return max(ends, default=-SECOND_NS) + SECOND_NS
 
 
 def between(found: Truth, since_ns: int, until_ns: int) -> Truth:
