@@ -196,10 +196,8 @@ class Direction:
         size, finish_ns = len(packet), self._finish_ns
         self.queued_bytes -= size
         self.flying_bytes += size
-        arrival_ns = finish_ns + self._shape.delay_ns
-        if self._flight:  # a delay that became shorter does not let packets overtake
-            arrival_ns = max(arrival_ns, self._flight[-1][0])
-        self._flight.append((arrival_ns, packet))
+        # A delay that became shorter lets nobody overtake: who is behind waits for who is before.
+        self._flight.append((finish_ns + self._shape.delay_ns, packet))
         self._free_ns, self._begin_ns, self._finish_ns = finish_ns, NEVER, NEVER
         if self._plan is not None:
             self._plan.used_bytes += size
