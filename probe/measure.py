@@ -64,7 +64,7 @@ class Bench:
     engine: Callable[[], EngineResult]
     counters: Callable[[], tuple[LinkCounters, ...]]
     position: Callable[[], Located]
-    host: Callable[[int | None], Host]
+    host: Callable[[int | None], Host | None]
     mono_ms: Callable[[], int]
 
 
