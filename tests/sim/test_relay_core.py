@@ -38,6 +38,7 @@ def play(way, packets, check=None):
     for gap, size in packets:
         now += gap
         take_until(now)
+        assert way.take(now) == []  # nothing is due, but what has been sent has left the queue
         before = way.dropped_bytes, way.queued_bytes
         way.offer([len(sent).to_bytes(4) + bytes(size - 4)], now)
         sent.append(now)
