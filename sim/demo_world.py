@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from sim import site, state
+from sim import cell, site, state
 from sim.demo_scene import ORIGIN, PLACES, Pace, Place
 from sim.programs import Programs, free_port, listens, module, program_path, run
 
@@ -265,12 +265,12 @@ def ack_vkey(world: World) -> str:
     return next(line.split('"')[1] for line in text.splitlines() if line.startswith("ack_vkey"))
 
 
-def start_site(world: World, place: Place) -> state.SiteState:
-    """Bring up one site: namespace, shaped link, modem, GPS."""
+def start_site(world: World, place: Place, shaper: str | None = None) -> state.SiteState:
+    """Bring up one site: namespace, link, modem, GPS. `shaper` None: with a radio's delay where this machine can."""
     spec = state.Spec(
         name=place.name, link=world.link, downlink_bps=place.downlink_bps, uplink_bps=place.uplink_bps,
         modem=place.modem, rsrp_dbm=place.rsrp_dbm, rsrq_db=place.rsrq_db, sinr_db=place.sinr_db, plmn=place.plmn,
-        lat=place.lat_e7 / 1e7, lon=place.lon_e7 / 1e7, attached=True,
+        lat=place.lat_e7 / 1e7, lon=place.lon_e7 / 1e7, shaper=shaper or cell.best_shaper(), attached=True,
     )  # fmt: skip
     return site.up(world.directory, spec)
 
