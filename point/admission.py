@@ -22,7 +22,8 @@ class Admission:
     def __init__(self, capacity_bps: int, max_tests: int) -> None:
         self._capacity_bps = capacity_bps
         self._max_tests = max_tests
-        self._mean_bps = capacity_bps * HEADROOM / max_tests
+        # One share more than tests: what tickets and echoes take must not cost the last test its place.
+        self._mean_bps = capacity_bps * HEADROOM / (max_tests + 1)
         self._deviation_bps = 0.0
         self._mean_test_s = _FIRST_TEST_S
         self._next_turn_s = 0.0

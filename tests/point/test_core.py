@@ -190,7 +190,7 @@ def test_a_receipt_names_every_address_that_took_part() -> None:
 
 def test_the_first_guess_shares_the_link_and_tests_correct_it() -> None:
     admission = Admission(1_000_000_000, 10)
-    assert admission.expected_bps == 90_000_000
+    assert admission.expected_bps == 900_000_000 // 11
     for _ in range(60):
         admission.finished(20_000_000, 4.0)
     assert admission.expected_bps < 30_000_000
@@ -330,3 +330,9 @@ def test_tcp_info_is_read_at_its_offsets_and_a_short_one_in_part() -> None:
     assert parse_info(bytes(raw[:104])) == TcpInfo(51_000, None, 4, 7, None, None, None)
     struct.pack_into("=I", raw, 148, 0xFFFF_FFFF)
     assert parse_info(bytes(raw)).rtt_us_min is None
+
+
+def test_what_tickets_and_echoes_take_does_not_cost_the_last_test_its_place() -> None:
+    admission = Admission(1_000_000_000, 3)
+    assert admission.has_room(active=2, resting=2, used_bps=1_000_000)
+    assert not admission.has_room(active=3, resting=3, used_bps=0)
