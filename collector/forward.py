@@ -162,9 +162,9 @@ class Forwarder:
         self._lines += write_all(self._writer, lines, self._park)
         self._last_write_ms = now_ms()
         if not self._connected:
-            LOG.info("InfluxDB takes points")
             self._connected, self._error = True, None
             self._say(now=True)
+            LOG.info("InfluxDB takes points")
 
     def _park(self, line: str, reason: str) -> None:
         self._store.park(line, reason, now_ms())
@@ -173,10 +173,12 @@ class Forwarder:
     def _lose(self, error: Unavailable | Misconfigured) -> None:
         """Say a loss once, and what a person must put right whenever that is something new."""
         sentence = str(error)
-        if self._error is None or (isinstance(error, Misconfigured) and sentence != self._error):
-            LOG.warning("%s; trying again for ever", sentence)
+        new = self._error is None or (isinstance(error, Misconfigured) and sentence != self._error)
         self._connected, self._error = False, sentence
+        # The health page first: who reads the log line and looks there finds the same thing.
         self._say(now=True)
+        if new:
+            LOG.warning("%s; trying again for ever", sentence)
 
     def _say(self, *, now: bool = False) -> None:
         position = self._store.position()

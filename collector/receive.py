@@ -189,23 +189,26 @@ class Receiver:
         return notes.seal(ack, self._settings.origin, self._signer)
 
     def _find_broker(self) -> None:
-        LOG.info("broker %s connected", where(self._settings.broker))
         self._connected, self._broker_error, self._broker_since_ms = True, None, now_ms()
         self._say(now=True)
+        LOG.info("broker %s connected", where(self._settings.broker))
 
     def _lose_broker(self, sentence: str, *, needs_person: bool = False) -> None:
         """Say a loss once, and what a person must put right whenever that is something new."""
         if self._broker_error is None:
             self._broker_since_ms = now_ms()
-        if self._broker_error is None or (needs_person and sentence != self._broker_error):
-            LOG.warning("%s; trying again for ever", sentence)
+        new = self._broker_error is None or (needs_person and sentence != self._broker_error)
         self._connected, self._broker_error = False, sentence
-        self._say()
+        # The health page first: who reads the log line and looks there finds the same thing.
+        self._say(now=new)
+        if new:
+            LOG.warning("%s; trying again for ever", sentence)
 
     def _lose_ledger(self, sentence: str) -> None:
-        if self._ledger_error is None:
+        new, self._ledger_error = self._ledger_error is None, sentence
+        self._say(now=new)
+        if new:
             LOG.error("%s; free or repair the disk; nothing is acknowledged until then", sentence)
-        self._ledger_error = sentence
 
     def _say(self, *, now: bool = False) -> None:
         state = ReceiveState(
