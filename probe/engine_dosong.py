@@ -201,7 +201,6 @@ class Engine:
             f"{name}_flows": moved.flows or None,
             f"rtt_loaded_{name}_us_median": estimate.round_trips(moved.echoes).us_median,
         }
-        transfer.settle(self._request.interface, outcome.rtt_us or 0)
         if moved.cause is not None:
             raise Failed(moved.cause)
         self._found |= {

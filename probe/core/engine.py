@@ -57,13 +57,15 @@ class Sample:
     """Counts at one instant since the start of the transfer.
 
     `payload_bytes`: received in order (downlink) or acknowledged by the far end (uplink). `link_bytes`: the
-    interface's own count in that direction without our echoes, None if it cannot be read.
+    interface's own count in that direction without our echoes, None if it cannot be read. `sent_bytes` (uplink):
+    payload handed to the link, sent again or not; None if the kernel has no word.
     """
 
     at_us: int
     payload_bytes: int
     link_bytes: int | None
     flows: tuple[Flow, ...] = ()
+    sent_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,14 +250,19 @@ class Estimator:
         if error_ppm is None or error_ppm > ERROR_GOAL_PPM or halves_ppm is None or halves_ppm > HALVES_GOAL_PPM:
             return False
         bps = _bps(self._moved(start_us, now.at_us), window_us)
-        return self._agrees(start_us, now.at_us) and not _is_window_limited(now, bps)
+        return self._agrees(now) and not _is_window_limited(now, bps)
 
-    def _agrees(self, start_us: int, end_us: int) -> bool:
-        """Whether application and link tell the same of the window. Without a link count there is no witness."""
-        if not self._has_link:
+    def _agrees(self, now: Sample) -> bool:
+        """Whether application and link tell the same since the start. Without a link count there is no witness.
+
+        Not since the ramp's end: a hole that was open then and closed since would look like a disagreement. In the
+        uplink what was sent is compared, for the link counts what enters the modem's queue, not what was acknowledged.
+        """
+        if not now.link_bytes:
             return False
-        expected = self._link.moved(start_us, end_us) * PAYLOAD_PPM // 1_000_000
-        return abs(self._payload.moved(start_us, end_us) - expected) * 1_000_000 <= expected * AGREE_PPM
+        mine = now.payload_bytes if self.terms.link_is_last or now.sent_bytes is None else now.sent_bytes
+        expected = now.link_bytes * PAYLOAD_PPM // 1_000_000
+        return abs(mine - expected) * 1_000_000 <= expected * AGREE_PPM
 
     def _window_start(self, last: Sample) -> int:
         """The ramp's end; the transfer's start if less than 300 ms lie behind it."""
