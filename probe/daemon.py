@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from probe import measure, watchdog
+from probe import engines, measure, watchdog
 from probe.boot import keep_boot
 from probe.core import clock, schedule
 from probe.core.draft import Stamp
@@ -35,7 +35,10 @@ HELD_RECORDS = 50
 
 @dataclass(frozen=True, slots=True)
 class Station:
-    """One modem with all that its tests need. `order` is completed with slot and budget for each run."""
+    """One modem with all that its tests need. `order` is completed with slot and budget for each run.
+
+    `compared` runs the other engine beside `bench` in every slot; None unless engines are compared.
+    """
 
     owner: Owner
     bench: Bench
@@ -43,6 +46,7 @@ class Station:
     order: Order
     admit: Callable[[Order], tuple[Order, Cause | None]]
     """Add the budget to an order; the cause is why the run must not start, None if it may."""
+    compared: Bench | None = None
 
 
 class Daemon:
@@ -135,21 +139,30 @@ class Daemon:
         self._test = threading.Thread(target=self._run_test, args=(station, order), name="test", daemon=True)
         self._test.start()
 
-    def _run_test(self, station: Station, order: Order) -> None:
+    def _run_test(self, station: Station, slot: Order) -> None:
+        """Run what is due in a slot: one test, or two engines one after the other; each leaves its record."""
+        for order, bench in engines.runs(slot, station.plan, station.bench, station.compared):
+            with self._lock:
+                if self._running is None:  # the books are closed
+                    return
+                self._running = order
+            record = self._one_test(station, order, bench)
+            with self._lock:
+                if self._running is None:
+                    return
+                self._keep_test(record, order)
+        self._running = None
+
+    def _one_test(self, station: Station, order: Order, bench: Bench) -> TestRecord:
         head = self._recorder.head()
         try:
             order, refusal = station.admit(order)
             if refusal is not None:
-                record = measure.not_run(order, head, "skipped", Stage.SCHEDULE, refusal)
-            else:
-                record = measure.run(order, station.bench, head)
+                return measure.not_run(order, head, "skipped", Stage.SCHEDULE, refusal)
+            return measure.run(order, bench, head)
         except Exception:  # a fault of ours must not cost the slot its record
             log.exception("test of modem %s failed inside", order.modem)
-            record = measure.not_run(order, head, "failed", Stage.HOST, Cause.ENGINE_ERROR)
-        with self._lock:
-            if self._running is not None:
-                self._keep_test(record, order)
-                self._running = None
+            return measure.not_run(order, head, "failed", Stage.HOST, Cause.ENGINE_ERROR)
 
     def _keep_test(self, record: TestRecord, order: Order) -> None:
         marks = {} if order.slot_ms is None else {f"slot {order.modem}": str(order.slot_ms)}

@@ -73,6 +73,7 @@ class Engine:
         for name, seconds in (("downlink", self._request.downlink_s), ("uplink", self._request.uplink_s)):
             if seconds > 0 and self._try(name, lambda name=name: self._transfer(name)):
                 self._try("receipt", lambda name=name: self._receipt(name))
+        self._ask_health()
         self._keep_series()
         self._write(self._outcome(), *(self._failures[0] if self._failures else (None, None)))
 
@@ -251,12 +252,32 @@ class Engine:
         """Bytes that the point never saw were moved by something between us: then there is no rate."""
         mine = self._found[f"{name}_bytes"]
         if isinstance(seen, int) and seen + RECEIPT_SLACK_BYTES < mine * RECEIPT_SHARE:
-            for word in ("bps", "us", "se_ppm"):
-                self._found.pop(f"{name}_{word}", None)
-            self._found[f"{name}_stop"] = "error"
-            del self._moved[name]
+            self._disbelieve(name)
             self._stage = name
             raise Failed("bytes_missing")
+
+    def _disbelieve(self, name: str) -> None:
+        """Take a rate back; the bytes stay known, for they cost data."""
+        for word in ("bps", "us", "se_ppm"):
+            self._found.pop(f"{name}_{word}", None)
+        self._found[f"{name}_stop"] = "error"
+        self._moved.pop(name, None)
+
+    def _ask_health(self) -> None:
+        """A point that says that it was overloaded meanwhile was the limit, not the network: then there is no rate."""
+        if not {"downlink_bps", "uplink_bps"} & self._found.keys():
+            return
+        try:
+            answer = self._ask("/health")
+        except (OSError, engine_http.NotOurs):
+            return
+        if answer.reply.status != 200 or engine_http.health_state(answer.body) != "degraded":
+            return
+        for name in ("downlink", "uplink"):
+            if f"{name}_bps" in self._found:
+                self._disbelieve(name)
+                self._found[f"{name}_limit"] = "server"
+                self._failures.append((name, "server_busy"))
 
     def _keep_series(self) -> None:
         """Both series have one step, so that both fit their hundred places."""

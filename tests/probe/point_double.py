@@ -2,7 +2,7 @@
 
 Bounded: it ends with its standard input, each transfer at 12 s, and it binds the address that it is given. Run as
 `python point_double.py ADDRESS PORT [fault ...]`; prints `{"port": N}` when it listens.
-Faults: busy (503 for ever), busy-once, refused (403), lost (404 for all), portal, redirect, mute (accepts, never answers),
+Faults: busy (503 for ever), busy-once, refused (403), lost (404 for all), portal, redirect, mute (never answers),
 mute-download, no-receipt, small-receipt, degraded, cut-N (resets downloads after N megabytes), no-echo.
 """
 
