@@ -2,30 +2,34 @@
 SHELL := /bin/bash
 PY := .venv/bin/python
 LINK ?= netns
+# More words for the command, as in: make demo ARGS='--port 9000 --minutes 5'
+ARGS ?=
 export LINK
 
-.PHONY: help demo demo-reset demo-check test lint unit flow boards spec bench bench-footprint bench-point clean
+.PHONY: help ready demo demo-reset demo-check test lint unit flow boards spec bench bench-footprint bench-point clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-16s %s\n", $$1, $$2 }'
 
 demo: ## three 4G sites, broker, ledger, InfluxDB, pages: watch samples travel (Ctrl-C ends it)
 	@scripts/setup.sh demo
-	@exec $(PY) -m sim demo --link $(LINK)
+	@exec $(PY) -m sim demo --link $(LINK) $(ARGS)
 
 demo-reset: ## drop what the demo kept
-	@if [ -x $(PY) ]; then $(PY) -m sim demo --reset; else rm -rf demo-data; fi
+	@if [ -x $(PY) ]; then $(PY) -m sim demo --reset $(ARGS); else rm -rf demo-data; fi
 
 demo-check: ## the demo unattended; compares ledger, InfluxDB and page field by field; exit 0 or what is missing
-	@scripts/setup.sh demo
-	@exec $(PY) -m sim check
+	@scripts/setup.sh check
+	@exec $(PY) -m sim check $(ARGS)
 
 test: ## everything that CI runs: lint, types, tests, the whole way
-	@scripts/setup.sh test
 	@$(MAKE) --no-print-directory lint unit flow
 	@$(PY) -m sim check
 
-lint: ## format, lint, types, generated files
+ready:
+	@scripts/setup.sh test
+
+lint: ready ## format, lint, types, generated files
 	@.venv/bin/ruff format --check .
 	@.venv/bin/ruff check .
 	@.venv/bin/mypy
@@ -33,26 +37,26 @@ lint: ## format, lint, types, generated files
 	@$(PY) -m wire.spec --check
 	@$(PY) scripts/architecture.py --check
 
-unit: ## all tests but the long ones
+unit: ready ## all tests but the long ones
 	@.venv/bin/pytest -q -n 2 --dist loadgroup -m "not flow"
 
-flow: ## the whole way: rates, wrong way, pulled modem, kills
+flow: ready ## the whole way: rates, wrong way, pulled modem, kills
 	@.venv/bin/pytest -q -m flow
 
-boards: ## regenerate the Grafana boards
+boards: ready ## regenerate the Grafana boards
 	@$(PY) -m grafana build
 
-spec: ## regenerate the tables of wire/SPEC.md
+spec: ready ## regenerate the tables of wire/SPEC.md
 	@$(PY) -m wire.spec
 
 bench: bench-footprint bench-point ## all measurements; each ends in `goal:` lines
 
 bench-footprint: ## idle memory of dosong-probe run
-	@scripts/setup.sh demo
+	@scripts/setup.sh bench
 	@$(PY) bench/footprint.py
 
 bench-point: ## what one core of the measurement point carries
-	@scripts/setup.sh demo
+	@scripts/setup.sh bench
 	@$(PY) bench/point.py
 
 clean: ## drop what was built (not the demo's data)

@@ -7,6 +7,7 @@ import logging
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -33,6 +34,8 @@ from wire.keyfile import read_signer
 if TYPE_CHECKING:
     from collector.influx import Influx
 
+COUNT_ATTEMPTS = 4
+COUNT_AGAIN_S = 1.0
 EXAMPLE = """\b
 Settings (TOML):
   origin = "dosong.example"
@@ -108,7 +111,10 @@ def receive(settings: Settings) -> None:
     stop = _stop_on_signals()
     signer = read_signer(settings.path(settings.ack_key_file))
     if signer.name != f"{settings.origin}/ack":
-        raise Misconfigured(f"ack_key_file holds the key {signer.name}; {settings.origin}/ack is needed")
+        raise Misconfigured(
+            f"ack_key_file {settings.path(settings.ack_key_file)} holds the key {signer.name};"
+            f" {settings.origin}/ack is needed: name the ack.key that dosong-provision made, or correct origin"
+        )
     ledger = SqliteLedger(settings.ledger)
     registry = Registry(settings.registry)
     try:
@@ -192,8 +198,15 @@ def reconcile(settings: Settings) -> None:
 
 
 def _counts_equal(reader: LedgerReader, writer: PointCounter) -> bool:
-    """Print one line a probe and measurement; say whether all are equal."""
-    rows = reconcile_counts(reader, writer)
+    """Print one line a probe and measurement; say whether all are equal.
+
+    What arrives while we count makes a difference that is none: only one that lasts is told.
+    """
+    for _ in range(COUNT_ATTEMPTS):
+        rows = reconcile_counts(reader, writer)
+        if all(row.ledger == row.influx for row in rows):
+            break
+        time.sleep(COUNT_AGAIN_S)
     for row in rows:
         mark = "equal" if row.ledger == row.influx else "DIFFERENT"
         click.echo(f"{row.measurement} {row.probe}: ledger {row.ledger}, InfluxDB {row.influx}: {mark}")
@@ -263,6 +276,7 @@ def _status(settings: Settings) -> dict[str, Any]:
         "accepted": deliveries.accepted,
         "duplicate": deliveries.duplicate,
         "refused": deliveries.refused,
+        "refusals_let_go": deliveries.let_go,
         "probes": len(reader.probe_states()),
     }
 

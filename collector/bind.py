@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import socket
 
 from wire.errors import Misconfigured
@@ -19,6 +20,14 @@ def check_bind(bind: str) -> None:
         try:
             trial.bind((host.strip("[]"), int(port)))
         except (OSError, OverflowError) as error:
-            raise Misconfigured(
-                f"web.bind: cannot listen on {bind} ({error}); stop the program that uses it, or choose another port"
-            ) from error
+            why = getattr(error, "strerror", None) or str(error)
+            raise Misconfigured(f"web.bind: cannot listen on {bind} ({why}); {_remedy(error)}") from error
+
+
+def _remedy(error: Exception) -> str:
+    number = getattr(error, "errno", None)
+    if number == errno.EADDRINUSE:
+        return "stop the program that uses it, or choose another port"
+    if number == errno.EACCES:
+        return "choose a port above 1023, and let the proxy listen on the lower one"
+    return "give an address of this machine, such as 127.0.0.1, and a port up to 65535"

@@ -10,6 +10,7 @@ Source: MQTT 3.1.1, [MQTT-4.6.0-2]; facts note 04 §1a, §1e, §3.
 from __future__ import annotations
 
 import select
+import socket
 import ssl
 from dataclasses import dataclass, field
 from typing import Any
@@ -46,7 +47,7 @@ def tls_context(settings: Settings) -> ssl.SSLContext | None:
         try:
             path.read_bytes()
         except OSError as error:
-            raise Misconfigured(f"broker.{name}: cannot read {path}: {error.strerror}; correct the path") from error
+            raise Misconfigured(f"broker.{name}: cannot read {path} ({error.strerror}); correct the path") from error
     try:
         context = ssl.create_default_context(cafile=str(ca))
         context.load_cert_chain(cert, key)
@@ -56,6 +57,10 @@ def tls_context(settings: Settings) -> ssl.SSLContext | None:
             f" ({error.reason}); make them again with dosong-provision"
         ) from error
     return context
+
+
+class NotLetIn(Unavailable):
+    """The broker answers and does not let us in: waiting alone will not help, a person must look."""
 
 
 class Connection:
@@ -87,7 +92,7 @@ class Connection:
         try:
             self._client.connect(broker.socket or broker.host or "", broker.port, broker.keepalive_s)
         except (OSError, ValueError) as error:
-            raise Unavailable(f"broker at {where(broker)} does not answer ({error})") from error
+            raise _unreached(broker, error) from error
 
     @property
     def alive(self) -> bool:
@@ -145,13 +150,15 @@ class Connection:
 
     def _on_connect(self, client: Client, _userdata: object, _flags: object, reason: Any, _properties: object) -> None:
         if reason.is_failure:
-            self.refused = f"broker refuses the collector: {reason}; correct its password or ACL file"
+            self.refused = (
+                f"broker refuses the collector ({reason}); correct allow_anonymous or the users in its settings"
+            )
         else:
             client.subscribe([(topics.UP_FILTER, topics.QOS), (topics.STATUS_FILTER, topics.QOS)])
 
     def _on_subscribe(self, _client: Client, _userdata: object, _mid: int, reasons: Any, _properties: object) -> None:
         if any(reason.is_failure for reason in reasons):
-            self.refused = "broker refuses the subscription to dosong/v1/up/#; correct its ACL file"
+            self.refused = "broker refuses the collector's subscription to dosong/v1/up/#; correct its acl_file"
         else:
             self.subscribed = True
 
@@ -165,6 +172,27 @@ class Connection:
 
     def _on_publish(self, _client: Client, _userdata: object, _mid: int, _reason: object, _properties: object) -> None:
         self.in_flight -= 1
+
+
+def _unreached(broker: BrokerSettings, error: Exception) -> Unavailable:
+    """Why there is no connection, and what to do about it."""
+    at = where(broker)
+    why = getattr(error, "strerror", None) or str(error)
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return NotLetIn(
+            f"broker at {at} shows a certificate that {broker.ca_file} does not vouch for ({error.verify_message});"
+            " put the deployment's ca.crt there, renew the broker's certificate if it expired, check the clock here"
+        )
+    if isinstance(error, ssl.SSLError):
+        return NotLetIn(
+            f"broker at {at} does not speak TLS with us ({why}); correct broker.port and the broker's listener"
+        )
+    if isinstance(error, PermissionError):
+        return NotLetIn(f"broker at {at}: {why}; put this account into the group that owns the socket")
+    if isinstance(error, socket.gaierror):
+        return NotLetIn(f"broker.host {broker.host} is not found ({why}); correct it, or this machine's name server")
+    name = "broker.socket" if broker.socket else "broker.host and broker.port"
+    return Unavailable(f"broker at {at} does not answer ({why}); start mosquitto, or correct {name}")
 
 
 def where(broker: BrokerSettings) -> str:

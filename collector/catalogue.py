@@ -123,7 +123,7 @@ def _covered() -> Query:
     columns = (
         Column("covered", "%", "Có sóng", "Covered"),
         Column("n_steps", "1", "n bước đã biết", "n known steps"),
-        Column("unknown", "1", "Bước không rõ", "Unknown steps"),
+        Column("unknown", "1", "Bước chưa rõ", "Unknown steps"),
     )
     vi, en = "Tỷ lệ bước có sóng trên các bước đã biết", "Share of known steps that were covered"
     return Query("covered", text, "time_series", columns, vi, en, optional=True)
@@ -142,17 +142,24 @@ def _band(name: str, field: str, vi: str, en: str) -> Query:
     return Query(name, text, "time_series", columns, vi, en)
 
 
-def _scatter(name: str, field: str, unit: Unit, word: str) -> Query:
+def _scatter(name: str, field: str, unit: Unit, word: str) -> tuple[Query, Query]:
+    both = f'{_COUNTED} AND "downlink_bps" > 0 AND "{field}" < 1000'
     text = (
         f'SELECT "{field}" / 10.0 AS "{word}", "downlink_bps" / 1000000.0 AS "downlink" FROM "test" '
-        f'WHERE {_WHERE} AND "downlink_bps" > 0 AND "{field}" < 1000 ORDER BY time DESC LIMIT 2000'
+        f"WHERE {both} ORDER BY time DESC LIMIT 2000"
     )
+    number = f'SELECT count("downlink_bps") AS "n" FROM "test" WHERE {both}'
     columns = (
         Column(word, unit, word.upper(), word.upper()),
         Column("downlink", "Mbit/s", "Tải xuống", "Downlink"),
     )
     upper = word.upper()
-    return Query(name, text, "table", columns, f"{upper} và tốc độ tải xuống", f"{upper} and downlink rate")
+    vi, en = f"{upper} và tốc độ tải xuống", f"{upper} and downlink rate"
+    n_vi, n_en = f"Số mẫu được tính có {upper}", f"Counted samples with {upper}"
+    return (
+        Query(name, text, "table", columns, vi, en),
+        Query(f"{name}_n", number, "time_series", (_N,), n_vi, n_en),
+    )
 
 
 _LATEST = (
@@ -225,14 +232,14 @@ def _site() -> Query:
 
 _TESTS = Column("tests", "1", "Lần đo", "Tests")
 _COUNTED_N = Column("counted", "1", "Được tính", "Counted")
-_FAILED_N = Column("failed", "1", "Không đạt", "Not ok")
+_FAILED_N = Column("failed", "1", "Không thành công", "Failed")
 
 
 def _by_operator() -> tuple[Query, Query]:
     tests = f'SELECT count("ok") AS "tests" FROM "test" WHERE {_WHERE} GROUP BY "plmn"'
     sums = f'SELECT sum("counted") AS "counted", sum("failed") AS "failed" FROM "test" WHERE {_WHERE}'
     vi, en = "Số lần đo của nhà mạng", "Tests of the operator"
-    both_vi, both_en = "Được tính và không đạt của nhà mạng", "Counted and not ok tests of the operator"
+    both_vi, both_en = "Được tính và không thành công của nhà mạng", "Counted and failed tests of the operator"
     return (
         Query("operator_tests", tests, "time_series", (_TESTS,), vi, en, ("plmn",)),
         Query("operator_counts", sums, "time_series", (_COUNTED_N, _FAILED_N), both_vi, both_en),
@@ -244,7 +251,7 @@ def _totals() -> tuple[Query, Query]:
     text = f'SELECT {sums} FROM "test" WHERE {_WHERE}'
     newest = f'SELECT "ok" FROM "test" WHERE {_WHERE} ORDER BY time DESC LIMIT 1'
     columns = (_TESTS, _COUNTED_N, _FAILED_N)
-    vi, en = "Tổng số lần đo, được tính, không đạt", "All tests, counted ones, those not ok"
+    vi, en = "Tổng số lần đo, được tính, không thành công", "All tests, counted ones, those that failed"
     return (
         Query("totals", text, "time_series", columns, vi, en),
         Query("newest", newest, "table", (Column("ok", "1", "ok", "ok"),), "Lần đo gần nhất", "Newest test"),
@@ -256,7 +263,7 @@ def _outcomes() -> Query:
     text = f'SELECT {sums} FROM "test" WHERE {_WHERE} GROUP BY time($bucket) fill(0) {_TZ}'
     columns = (
         Column("ok", "1", "Thành công", "Ok"),
-        Column("failed", "1", "Không thành công", "Not ok"),
+        Column("failed", "1", "Không thành công", "Failed"),
         _COUNTED_N,
     )
     vi, en = "Số lần đo mỗi ô thời gian", "Tests of each time bucket"
@@ -267,7 +274,7 @@ def _shares() -> Query:
     words = ("covered", "degraded", "no_service", "unknown")
     parts = ", ".join(f'100.0 * sum("{word}") / count("state") AS "{word}"' for word in words)
     text = f'SELECT {parts}, count("state") AS "n" FROM "coverage" WHERE {_WHERE} {_BUCKET}'
-    vi = ("Có sóng", "Sóng yếu, chập chờn", "Mất sóng", "Không rõ")
+    vi = ("Có sóng", "Sóng yếu, chập chờn", "Mất sóng", "Chưa rõ")
     en = ("Covered", "Degraded", "No service", "Unknown")
     columns = tuple(Column(word, "%", v, e) for word, v, e in zip(words, vi, en, strict=True))
     return Query("coverage_shares", text, "time_series", (*columns, _N), "Tỷ lệ trạng thái", "Shares of state")
@@ -300,8 +307,8 @@ ALL: tuple[Query, ...] = (
     *_states(),
     _shares(),
     _hourly(),
-    _scatter("rsrp_downlink", "radio_before_rsrp_dbm_x10", "dBm", "rsrp"),
-    _scatter("sinr_downlink", "radio_before_sinr_db_x10", "dB", "sinr"),
+    *_scatter("rsrp_downlink", "radio_before_rsrp_dbm_x10", "dBm", "rsrp"),
+    *_scatter("sinr_downlink", "radio_before_sinr_db_x10", "dB", "sinr"),
     _latest(),
 )
 QUERIES: Mapping[str, Query] = {query.name: query for query in ALL}

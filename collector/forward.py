@@ -119,7 +119,7 @@ class Forwarder:
                     raise
                 prepared = False
                 attempt += 1
-                self._lose(str(error))
+                self._lose(error)
                 self._stop.wait(random.uniform(0.5, min(MAX_BACKOFF_S, 0.5 * 2 ** min(attempt, 8))))  # noqa: S311
         self._say(now=True)
 
@@ -127,6 +127,12 @@ class Forwarder:
         """Write one batch of whatever is due; say whether there may be more at once."""
         self._places()
         self._ledger_n = self._reader.last_n()
+        if self._store.position() > self._ledger_n or self._store.redo_position() > self._reader.last_redo():
+            LOG.warning(
+                "the ledger holds less than InfluxDB has taken: it was restored or made anew; everything is written"
+                " again; run dosong-collector rebuild influx to drop points that it no longer holds"
+            )
+            self._store.start_over()
         changed = self._reader.redone(self._store.redo_position(), MAX_RECORDS)
         if changed:
             self._write(lines_of(sample for _, sample in changed))
@@ -164,8 +170,10 @@ class Forwarder:
         self._store.park(line, reason, now_ms())
         LOG.warning("parked one line that InfluxDB will never take: %s", reason)
 
-    def _lose(self, sentence: str) -> None:
-        if self._error is None:
+    def _lose(self, error: Unavailable | Misconfigured) -> None:
+        """Say a loss once, and what a person must put right whenever that is something new."""
+        sentence = str(error)
+        if self._error is None or (isinstance(error, Misconfigured) and sentence != self._error):
             LOG.warning("%s; trying again for ever", sentence)
         self._connected, self._error = False, sentence
         self._say(now=True)
@@ -193,16 +201,19 @@ def rebuild(
 ) -> int:
     """Write every sample of the ledger, oldest first, and the places; return how many lines were written.
 
-    Safe beside a running forward: both write the same lines. Raises Unavailable: then run it again.
+    Safe beside a running forward: both write the same lines, and what changes between our reading and our writing
+    is written once more. Raises Unavailable: then run it again.
     """
+    redone = reader.last_redo()
     written = write_all(writer, list(site_lines(registry, at_ms // DAY_MS * DAY_MS)), park)
     position = 0
-    while True:
-        samples = reader.samples(after_n=position, limit=MAX_RECORDS, newest_first=False)
-        if not samples:
-            return written
+    while samples := reader.samples(after_n=position, limit=MAX_RECORDS, newest_first=False):
         written += write_all(writer, lines_of(samples), park)
         position = samples[-1].n
+    while changed := reader.redone(redone, MAX_RECORDS):
+        written += write_all(writer, lines_of(sample for _, sample in changed), park)
+        redone = changed[-1][0]
+    return written
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,14 +46,19 @@ class ForwardStore:
             "INSERT INTO cursor VALUES (?, 0, ?) ON CONFLICT DO UPDATE SET redo = max(redo, excluded.redo)", taken
         )
 
+    def start_over(self) -> None:
+        """Forget how far InfluxDB has taken the ledger: writing everything again is harmless."""
+        self._run("DELETE FROM cursor")
+
     def park(self, line: str, reason: str, at_ms: int) -> None:
         """Keep a line that InfluxDB will never take, with its reason."""
+        self._run("INSERT OR IGNORE INTO parked (parked_ms, reason, line) VALUES (?, ?, ?)", at_ms, reason[:200], line)
+
+    def _run(self, sql: str, *values: object) -> None:
         try:
-            self._db.execute(
-                "INSERT OR IGNORE INTO parked (parked_ms, reason, line) VALUES (?, ?, ?)", (at_ms, reason[:200], line)
-            )
+            self._db.execute(sql, values)
         except sqlite3.Error as error:
-            raise Unavailable(f"cannot write {self.path}: {error}") from error
+            raise Unavailable(f"cannot write {self.path}: {error}; free or repair the disk") from error
 
     def _number(self, sql: str) -> int:
         try:
@@ -69,4 +74,4 @@ class ForwardStore:
         except sqlite3.Error as error:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
-            raise Unavailable(f"cannot write {self.path}: {error}") from error
+            raise Unavailable(f"cannot write {self.path}: {error}; free or repair the disk") from error

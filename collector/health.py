@@ -6,6 +6,7 @@ Never evidence and never fsynced: a lost one is written again within seconds. Th
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import time
@@ -78,7 +79,9 @@ class StateFile:
             beside.write_text(json.dumps(asdict(state)), encoding="utf-8")
             beside.replace(self._path)
         except OSError:
-            beside.unlink(missing_ok=True)
+            # A disk that was remounted read-only refuses even this.
+            with contextlib.suppress(OSError):
+                beside.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +101,8 @@ def read_health(folder: Path, at_ms: int) -> Health:
     return Health(
         receive,
         forward,
-        receive is not None and at_ms - receive.at_ms < STALE_AFTER_MS,
-        forward is not None and at_ms - forward.at_ms < STALE_AFTER_MS,
+        receive is not None and abs(at_ms - receive.at_ms) < STALE_AFTER_MS,
+        forward is not None and abs(at_ms - forward.at_ms) < STALE_AFTER_MS,
     )
 
 

@@ -25,8 +25,12 @@ from wire.errors import Misconfigured, Refused, Unavailable
 TIMEOUT_MS = 30_000
 NANOSECONDS = "ns"
 _PLAIN = {"Content-Type": "text/plain; charset=utf-8"}
+TAKEN = 204
 _REFUSED = frozenset({400, 413, 422})
-_LOGIN = frozenset({401, 403})
+
+
+class NotAllowed(Misconfigured):
+    """The login is known, and may not do this."""
 
 
 class Influx:
@@ -64,10 +68,15 @@ class Influx:
     def prepare(self) -> None:
         """Create the database if it is missing (API v1; a bucket is made by whoever owns the organisation).
 
+        A login that may only write is enough if the database exists: whether it does, the first write says.
         Raises Unavailable, or Misconfigured if the login is refused.
         """
-        if not self._v2:
+        if self._v2:
+            return
+        try:
             self.query(f'CREATE DATABASE "{self.database}"')
+        except NotAllowed:
+            return
 
     def write(self, lines: list[str]) -> None:
         """Write lines, at most 5,000 a call. Returning means that the server said 204.
@@ -78,16 +87,23 @@ class Influx:
         body = "\n".join(lines).encode()
         if not self._v2:
             self._call("/write", [("db", self.database), ("precision", "n")], body)
-            return
-        try:
-            self._write_api.write(self.database, self._settings.org, body, write_precision=NANOSECONDS)
-        except (ApiException, HTTPError) as error:
-            raise self._translated(error) from error
+        else:
+            try:
+                self._write_api.write(self.database, self._settings.org, body, write_precision=NANOSECONDS)
+            except (ApiException, HTTPError) as error:
+                raise self._translated(error) from error
+        # Anything else that says "fine" (a proxy, a portal, another program on that port) has taken nothing.
+        status = self._client.api_client.last_response.status
+        if status != TAKEN:
+            raise Misconfigured(self._other_program(f"answers {status} to points, not {TAKEN}"))
 
     def query(self, influxql: str) -> list[dict[str, Any]]:
         """Run one InfluxQL statement; return its series. Raises like `write`, and Refused if it is wrong."""
         answer = self._call("/query", [("db", self.database), ("epoch", "ns"), ("q", influxql)], b"")
-        result = json.loads(answer or b"{}").get("results", [{}])[0]
+        try:
+            result = json.loads(answer)["results"][0]
+        except (ValueError, LookupError, TypeError) as error:
+            raise Misconfigured(self._other_program("does not answer a query as InfluxDB does")) from error
         if "error" in result:
             raise Refused("bad_query", str(result["error"])[:200])
         found: list[dict[str, Any]] = result.get("series", [])
@@ -148,17 +164,35 @@ class Influx:
         status = getattr(error, "status", None)
         if not isinstance(error, ApiException) or not status:
             return Unavailable(
-                f"InfluxDB at {where} does not answer ({type(error).__name__}); start it or correct [influx]"
+                f"InfluxDB at {where} does not answer ({_reason(error)}); start it or correct influx.url"
             )
         said = _message(error)
         if status in _REFUSED:
             return Refused("bad_points", said)
-        if status in _LOGIN:
-            return Misconfigured(f"InfluxDB at {where} refuses the login ({status}); correct [influx] and its files")
+        if status == 401:
+            files = "token_file" if self._v2 else "username and password_file"
+            return Misconfigured(f"InfluxDB at {where} refuses the login (401); correct {files} under [influx]")
+        if status == 403:
+            return NotAllowed(
+                f"InfluxDB at {where} does not let this login write to {self.database} (403: {said}); grant it WRITE"
+            )
         if status == 404:
             unknown = f"does not know {self.database} or api {self._settings.api}"
-            return Misconfigured(f"InfluxDB at {where} {unknown} ({said}); create it, or correct [influx]")
+            return Misconfigured(
+                f"InfluxDB at {where} {unknown} ({said}); create {self.database}, or correct url, api and names"
+                " under [influx]"
+            )
         return Unavailable(f"InfluxDB at {where} answers {status} ({said}); see its log")
+
+    def _other_program(self, does: str) -> str:
+        return f"what listens at {self._settings.url} {does}; is it InfluxDB? correct influx.url"
+
+
+def _reason(error: Exception) -> str:
+    """Why nothing came back, in the system's words if it gave any."""
+    while error.__cause__ is not None or error.__context__ is not None:
+        error = error.__cause__ or error.__context__  # type: ignore[assignment]
+    return getattr(error, "strerror", None) or str(error)[:80] or type(error).__name__
 
 
 def _message(error: ApiException) -> str:

@@ -167,7 +167,8 @@ class LedgerReader:
     def deliveries(self) -> Deliveries:
         """What became of all records that ever reached the collector."""
         held = {row["key"]: int(row["value"]) for row in self._rows("SELECT key, value FROM total")}
-        return Deliveries(held.get("accepted", 0), held.get("duplicate", 0), held.get("refused", 0))
+        names = ("accepted", "duplicate", "refused", "let_go")
+        return Deliveries(*(held.get(name, 0) for name in names))
 
     def probe_states(self) -> list[ProbeState]:
         """Every probe that ever sent a record or a status, by id."""

@@ -83,7 +83,7 @@ class Ledger(Protocol):
         """Whether these very bytes are held as the second of a fork or without a place."""
 
     def look(self, probe: str, epoch: int, seq: int) -> Found:
-        """What is held at this place or first behind it, the gap over it, and all loose records of the probe."""
+        """What is held at this place or first behind it, the gap over it, and the loose records that lead up to it."""
 
     def insert(self, row: Row) -> int:
         """Store a record and add it to the sums; return its number."""
@@ -101,7 +101,7 @@ class Ledger(Protocol):
         """Readable records of one boot that have no time yet."""
 
     def judge_again(self, stored: StoredRow, row: Row) -> None:
-        """Replace what is derived of a stored record (time, place, fault, counted) and have it forwarded again."""
+        """Replace what is derived of a stored record and have it forwarded again; its place is found once, dated."""
 
     def slot_taken(self, probe: str, modem: str, slot_ms: int, but_n: int) -> bool:
         """Whether a counted sample of this slot and modem is held, other than record `but_n`."""

@@ -13,7 +13,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from collector.core.accept import Chain, Found, GapRange, Link, Standing
+from collector.core.accept import Chain, Found, GapRange, Link, Standing, leaf_of
 from collector.core.clock import hour_of
 from collector.core.row import Row, Sums, invalid_path, plmn_of, sums_of
 from collector.ledger_port import DeliveryRow, Head, RefusedBytes, StoredRow
@@ -25,6 +25,12 @@ from wire.records import AnyRecord, CoverageRecord, TestRecord
 
 KEEP_REFUSED_BYTES = 4096
 """The bytes of this many refusals are kept (at most 256 MiB); of older ones only reason and size."""
+KEEP_REFUSALS = 65_536
+"""Of this many refusals reason and size are kept; older ones are only counted, or a flood would fill the disk."""
+KEEP_IDLE_DELIVERIES = 65_536
+"""So many deliveries that brought nothing new (refused, or held already) are kept; older ones are only counted."""
+MAX_LOOSE_WALK = 10_000
+"""How many records without a readable place are followed back from one that has a place."""
 
 _SUM_NAMES = tuple(f.name for f in fields(Sums))
 _ADD_SUMS = (
@@ -116,7 +122,7 @@ class SqliteLedger:
         return self._one("SELECT 1 FROM record WHERE probe = ? AND leaf = ? AND standing > 0", probe, leaf) is not None
 
     def look(self, probe: str, epoch: int, seq: int) -> Found:
-        """What is held at this place or first behind it, the gap over it, and all loose records of the probe."""
+        """What is held at this place or first behind it, the gap over it, and the loose records that lead up to it."""
         row = self._one(
             "SELECT seq, leaf, prev, fault FROM record"
             " WHERE probe = ? AND epoch = ? AND seq >= ? AND standing = 0 ORDER BY seq LIMIT 1",
@@ -130,10 +136,22 @@ class SqliteLedger:
             " WHERE probe = ? AND epoch = ? AND from_seq <= ? AND to_seq >= ? ORDER BY to_seq DESC LIMIT 1",
             *(probe, epoch, seq, seq),
         )
-        loose = self._db.execute(
-            "SELECT leaf, prev FROM record WHERE probe = ? AND standing = 2 AND seq IS NULL", (probe,)
-        )
-        return Found(link, GapRange(*gap) if gap else None, dict(loose.fetchall()))
+        loose = self._loose_before(probe, link, link.seq - seq) if link is not None else {}
+        return Found(link, GapRange(*gap) if gap else None, loose)
+
+    def _loose_before(self, probe: str, link: Link, places: int) -> dict[bytes, str | None]:
+        """Walk back by hashes from `link` over records without a place: never more than could fill the hole."""
+        found: dict[bytes, str | None] = {}
+        wanted: str | None = link.prev
+        while wanted is not None and len(found) < min(places, MAX_LOOSE_WALK):
+            leaf = leaf_of(wanted)
+            row = self._one(
+                "SELECT prev FROM record WHERE probe = ? AND leaf = ? AND standing = 2 AND seq IS NULL", probe, leaf
+            )
+            if leaf is None or row is None:
+                break
+            found[leaf] = wanted = row[0]
+        return found
 
     def insert(self, row: Row) -> int:
         """Store a record and add it to the sums; return its number."""
@@ -147,17 +165,17 @@ class SqliteLedger:
             " last_kind = excluded.last_kind",
             (row.probe, row.received_ms, row.t_ms, row.kind),
         )
-        self._add_sums(row, sums_of(row.record, counted=row.counted))
+        self._add_sums(row, sums_of(row.record, counted=row.counted), values["hamlet"])
         return int(cursor.lastrowid or 0)
 
-    def _add_sums(self, row: Row, sums: Sums) -> None:
-        """Add to the sums of the row's hour; undated rows and those beside the chain have no part in them."""
+    def _add_sums(self, row: Row, sums: Sums, hamlet: str) -> None:
+        """Add to the sums of hamlet and hour; undated rows and those beside the chain have no part in them."""
         if row.t_ms is None or row.standing is not Standing.IN_CHAIN or sums == Sums():
             return
         self._db.execute(
             _ADD_SUMS,
             (
-                *(row.place.hamlet if row.place else "", plmn_of(row.record), hour_of(row.t_ms)),
+                *(hamlet, plmn_of(row.record), hour_of(row.t_ms)),
                 *(getattr(sums, name) for name in _SUM_NAMES),
                 *(row.received_ms, row.t_ms),
             ),
@@ -201,18 +219,24 @@ class SqliteLedger:
         return codec.decode_body(codec.body_of(self._packer.unpack(packed)))
 
     def judge_again(self, stored: StoredRow, row: Row) -> None:
-        """Replace what is derived of a stored record (time, place, fault, counted) and have it forwarded again."""
-        was_counted, was_t_ms = self._one("SELECT counted, t_ms FROM record WHERE n = ?", stored.n)
+        """Replace what is derived of a stored record (time, fault, counted) and have it forwarded again.
+
+        Its place is found once, when it is first dated: a point under other tags would be a second point, and sums
+        would move away from where they were added.
+        """
+        was_counted, was_t_ms, hamlet = self._one("SELECT counted, t_ms, hamlet FROM record WHERE n = ?", stored.n)
         values = _columns(row)
-        kept = ("t_ms", "fault", "province", "commune", "hamlet", "counted", "not_counted")
+        kept: tuple[str, ...] = ("t_ms", "fault", "counted", "not_counted")
+        if was_t_ms is None:
+            kept, hamlet = (*kept, "province", "commune", "hamlet"), values["hamlet"]
         self._db.execute(
             f"UPDATE record SET {', '.join(f'{name} = ?' for name in kept)} WHERE n = ?",  # noqa: S608
             (*(values[name] for name in kept), stored.n),
         )
         if was_t_ms is None:
-            self._add_sums(row, sums_of(row.record, counted=row.counted))
+            self._add_sums(row, sums_of(row.record, counted=row.counted), hamlet)
         else:
-            self._add_sums(row, Sums(counted=int(row.counted) - was_counted))
+            self._add_sums(row, Sums(counted=int(row.counted) - was_counted), hamlet)
         self._db.execute("INSERT INTO redo (record, part) VALUES (?, ?)", (stored.n, stored.part))
         self._db.execute(
             "UPDATE probe SET last_t_ms = coalesce(max(last_t_ms, ?1), last_t_ms, ?1) WHERE id = ?2",
@@ -246,12 +270,25 @@ class SqliteLedger:
             (d.received_ms, d.topic, d.probe, d.size, d.accepted, d.duplicate, len(d.refusals)),
         )
         for key, value in (("accepted", d.accepted), ("duplicate", d.duplicate), ("refused", len(d.refusals))):
-            self._db.execute(
-                "INSERT INTO total VALUES (?, ?) ON CONFLICT DO UPDATE SET value = value + excluded.value",
-                (key, value),
-            )
+            self._count(key, value)
         for refused in d.refusals:
             self._refuse(int(cursor.lastrowid or 0), d, refused)
+        if d.accepted == 0:
+            self._let_go_idle()
+
+    def _count(self, key: str, value: int) -> int:
+        """Add to a total; return what it is then."""
+        row = self._one(
+            "INSERT INTO total VALUES (?, ?) ON CONFLICT DO UPDATE SET value = value + excluded.value RETURNING value",
+            *(key, value),
+        )
+        return int(row[0])
+
+    def _let_go_idle(self) -> None:
+        """Drop the oldest delivery that brought nothing new, once there are too many of them."""
+        if self._count("idle_deliveries", 1) > KEEP_IDLE_DELIVERIES:
+            self._db.execute("DELETE FROM delivery WHERE n = (SELECT min(n) FROM delivery WHERE accepted = 0)")
+            self._count("idle_deliveries", -1)
 
     def _refuse(self, delivery_n: int, delivery: DeliveryRow, refused: RefusedBytes) -> None:
         packed = self._packer.pack(refused.raw[:MAX_PLAIN_BYTES])
@@ -263,9 +300,11 @@ class SqliteLedger:
                 *(refused.reason, refused.detail[:200], len(refused.raw), packed),
             ),
         )
-        self._db.execute(
-            "UPDATE refusal SET raw = NULL WHERE n = ?", (int(cursor.lastrowid or 0) - KEEP_REFUSED_BYTES,)
-        )
+        n = int(cursor.lastrowid or 0)
+        self._db.execute("UPDATE refusal SET raw = NULL WHERE n = ?", (n - KEEP_REFUSED_BYTES,))
+        gone = self._db.execute("DELETE FROM refusal WHERE n <= ?", (n - KEEP_REFUSALS,)).rowcount
+        if gone:
+            self._count("let_go", gone)
 
     def head_of(self, probe: str, epoch: int | None = None) -> Head | None:
         """What an ACK of this probe says now of `epoch` (None: its highest); None if it has no place there."""

@@ -11,17 +11,16 @@ from __future__ import annotations
 import logging
 import os
 import random
-import ssl
 import threading
 import time
 
-from collector.broker import Connection, Incoming, tls_context, where
+from collector.broker import Connection, Incoming, NotLetIn, tls_context, where
 from collector.health import ReceiveState, StateFile, now_ms
 from collector.ingest import Ingest, Message, Taken
 from collector.ledger_port import Head
 from collector.settings import Settings
 from wire import codec, notes, topics
-from wire.errors import Unavailable
+from wire.errors import Misconfigured, Unavailable
 from wire.note import Signer
 
 LOG = logging.getLogger("collector.receive")
@@ -29,6 +28,8 @@ WAIT_S = 0.5
 RETRY_LEDGER_S = 0.5
 MAX_BACKOFF_S = 5.0
 CONNECT_WITHIN_S = 10.0
+MAX_DUE_OLDER = 20_000
+SAY_REFUSED_EVERY_S = 10.0
 
 
 class Receiver:
@@ -40,7 +41,7 @@ class Receiver:
         self._ingest = ingest
         self._signer = signer
         self._stop = stop
-        self._tls: ssl.SSLContext | None = tls_context(settings)
+        tls_context(settings)  # unusable files are said before anything else starts
         self._due: dict[str, Head] = {}
         self._due_older: dict[tuple[str, int], Head] = {}
         self._file = StateFile(settings.state, "receive")
@@ -51,6 +52,9 @@ class Receiver:
         self._connected = False
         self._last_commit_ms: int | None = None
         self._accepted = self._duplicate = self._refused = 0
+        self._unsaid = 0
+        self._unsaid_as: set[str] = set()
+        self._say_refused_due_s = 0.0
 
     def run(self) -> None:
         """Receive until stopped, over as many connections as it takes."""
@@ -58,8 +62,8 @@ class Receiver:
         while not self._stop.is_set():
             try:
                 connection = self._connect()
-            except Unavailable as error:
-                self._lose_broker(str(error))
+            except (Unavailable, Misconfigured) as error:
+                self._lose_broker(str(error), needs_person=isinstance(error, NotLetIn | Misconfigured))
                 attempt += 1
                 self._stop.wait(random.uniform(0.1, min(MAX_BACKOFF_S, 0.2 * 2 ** min(attempt, 8))))  # noqa: S311
                 continue
@@ -68,20 +72,25 @@ class Receiver:
         self._say(now=True)
 
     def _connect(self) -> Connection:
-        """Open, be accepted, subscribe. Raises Unavailable."""
-        connection = Connection(self._settings.broker, self._tls)
+        """Open, be accepted, subscribe. Reads the TLS files at each attempt. Raises Unavailable, Misconfigured."""
+        connection = Connection(self._settings.broker, tls_context(self._settings))
         deadline_s = time.monotonic() + CONNECT_WITHIN_S
         self._early: list[Incoming] = []
         while connection.alive and not connection.subscribed and connection.refused is None:
             if time.monotonic() > deadline_s or self._stop.is_set():
                 connection.close()
-                raise Unavailable(f"broker at {where(self._settings.broker)} does not answer CONNECT")
+                raise NotLetIn(
+                    f"what listens at {where(self._settings.broker)} does not answer as a broker; correct [broker]"
+                )
             self._early += connection.read(WAIT_S)
         if connection.refused is not None:
             connection.close()
-            raise Unavailable(connection.refused)
+            raise NotLetIn(connection.refused)
         if not connection.alive:
-            raise Unavailable(f"broker at {where(self._settings.broker)} hangs up before it accepts")
+            raise NotLetIn(
+                f"broker at {where(self._settings.broker)} hangs up before it lets us in; correct [broker], or make"
+                " cert_file and tls_key_file anew with dosong-provision; the broker's log says more"
+            )
         return connection
 
     def _serve(self, connection: Connection) -> None:
@@ -100,7 +109,7 @@ class Receiver:
         if self._stop.is_set():
             connection.close()
         else:
-            self._lose_broker(f"broker at {where(self._settings.broker)} was lost")
+            self._lose_broker(f"broker at {where(self._settings.broker)} was lost; start mosquitto if it ended")
 
     def _commit(self, connection: Connection, taken: list[Incoming]) -> bool:
         """Commit one group, trying until the ledger takes it; False if the connection was lost or we stop first."""
@@ -126,9 +135,20 @@ class Receiver:
         self._refused += done.refused
         self._due.update(done.heads)
         self._due_older.update({(probe, head.epoch): head for probe, head in done.older})
-        if done.refused:
-            LOG.warning("refused records=%d reasons=%s; see dosong-collector refusals", done.refused, done.refused_as)
+        while len(self._due_older) > MAX_DUE_OLDER:  # its probe sends again what got no answer
+            del self._due_older[next(iter(self._due_older))]
+        self._say_refused(done)
         LOG.debug("committed accepted=%d duplicate=%d refused=%d", done.accepted, done.duplicate, done.refused)
+
+    def _say_refused(self, done: Taken) -> None:
+        """Log what was refused, at once and then at most every 10 s: a flood must not fill the log."""
+        self._unsaid += done.refused
+        self._unsaid_as.update(done.refused_as)
+        if self._unsaid and time.monotonic() >= self._say_refused_due_s:
+            reasons = " ".join(sorted(self._unsaid_as))
+            LOG.warning("refused records=%d reasons=%s; see dosong-collector refusals", self._unsaid, reasons)
+            self._unsaid, self._unsaid_as = 0, set()
+            self._say_refused_due_s = time.monotonic() + SAY_REFUSED_EVERY_S
 
     def _queue_all_acks(self) -> bool:
         """Have every probe's acknowledgement published again: the broker may have forgotten retained ones."""
@@ -140,17 +160,20 @@ class Receiver:
         return True
 
     def _send_acks(self, connection: Connection) -> None:
-        """Publish what is due while there is room; a newer head of a probe replaces one that still waits."""
-        while self._due_older:
-            (probe, epoch), head = next(iter(self._due_older.items()))
-            if not connection.publish(topics.ack(probe), self._sealed(probe, head), retain=False):
-                return
-            del self._due_older[probe, epoch]
+        """Publish what is due while there is room; a newer head of a probe replaces one that still waits.
+
+        Retained ones go first, so that one probe with many old epochs cannot keep the others' answers back.
+        """
         while self._due:
             probe, head = next(iter(self._due.items()))
             if not connection.publish(topics.ack(probe), self._sealed(probe, head), retain=True):
                 return
             del self._due[probe]
+        while self._due_older:
+            (probe, epoch), head = next(iter(self._due_older.items()))
+            if not connection.publish(topics.ack(probe), self._sealed(probe, head), retain=False):
+                return
+            del self._due_older[probe, epoch]
 
     def _sealed(self, probe: str, head: Head) -> bytes:
         ack = notes.Ack(
@@ -170,10 +193,12 @@ class Receiver:
         self._connected, self._broker_error, self._broker_since_ms = True, None, now_ms()
         self._say(now=True)
 
-    def _lose_broker(self, sentence: str) -> None:
+    def _lose_broker(self, sentence: str, *, needs_person: bool = False) -> None:
+        """Say a loss once, and what a person must put right whenever that is something new."""
         if self._broker_error is None:
-            LOG.warning("%s; start mosquitto or correct [broker]; trying again for ever", sentence)
             self._broker_since_ms = now_ms()
+        if self._broker_error is None or (needs_person and sentence != self._broker_error):
+            LOG.warning("%s; trying again for ever", sentence)
         self._connected, self._broker_error = False, sentence
         self._say()
 

@@ -18,7 +18,18 @@ Text = Annotated[str, Meta(min_length=1, max_length=400)]
 Port = Annotated[int, Meta(ge=1, le=65535)]
 Origin = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9.-]{0,63}\Z")]
 Bind = Annotated[str, Meta(pattern=r"^(\S+:[0-9]{1,5}|unix:\S+)\Z")]
-Url = Annotated[str, Meta(pattern=r"^https?://\S+\Z")]
+Url = Annotated[str, Meta(pattern=r"^https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/\S*)?\Z")]
+
+
+_PLAIN = {
+    "origin": "a name in small letters, as dosong-provision init was given, such as dosong.example",
+    "broker.client_id": "letters, digits, . _ and -, with a . in it: no probe's id has one",
+    "influx.url": "http://HOST:PORT, such as http://127.0.0.1:8086",
+    "influx.database": "letters, digits, _ and -, such as dosong",
+    "web.bind": "HOST:PORT such as 127.0.0.1:8080, or unix:PATH",
+    "web.grafana_url": "a web address such as https://grafana.example",
+}
+"""What stands for a regular expression in a message."""
 
 
 class Table(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -34,7 +45,8 @@ class BrokerSettings(Table, frozen=True, kw_only=True):
     ca_file: Text | None = None
     cert_file: Text | None = None
     tls_key_file: Text | None = None
-    client_id: Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{1,64}\Z")] = "collector"
+    # With a dot, which no probe's id has: a probe's id is its client id, and the broker throws out an elder namesake.
+    client_id: Annotated[str, Meta(pattern=r"^(?=.*\.)[A-Za-z0-9._-]{1,64}\Z")] = "collector.dosong"
     keepalive_s: Annotated[int, Meta(ge=5, le=1200)] = 30
 
 
@@ -121,9 +133,15 @@ def read_settings(path: Path) -> Settings:
 def _say(message: str) -> str:
     """Turn msgspec's `... - at `$.broker.port`` round: the key first, then what is wrong, then what to do."""
     what, _, where = message.partition(" - at ")
-    key = where.strip("`").removeprefix("$.") or "top level"
-    remedy = "remove or correct that key" if "unknown field" in what else "write a value that fits"
-    return f"{key}: {what}; {remedy} (dosong-collector --help shows an example)"
+    key = where.strip("`").removeprefix("$").removeprefix(".")
+    if "field" in what and "`" in what:
+        unknown = "unknown" in what
+        table = f"in [{key}]" if key else "at the top level"
+        found, remedy = ("unknown", "remove it or correct its spelling") if unknown else ("missing", "add it")
+        return f"{found} key `{what.split('`')[1]}` {table}; {remedy} (dosong-collector --help shows an example)"
+    if "matching regex" in what and key in _PLAIN:
+        what = f"expected {_PLAIN[key]}"
+    return f"{key}: {what}; write such a value (dosong-collector --help shows an example)"
 
 
 def _check(settings: Settings, path: Path) -> None:

@@ -35,14 +35,28 @@ def open_writer(path: Path, schema: str, *, wal: bool = True) -> sqlite3.Connect
         connection.execute("PRAGMA foreign_keys=ON")
         migrate(connection, schema, path)
     except sqlite3.DatabaseError as error:
-        raise _refuse_file(path, error) from error
+        raise _refuse_file(path, schema, error) from error
     return connection
 
 
-def _refuse_file(path: Path, error: sqlite3.DatabaseError) -> Misconfigured | Unavailable:
-    if isinstance(error, sqlite3.OperationalError) and path.parent.is_dir() and "unable to open" not in str(error):
-        return Unavailable(f"cannot open {path}: {error}")
-    return Misconfigured(f"cannot open {path}: {error}; check that the folder exists and this account may write there")
+_REMEDY = {
+    "ledger": "put back its backup; it is the evidence, so never delete it",
+    "registry": "put back its backup",
+    "forward": "move it away: forward then writes every record to InfluxDB again",
+}
+
+
+def _refuse_file(path: Path, schema: str, error: sqlite3.DatabaseError) -> Misconfigured | Unavailable:
+    said = str(error)
+    if not isinstance(error, sqlite3.OperationalError):
+        return Misconfigured(f"{path} cannot be read as a database ({said}); {_REMEDY[schema]}")
+    if "unable to open" in said or "readonly" in said or not path.parent.is_dir():
+        return Misconfigured(
+            f"cannot open {path} ({said}); its folder state_dir must exist, and folder and file belong to this account"
+        )
+    if "locked" in said:
+        return Unavailable(f"{path} is in use by another program (locked); wait, or end the program that holds it")
+    return Unavailable(f"cannot open {path} ({said}); free or repair the disk")
 
 
 def open_reader(path: Path) -> sqlite3.Connection:
@@ -115,7 +129,9 @@ class Ownership:
         try:
             self._handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
         except OSError as error:
-            raise Misconfigured(f"cannot write {lock}: {error.strerror}; create the folder state_dir") from error
+            raise Misconfigured(
+                f"cannot write {lock} ({error.strerror}); its folder state_dir must exist and belong to this account"
+            ) from error
         try:
             fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:

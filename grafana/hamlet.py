@@ -88,7 +88,7 @@ def _legend_text(language: Language) -> str:
         "Các con số tính trên **mẫu được tính**: đo thành công, chứng minh qua 4G, đúng mã giới thiệu.\n"
         f"- **n** đi kèm mọi con số; dưới n = {N_MIN}: “{TOO_FEW[0]}”, không tô màu. "
         "Trung vị theo cách của i-Speed, trung bình theo QCVN 81: tham khảo, không kết luận hợp quy.\n"
-        "- Không rõ (trạm tắt, mất điện, SIM) tô xám, không tính là sóng yếu. Giờ Việt Nam (+07)." + marks
+        "- Chưa rõ (trạm tắt, mất điện, SIM) tô xám, không tính là sóng yếu. Giờ Việt Nam (+07)." + marks
     )
 
 
@@ -230,7 +230,7 @@ def _coverage(language: Language) -> list[Json]:
     why = [*plain_words(CAUSES, language), {"type": "value", "options": {"none": {"text": "", "index": 99}}}]
     timeline = panel(
         "state-timeline", 21, say(language, ("Phủ sóng từng bước và nguyên nhân", "Coverage by step, with causes")),
-        say(language, ("Mỗi ô là trạng thái xấu nhất đã biết trong ô; không rõ chỉ hiện khi không biết gì khác.",
+        say(language, ("Mỗi ô là trạng thái xấu nhất đã biết trong ô; chưa rõ chỉ hiện khi không biết gì khác.",
                        "Each cell is the worst known state; unknown shows only where nothing else is known.")),
         (0, 23, 24, 8), language=language,
         targets=[target("A", "coverage_state", "$tag_probe $tag_modem $tag_plmn"),
@@ -247,7 +247,7 @@ def _coverage(language: Language) -> list[Json]:
     hide_n = override("n", custom_hideFrom={"viz": True, "legend": False, "tooltip": False}, unit="none", decimals=0)
     shares = panel(
         "timeseries", 23, say(language, ("Tỷ lệ thời gian theo trạng thái", "Share of time by state")),
-        say(language, ("Tính trên mọi bước của ô; không rõ đứng riêng. n là số bước, đọc khi di chuột.",
+        say(language, ("Tính trên mọi bước của ô; chưa rõ đứng riêng. n là số bước, đọc khi di chuột.",
                        "Over all steps of the bucket; unknown stands apart. n, the number of steps, on hovering.")),
         (12, 31, 12, 8), targets=[target("A", "coverage_shares")], language=language,
         options=graph_options(("sum",)) | {"legend": legend()},
@@ -268,7 +268,7 @@ def _outcomes(language: Language) -> Json:
     }  # fmt: skip
     return panel(
         "timeseries", 22, say(language, ("Lần đo mỗi ô thời gian", "Tests of each time bucket")),
-        say(language, ("Cột: thành công và không thành công (một phần, thất bại, bỏ qua). Đường: số mẫu được tính.",
+        say(language, ("Cột: thành công và không thành công (cả một phần, bỏ qua). Đường: số mẫu được tính.",
                        "Bars: ok and not ok (partial, failed, skipped). Line: counted samples.")),
         (0, 31, 12, 8), targets=[target("A", "outcomes")], options=graph_options(), language=language,
         defaults={"unit": "none", "decimals": 0, "min": 0, "custom": bars},
@@ -313,8 +313,11 @@ def _by_hour(language: Language) -> Json:
     )  # fmt: skip
 
 
-def _against(language: Language, ident: int, x: int, word: str, unit: str) -> Json:
-    """Radio against rate. Both spellings of the panel's options: 10.4's `seriesMapping`, `mapping` from 11.1."""
+def _against(language: Language, ident: int, x: int, word: str, unit: str) -> list[Json]:
+    """Radio against rate, and how many samples that is: xychart has no place for n.
+
+    Both spellings of the panel's options: 10.4's `seriesMapping`, `mapping` from 11.1.
+    """
     label = f"{word.upper()} ({unit})"
     name = f"{word}_downlink"
     axis: Json = {"custom_axisLabel": label, "unit": f"suffix:{unit}", "decimals": 0}
@@ -325,25 +328,33 @@ def _against(language: Language, ident: int, x: int, word: str, unit: str) -> Js
                     "y": {"matcher": {"id": "byName", "options": "downlink"}}}],
         "tooltip": {"mode": "single", "sort": "none"},
     }  # fmt: skip
-    return panel(
+    number = panel(
+        "stat", ident + 3, "n",
+        say(language, (f"Số mẫu được tính có {word.upper()}; hình vẽ nhiều nhất 2.000 mẫu mới nhất.",
+                       f"Counted samples with {word.upper()}; the drawing holds the newest 2,000 at most.")),
+        (x + 10, 52, 2, 9), targets=[target("A", f"{name}_n")], options=stat_options(text_mode="value"),
+        language=language, defaults={"unit": "none", "decimals": 0, "color": fixed("text")},
+    )  # fmt: skip
+    drawing = panel(
         "xychart", ident, say(language, (f"{word.upper()} và tải xuống", f"{word.upper()} and downlink")),
-        say(language, (f"Mỗi điểm là một lần đo: {word.upper()} ngay trước khi đo và tốc độ tải xuống.",
-                       f"Each point is one test: {word.upper()} just before it and its downlink rate.")),
-        (x, 52, 12, 9), targets=[target("A", name)], options=mapping, language=language, pluginVersion="11.6.0",
+        say(language, (f"Mỗi điểm là một mẫu được tính: {word.upper()} ngay trước khi đo và tốc độ tải xuống.",
+                       f"Each point is one counted sample: {word.upper()} just before it and its downlink rate.")),
+        (x, 52, 10, 9), targets=[target("A", name)], options=mapping, language=language, pluginVersion="11.6.0",
         defaults={"color": fixed(BLUE), "custom": {"show": "points", "pointSize": {"fixed": 6}, "axisLabel": ""}},
         overrides=[override(word, **axis),
                    override("downlink", custom_axisLabel="Mbit/s", unit="suffix:Mbit/s", decimals=1, min=0)],
         transformations=[organize((word, "downlink"), ("Time",))],
     )  # fmt: skip
+    return [drawing, number]
 
 
 def _latest(language: Language) -> Json:
     colored = {"custom_cellOptions": {"type": "color-text"}}
     operators: dict[str, Pair] = {o["plmn"]: (o["name"], o["name"]) for o in settings()["operator"]}
     special: dict[str, Json] = {
-        "outcome": {"mappings": words(OUTCOMES, language), "custom_width": 120} | colored,
+        "outcome": {"mappings": words(OUTCOMES, language), "custom_width": 150} | colored,
         "stage": {"mappings": plain_words(STAGES, language), "custom_width": 130},
-        "cause": {"mappings": plain_words(CAUSES, language), "custom_width": 190},
+        "cause": {"mappings": plain_words(CAUSES, language), "custom_width": 200},
         "path": {"mappings": words(PATHS, language), "custom_width": 120} | colored,
         "counted": {"mappings": words(COUNTED, language), "custom_width": 110} | colored,
         "hamlet": {"links": _hamlet_link(language)},
@@ -381,8 +392,8 @@ def hamlet_board(language: Language) -> Json:
         *_coverage(language),
         _outcomes(language),
         _by_hour(language),
-        _against(language, 25, 0, "rsrp", "dBm"),
-        _against(language, 26, 12, "sinr", "dB"),
+        *_against(language, 25, 0, "rsrp", "dBm"),
+        *_against(language, 26, 12, "sinr", "dB"),
         _latest(language),
     ]
     return board(STEM, language, title, description, panels)

@@ -6,11 +6,12 @@ import argparse
 import json
 import logging
 import signal
-import sqlite3
 import sys
+import threading
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import msgspec
@@ -18,7 +19,7 @@ import msgspec
 from probe import calibrate, compose, measure, show
 from probe.boot import keep_boot
 from probe.settings import Settings, load
-from probe.spool import depth_of
+from probe.spool import Standing, read_standing
 from wire import codec
 from wire.errors import EXIT_FAILED, EXIT_MISCONFIGURED, EXIT_OK, EXIT_USAGE, Misconfigured, Unavailable
 from wire.failure import Cause, Stage
@@ -84,14 +85,30 @@ def _parser() -> argparse.ArgumentParser:
 def _run(settings: Settings, _arguments: argparse.Namespace) -> int:
     """Run until SIGTERM or SIGINT."""
     with compose.opened(settings) as probe:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: probe.stop.set())
+        _stop_on_signals(probe.stop)
         daemon, publisher = probe.daemon()
         if publisher is None:
             log.warning("[broker] is not set: records stay in %s until it is", settings.state_dir)
         log.info("probe=%s modems=%d running", settings.probe, len(settings.modem))
         daemon.run(publisher)
     return EXIT_OK
+
+
+def _stop_on_signals(stop: threading.Event) -> None:
+    """Set `stop` at SIGTERM or SIGINT, by a thread.
+
+    A handler runs between two steps of the main thread, perhaps while that holds the event's own lock: setting it
+    there could wait for ever. Of all queues only SimpleQueue may be filled by a handler.
+    """
+    asked: SimpleQueue[None] = SimpleQueue()
+
+    def wait() -> None:
+        asked.get()
+        stop.set()
+
+    threading.Thread(target=wait, name="signals", daemon=True).start()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: asked.put(None))
 
 
 def _once(settings: Settings, arguments: argparse.Namespace) -> int:
@@ -102,7 +119,8 @@ def _once(settings: Settings, arguments: argparse.Namespace) -> int:
         return EXIT_USAGE
     with compose.opened(settings, has_coverage=False) as probe:
         station = probe.stations[name]
-        if probe.spool.mark("boot") is None:
+        is_first = probe.spool.mark("boot") is None
+        if is_first:
             keep_boot(probe.recorder, probe.spool, len(settings.modem))
         station.owner.start()
         try:
@@ -114,7 +132,9 @@ def _once(settings: Settings, arguments: argparse.Namespace) -> int:
                 record = measure.run(order, station.bench, head)
         finally:
             station.owner.stop(compose.ECHO_TIMEOUT_S)
-        kept = probe.recorder.keep(record, {"clean": "1"})
+        # A crash of the daemon before stays to be told by its next boot record.
+        kept = probe.recorder.keep(record, {"clean": "1"} if is_first else {})
+        station.settle()
     sys.stdout.write(_as_json(kept.raw) if arguments.json else f"{show.test(record)}\n")
     is_good = record.outcome == "ok" and record.path is not None and record.path.verdict == "ok"
     return EXIT_OK if is_good else EXIT_FAILED
@@ -145,29 +165,20 @@ def _as_json(raw: bytes) -> str:
 
 def _status(settings: Settings, arguments: argparse.Namespace) -> int:
     """Read the spool beside a running daemon."""
-    path = settings.path(settings.state_dir) / "spool.db"
-    try:
-        db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5.0)
-        found = _read_status(db)
-    except sqlite3.Error as error:
-        raise Unavailable(f"cannot read {path} ({error}); has dosong-probe run here yet?") from error
-    db.close()
-    found["probe"] = settings.probe
+    found = _status_of(settings.probe, read_standing(settings.path(settings.state_dir)))
     sys.stdout.write(json.dumps(found) + "\n" if arguments.json else _status_text(found))
     return EXIT_OK
 
 
-def _read_status(db: sqlite3.Connection) -> dict[str, Any]:
-    marks = dict(db.execute("SELECT name, value FROM mark WHERE name IN ('epoch', 'next_seq', 'acked', 'acked_ms')"))
-    query = "SELECT raw FROM record WHERE kind = 'test' AND raw IS NOT NULL ORDER BY epoch DESC, seq DESC LIMIT 1"
-    row = db.execute(query).fetchone()
-    acked = marks["acked"].split() if "acked" in marks else None
+def _status_of(probe: str, standing: Standing) -> dict[str, Any]:
+    ack, test = standing.last_ack, standing.last_test
     return {
-        "epoch": int(marks["epoch"]),
-        "next_seq": int(marks["next_seq"]),
-        "spool": asdict(depth_of(db)),
-        "last_ack": acked and {"epoch": int(acked[0]), "upto": int(acked[1]), "t_ms": int(marks["acked_ms"])},
-        "last_test": None if row is None else json.loads(codec.body_of(row[0])),
+        "probe": probe,
+        "epoch": standing.place.epoch,
+        "next_seq": standing.place.seq,
+        "spool": asdict(standing.depth),
+        "last_ack": ack and {"epoch": ack[0], "upto": ack[1], "t_ms": ack[2]},
+        "last_test": None if test is None else json.loads(codec.body_of(test)),
     }
 
 

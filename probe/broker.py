@@ -105,7 +105,7 @@ class _BoundClient(mqtt.Client):
 
 
 class Connection:
-    """One session: made by `connect`, driven by `turns`, ended by `close`."""
+    """One session: made by `connect`, driven by `turns`, ended by `close`; `release` must follow in any case."""
 
     def __init__(self, access: Access, on_message: Callable[[str, bytes], None]) -> None:
         self._access, self._on_message = access, on_message
@@ -171,6 +171,12 @@ class Connection:
                 return
         self._client.disconnect()
         self._client.loop(TURN_S)
+
+    def release(self) -> None:
+        """Give the sockets back at once. paho closes its own only when its client is collected as garbage."""
+        client = self._client
+        client.on_connect = client.on_subscribe = client.on_publish = client.on_message = None
+        del self._client
 
     def _connected(self, client: mqtt.Client, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
         if reason.is_failure:

@@ -40,6 +40,7 @@ from wire.codec import probe_key_name
 from wire.errors import Misconfigured, Refused, Unavailable
 from wire.failure import Cause
 from wire.keyfile import read_signer, read_verifier
+from wire.records import Host
 
 log = logging.getLogger(__name__)
 FAST_POLL_S = 2.0
@@ -112,6 +113,7 @@ class Probe:
             ),
             order=Order(modem.id, modem.interface, "scheduled", modem.plmn, settings.referral),
             admit=purse.admit if purse else lambda order: (order, None),
+            settle=purse.update if purse else lambda: None,
         )
 
     def _owner(self, modem: Modem, purse: Purse | None) -> Owner:
@@ -155,7 +157,7 @@ class Probe:
             engine=lambda: engines.ENGINES[name].run(self._request(modem)),
             counters=links.read,
             position=lambda: tpv.resolve(place, self._gps.position() if self._gps else None),
-            host=lambda cpu_ppm: host.read(state_dir, self.spool.depth().waiting, cpu_ppm),
+            host=partial(_host, state_dir, self.spool),
             mono_ms=kernel_clock.mono_ms,
         )
 
@@ -182,8 +184,15 @@ class Probe:
             test_limit_bytes=test_limit_bytes(self.settings.engine),
             link_bytes=partial(links.read_bytes, modem.interface),
             saved=self.spool.mark(f"budget {modem.id}"),
-            is_same_boot=self.spool.mark("boot") == self._boot_id,
         )
+
+
+def _host(state_dir: Path, spool: Spool, cpu_ppm: int | None) -> Host | None:
+    """Read the host; None if its disk does not answer, which must not cost a test its figures."""
+    try:
+        return host.read(state_dir, spool.depth().waiting, cpu_ppm)
+    except (OSError, Unavailable):
+        return None
 
 
 def _on_poll(keeper: CoverageKeeper, purse: Purse | None, observed: Observed) -> None:

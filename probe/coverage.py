@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 
 import msgspec
@@ -19,10 +19,12 @@ from probe.core.draft import Stamp
 from probe.owner import Observed
 from probe.recorder import Recorder
 from wire.errors import Refused
-from wire.records import CoverageRecord
+from wire.records import CoverageRecord, EventRecord
 
 log = logging.getLogger(__name__)
 _JUMP_MS = 2_000
+HELD_RECORDS = 100
+"""Records kept in memory while the disk takes none: four days of windows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +42,10 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class _Saved:
-    """A window as it lies on disk between steps."""
+    """A window as it lies on disk between steps, and the moment of its last one: its times are on that clock."""
 
     window: Window
-    boot: str
-    is_dated: bool
+    seen: Stamp
 
 
 class CoverageKeeper:
@@ -70,48 +71,56 @@ class CoverageKeeper:
         self._last: Poll | None = None
         self._echo_seen: EchoSeen | None = None
         self._echo_step_ms: int | None = None
-        self._zero: tuple[str, int] | None = None
         self._counted_from = link_bytes()
         self._window: Window | None = None
+        self._seen: Stamp | None = None
         self._saved = _load(saved)
+        self._is_noted = True
+        self._due: list[CoverageRecord | EventRecord] = []
 
     def on_poll(self, observed: Observed) -> None:
-        """Take one poll of the modem. Raises Unavailable if the spool cannot take what follows from it."""
+        """Take one poll of the modem. Raises Unavailable if the spool cannot take what follows from it.
+
+        Nothing is lost then: what was due is due again at the next poll.
+        """
         stamp = self._recorder.stamp()
-        self._tell_outage(observed)
-        now_ms = self._timeline(stamp)
+        now_ms = _timeline(stamp)
+        window = self._window_at(now_ms, stamp)
         at_ms = now_ms - (stamp.mono_ms - observed.ended_ms)
         began_ms = now_ms - (stamp.mono_ms - observed.began_ms)
-        window = self._window or self._begin(now_ms, stamp)
         self._polls.append((began_ms, _poll(observed, at_ms)))
         self._send_echo(window, now_ms)
         self._window = self._close_steps(window, now_ms, stamp)
+        self._seen = stamp
+        self._tell_outage(observed)
+        self._put_down(self._window, stamp)
 
-    def _timeline(self, stamp: Stamp) -> int:
-        """Return the time that windows lie on; when it changes or jumps, the running window ends where it is."""
-        now_ms = stamp.mono_ms if stamp.t_ms is None else stamp.t_ms
-        zero = ("mono" if stamp.t_ms is None else "wall", now_ms - stamp.mono_ms)
-        known, self._zero = self._zero, zero
-        if known is not None and (known[0] != zero[0] or abs(known[1] - zero[1]) > _JUMP_MS):
-            if self._window is not None and self._window.states:
-                self._emit(self._window, stamp, stamp.mono_ms + known[1], is_dated=known[0] == "wall")
-            self._window = coverage.begin_here(now_ms, self._terms.step_ms, self._terms.steps)
-            self._polls.clear()
-            self._last = None
-        return now_ms
+    def _window_at(self, now_ms: int, stamp: Stamp) -> Window:
+        """Return the running window; where the clock changed or jumped it ends, and another begins."""
+        if self._window is None or self._seen is None:
+            return self._begin(now_ms, stamp)
+        if not _has_jumped(self._seen, stamp):
+            return self._window
+        if self._window.states:
+            self._end(self._window, self._seen)
+        self._polls.clear()
+        self._last = self._echo_seen = None
+        return coverage.begin_here(now_ms, self._terms.step_ms, self._terms.steps)
 
     def _begin(self, now_ms: int, stamp: Stamp) -> Window:
-        """Begin the first window of this run: the one on disk goes on if it is still the same."""
+        """Begin the first window of this run: the one on disk goes on if it is still the same.
+
+        Any other one ends there, completed if its end has passed: no letter of it is lost by a restart.
+        """
         fresh = coverage.begin(now_ms, self._terms.step_ms, self._terms.steps)
         saved, self._saved = self._saved, None
-        if saved is None or not saved.is_dated or stamp.t_ms is None:
+        if saved is None or not saved.window.states:
             return fresh
-        shape = (self._terms.step_ms, fresh.start_ms + self._terms.step_ms * self._terms.steps)
-        if (saved.window.step_ms, _end_ms(saved.window)) == shape:
+        is_same_time = saved.seen.t_ms is not None and stamp.t_ms is not None
+        if is_same_time and (saved.window.step_ms, _end_ms(saved.window)) == (fresh.step_ms, _end_ms(fresh)):
             return coverage.fill_off(saved.window, now_ms)
-        if _end_ms(saved.window) <= fresh.start_ms:
-            whole = coverage.fill_off(saved.window, _end_ms(saved.window))
-            self._emit(whole, stamp, now_ms, is_dated=True)
+        has_passed = is_same_time and _end_ms(saved.window) <= fresh.start_ms
+        self._end(coverage.fill_off(saved.window, _end_ms(saved.window)) if has_passed else saved.window, saved.seen)
         return fresh
 
     def _send_echo(self, window: Window, now_ms: int) -> None:
@@ -126,58 +135,57 @@ class CoverageKeeper:
         self._echo_step_ms, self._echo_seen = step_ms, self._echo()
 
     def _close_steps(self, window: Window, now_ms: int, stamp: Stamp) -> Window:
-        is_changed = False
+        """Give every step that has ended its letter."""
         while now_ms >= (end_ms := window.next_step_ms + window.step_ms):
             polls = [poll for began_ms, poll in self._polls if began_ms < end_ms and poll.at_ms >= window.next_step_ms]
             window = coverage.close_step(window, polls, self._echo_seen, self._carried(window.next_step_ms))
-            self._echo_seen, is_changed = None, True
+            self._echo_seen, self._is_noted = None, False
             self._last = next((poll for _, poll in reversed(self._polls) if poll.at_ms < end_ms), self._last)
             self._polls = [(began, poll) for began, poll in self._polls if poll.at_ms >= end_ms]
             if window.is_full:
-                self._emit(window, stamp, now_ms, is_dated=stamp.t_ms is not None)
+                self._end(window, stamp)
                 window = Window(end_ms, self._terms.step_ms, self._terms.steps)
-        if is_changed:
-            saved = _Saved(window, stamp.boot, stamp.t_ms is not None)
-            alive = {} if stamp.t_ms is None else {"alive_ms": str(stamp.t_ms)}
-            self._recorder.remember({self._mark: msgspec.json.encode(saved).decode()} | alive)
         return window
+
+    def _put_down(self, window: Window, stamp: Stamp) -> None:
+        """Keep what is due. The running window is noted in the same commit: a kill between tells no step twice."""
+        del self._due[:-HELD_RECORDS]
+        alive = {} if stamp.t_ms is None else {"alive_ms": str(stamp.t_ms)}
+        marks = {f"coverage {self._terms.modem}": msgspec.json.encode(_Saved(window, stamp)).decode()} | alive
+        while self._due:
+            try:
+                self._recorder.keep(self._due[0], marks)
+                self._is_noted = True
+            except Refused:
+                log.exception("record of modem %s breaks the contract and is lost", self._terms.modem)
+            del self._due[0]
+        if not self._is_noted:
+            self._recorder.remember(marks)
+            self._is_noted = True
 
     def _carried(self, step_ms: int) -> Poll | None:
         """The last poll before a step, if it is at most two intervals old: a step may fall between two polls."""
         last = self._last
         return last if last is not None and step_ms - last.at_ms <= 2 * self._terms.poll_ms else None
 
-    @property
-    def _mark(self) -> str:
-        return f"coverage {self._terms.modem}"
-
-    def _emit(self, window: Window, stamp: Stamp, now_ms: int, *, is_dated: bool) -> None:
-        """Keep the record of a window, stamped with the moment at which its first letter begins."""
+    def _end(self, window: Window, seen: Stamp) -> None:
+        """Make the record of a window, stamped with the moment at which its first letter begins."""
         rx_bytes, tx_bytes = self._moved()
-        begun = Stamp(
-            boot=stamp.boot,
-            mono_ms=max(0, stamp.mono_ms - (now_ms - window.start_ms)),
-            clock=stamp.clock if is_dated == (stamp.t_ms is not None) else "unsynced",
-            t_src=stamp.t_src if is_dated else "none",
-            t_ms=window.start_ms if is_dated and stamp.t_ms is not None else None,
-            t_err_ms=stamp.t_err_ms if is_dated else None,
+        self._is_noted = False
+        self._due.append(
+            CoverageRecord(
+                **self._recorder.head(_at(window.start_ms, seen)),
+                modem=self._terms.modem,
+                referral=self._terms.referral,
+                plmn=self._terms.plmn,
+                step_ms=window.step_ms,
+                states=window.states,
+                causes=window.causes,
+                rx_bytes=rx_bytes,
+                tx_bytes=tx_bytes,
+                **asdict(coverage.figures(window)),
+            )
         )
-        record = CoverageRecord(
-            **self._recorder.head(begun),
-            modem=self._terms.modem,
-            referral=self._terms.referral,
-            plmn=self._terms.plmn,
-            step_ms=window.step_ms,
-            states=window.states,
-            causes=window.causes,
-            rx_bytes=rx_bytes,
-            tx_bytes=tx_bytes,
-            **asdict(coverage.figures(window)),
-        )
-        try:
-            self._recorder.keep(record)
-        except Refused:
-            log.exception("coverage record of modem %s breaks the contract and is lost", self._terms.modem)
 
     def _moved(self) -> tuple[int | None, int | None]:
         """Bytes of the modem's link since the last record; None if the link was replaced or is missing."""
@@ -191,9 +199,34 @@ class CoverageKeeper:
         self._outage, told = outage.step(self._outage, observed.cause, observed.ended_ms)
         for one in told:
             log.info("event=%s modem=%s cause=%s", one.event, self._terms.modem, one.cause.value)
-            self._recorder.event(
-                one.event, modem=self._terms.modem, stage=one.stage, cause=one.cause, duration_ms=one.duration_ms
+            self._due.append(
+                EventRecord(
+                    **self._recorder.head(),
+                    event=one.event,
+                    modem=self._terms.modem,
+                    stage=one.stage,
+                    cause=one.cause,
+                    duration_ms=one.duration_ms,
+                )
             )
+
+
+def _timeline(stamp: Stamp) -> int:
+    """Return now on the time that windows lie on: UTC while the clock is trusted, else time since boot."""
+    return stamp.mono_ms if stamp.t_ms is None else stamp.t_ms
+
+
+def _has_jumped(before: Stamp, now: Stamp) -> bool:
+    """True if the two do not lie on one time."""
+    if (before.t_ms is None) != (now.t_ms is None):
+        return True
+    return abs(_timeline(now) - now.mono_ms - (_timeline(before) - before.mono_ms)) > _JUMP_MS
+
+
+def _at(start_ms: int, seen: Stamp) -> Stamp:
+    """Return the stamp of an earlier moment, `start_ms` on the time of `seen`, by the clock that saw it."""
+    mono_ms = max(0, seen.mono_ms - (_timeline(seen) - start_ms))
+    return replace(seen, mono_ms=mono_ms, t_ms=None if seen.t_ms is None else start_ms)
 
 
 def _end_ms(window: Window) -> int:

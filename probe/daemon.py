@@ -29,6 +29,9 @@ TICK_S = 1.0
 STALLED_MS = 100_000
 """A thread that has not moved for this long keeps the watchdog from being fed. The longest wait is an AT restart."""
 STOP_S = 8.0
+MODEMS_STOP_S = 3.0
+TEST_SPARE_MS = 75_000
+"""What a test may take beside its engine: polls of the modem before and after, the receiver, the disk."""
 HELD_RECORDS = 50
 """Test records kept in memory while the disk takes none."""
 
@@ -46,7 +49,17 @@ class Station:
     order: Order
     admit: Callable[[Order], tuple[Order, Cause | None]]
     """Add the budget to an order; the cause is why the run must not start, None if it may."""
+    settle: Callable[[], object] = lambda: None
+    """Count what the run used, as soon as it has ended."""
     compared: Bench | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Running:
+    """The test that runs, and the moment (monotonic) at which it must have ended."""
+
+    order: Order
+    until_ms: int
 
 
 class Daemon:
@@ -67,14 +80,16 @@ class Daemon:
         self._clock_watch = clock.ClockWatch()
         self._usage = {name: self._last_usage(name) for name in self._stations}
         self._test: threading.Thread | None = None
-        self._running: Order | None = None
+        self._running: _Running | None = None
+        self._end_cause = Cause.STOPPED
+        self._disk_told: str | None = None
         self._lock = threading.Lock()
         self._unsaved: list[tuple[TestRecord, Order]] = []
         self._publisher: Publisher | None = None
 
     def _last_usage(self, modem: str) -> schedule.Usage:
-        slot = self._spool.mark(f"slot {modem}")
-        return schedule.Usage(last_slot_ms=None if slot is None else int(slot))
+        slots = self._spool.mark(f"slots {modem}") or ""
+        return schedule.Usage(tuple(int(slot) for slot in slots.split()))
 
     def is_testing(self) -> bool:
         """True while a test runs."""
@@ -102,12 +117,11 @@ class Daemon:
         if self._spool.is_broken:
             raise Unavailable("the disk reported an error; dosong-probe ends, so that the spool is opened anew")
         stamp = self._read_clock()
-        self._clock_watch, is_set = clock.watch(self._clock_watch, stamp)
-        if is_set:
-            self._recorder.event("clock_set", set_mono_ms=stamp.mono_ms, set_t_ms=stamp.t_ms, set_err_ms=stamp.t_err_ms)
         self._feed_watchdog(stamp.mono_ms)
         self._save_again()
-        if self._running is not None:
+        self._watch_clock(stamp)
+        if (running := self._running) is not None:
+            self._watch_test(running, stamp.mono_ms)
             return round(TICK_S * 1000)
         plans = [(station.plan, self._usage[name]) for name, station in self._stations.items()]
         choice = schedule.decide(plans, schedule.Now(stamp.t_ms, stamp.mono_ms, self._since_mono_ms))
@@ -115,6 +129,32 @@ class Daemon:
             return choice.ms
         self._begin_test(choice, stamp)
         return round(TICK_S * 1000)
+
+    def _watch_clock(self, stamp: Stamp) -> None:
+        """Tell that the clock was set; while the disk takes nothing, this is due again at the next turn."""
+        state, is_set = clock.watch(self._clock_watch, stamp)
+        if is_set:
+            if self._unsaved:
+                return
+            try:
+                self._recorder.event(
+                    "clock_set", set_mono_ms=stamp.mono_ms, set_t_ms=stamp.t_ms, set_err_ms=stamp.t_err_ms
+                )
+            except Unavailable as error:
+                self._tell_disk(str(error))
+                return
+        self._clock_watch = state
+
+    def _watch_test(self, running: _Running, mono_ms: int) -> None:
+        """A test that hangs would stop all tests and all sending without a word: end the program instead."""
+        if mono_ms > running.until_ms:
+            self._end_cause = Cause.TIMEOUT
+            raise Unavailable(f"the test of modem {running.order.modem} hangs; dosong-probe ends, to be started anew")
+
+    def _tell_disk(self, text: str) -> None:
+        if self._disk_told is None:
+            log.error("disk=refuses records are held in memory: %s", text)
+        self._disk_told = text
 
     def _feed_watchdog(self, mono_ms: int) -> None:
         """Feed it only if every thread moved. A thread that ended on a fault of ours ends the program: restart it."""
@@ -128,80 +168,107 @@ class Daemon:
 
     def _begin_test(self, choice: schedule.Run, stamp: Stamp) -> None:
         station = self._stations[choice.modem]
-        self._usage[choice.modem] = schedule.Usage(choice.slot_ms, stamp.mono_ms)
+        self._usage[choice.modem] = self._usage[choice.modem].after(choice.slot_ms, stamp.mono_ms)
         order = replace(
             station.order,
             slot_ms=choice.slot_ms,
             slot_length_ms=None if choice.slot_ms is None else station.plan.slot_ms,
             due_ms=choice.due_ms,
         )
-        self._running = order
+        self._running = _Running(order, stamp.mono_ms + station.plan.run_ms + TEST_SPARE_MS)
         self._test = threading.Thread(target=self._run_test, args=(station, order), name="test", daemon=True)
         self._test.start()
 
     def _run_test(self, station: Station, slot: Order) -> None:
         """Run what is due in a slot: one test, or two engines one after the other; each leaves its record."""
-        for order, bench in engines.runs(slot, station.plan, station.bench, station.compared):
+        due = list(engines.runs(slot, station.plan, station.bench, station.compared))
+        while due:
+            order, bench = due.pop(0)
             with self._lock:
                 if self._running is None:  # the books are closed
                     return
-                self._running = order
-            record = self._one_test(station, order, bench)
+                self._running = replace(self._running, order=order)
+            record = self._measured(station, order, bench)
             with self._lock:
                 if self._running is None:
                     return
                 self._keep_test(record, order)
-        self._running = None
+                self._running = self._running if due else None
 
-    def _one_test(self, station: Station, order: Order, bench: Bench) -> TestRecord:
+    def _measured(self, station: Station, order: Order, bench: Bench) -> TestRecord:
+        """Run one test. A fault of ours must not cost the slot its record."""
         head = self._recorder.head()
         try:
             order, refusal = station.admit(order)
             if refusal is not None:
                 return measure.not_run(order, head, "skipped", Stage.SCHEDULE, refusal)
-            return measure.run(order, bench, head)
-        except Exception:  # a fault of ours must not cost the slot its record
+            record = measure.run(order, bench, head)
+            station.settle()
+        except Exception:
             log.exception("test of modem %s failed inside", order.modem)
             return measure.not_run(order, head, "failed", Stage.HOST, Cause.ENGINE_ERROR)
+        return record
 
     def _keep_test(self, record: TestRecord, order: Order) -> None:
-        marks = {} if order.slot_ms is None else {f"slot {order.modem}": str(order.slot_ms)}
-        try:
-            kept = self._recorder.keep(record, marks)
-        except Refused as refusal:
-            log.error("test record breaks the contract: %s", refusal)  # noqa: TRY400 (the sentence says it all)
-            head = self._recorder.head()
-            kept = self._recorder.keep(measure.not_run(order, head, "failed", Stage.HOST, Cause.ENGINE_ERROR), marks)
-        except Unavailable as error:
-            log.error("test record held in memory: %s", error)  # noqa: TRY400 (the sentence says it all)
+        """Keep a record, or hold it while the disk takes none; those that are held go first."""
+        if self._unsaved or not self._is_kept(record, order):
             self._unsaved = [*self._unsaved[-HELD_RECORDS + 1 :], (record, order)]
-            return
+
+    def _is_kept(self, record: TestRecord, order: Order) -> bool:
+        """Try to keep a record; False if the disk does not take it."""
+        marks = {} if order.slot_ms is None else {f"slots {order.modem}": self._slots(order.modem)}
+        try:
+            try:
+                kept = self._recorder.keep(record, marks)
+            except Refused as refusal:
+                log.error("test record breaks the contract: %s", refusal)  # noqa: TRY400 (the sentence says it all)
+                head = self._recorder.head()
+                record = measure.not_run(order, head, "failed", Stage.HOST, Cause.ENGINE_ERROR)
+                kept = self._recorder.keep(record, marks)
+        except Unavailable as error:
+            self._tell_disk(str(error))
+            return False
         log.info(describe(record), record.modem, kept.epoch, kept.seq, *figures(record))
+        return True
+
+    def _slots(self, modem: str) -> str:
+        return " ".join(str(slot) for slot in self._usage[modem].done_slots_ms)
 
     def _save_again(self) -> None:
         """Try to keep what the disk did not take; a disk that mends itself loses no record."""
         with self._lock:
-            unsaved, self._unsaved = self._unsaved, []
-            for record, order in unsaved:
-                self._keep_test(record, order)
+            while self._unsaved and self._is_kept(*self._unsaved[0]):
+                del self._unsaved[0]
+            if self._disk_told is not None and not self._unsaved:
+                self._disk_told = None
 
     def _end(self) -> None:
         """Close the books: a test under way is recorded as stopped, then a `stopping` event, then all is sent."""
         with self._lock:
-            order, self._running = self._running, None
+            running, self._running = self._running, None
+            if running is not None:
+                head = self._recorder.head()
+                self._keep_test(
+                    measure.not_run(running.order, head, "failed", Stage.HOST, self._end_cause), running.order
+                )
+        self._stop_modems()
+        self._save_again()
         try:
-            if order is not None:
-                record = measure.not_run(order, self._recorder.head(), "failed", Stage.HOST, Cause.STOPPED)
-                self._keep_test(record, order)
             self._recorder.event("stopping", cause=Cause.STOPPED)
             now_ms = self._recorder.stamp().t_ms
             self._recorder.remember({"clean": "1"} | ({} if now_ms is None else {"alive_ms": str(now_ms)}))
-        except Unavailable:
-            log.exception("could not record the end")
+        except Unavailable as error:
+            self._tell_disk(str(error))
         if self._publisher is not None:
             self._publisher.stop(STOP_S)
+
+    def _stop_modems(self) -> None:
+        """Give the ports back before the books are closed, so that no record comes after `stopping`."""
         for station in self._stations.values():
-            station.owner.stop(STOP_S / 4)
+            station.owner.ask_to_stop()
+        until_ms = self._read_clock().mono_ms + round(MODEMS_STOP_S * 1000)
+        for station in self._stations.values():
+            station.owner.stop(max(0.0, (until_ms - self._read_clock().mono_ms) / 1000))
 
 
 def describe(record: TestRecord) -> str:

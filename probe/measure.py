@@ -70,7 +70,7 @@ class Bench:
     engine: Callable[[], EngineResult]
     counters: Callable[[], tuple[LinkCounters, ...]]
     position: Callable[[], Located]
-    host: Callable[[int | None], Host]
+    host: Callable[[int | None], Host | None]
     mono_ms: Callable[[], int]
 
 
@@ -129,9 +129,10 @@ def run(order: Order, bench: Bench, head: Head) -> TestRecord:
     )
 
 
-def _host(host: Host, result: EngineResult) -> Host:
+def _host(host: Host | None, result: EngineResult) -> Host | None:
     """A rate near this host's own ceiling is as much the host's as the link's."""
-    return replace(host, host_limited=True) if "host" in (result.downlink_limit, result.uplink_limit) else host
+    is_limited = "host" in (result.downlink_limit, result.uplink_limit)
+    return replace(host, host_limited=True) if host is not None and is_limited else host
 
 
 def _loss_ppm(result: EngineResult) -> int | None:

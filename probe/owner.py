@@ -87,11 +87,15 @@ class Owner:
         """Begin polling."""
         self._thread.start()
 
-    def stop(self, timeout_s: float) -> None:
-        """Stop polling and give the port back, within `timeout_s` at most."""
+    def ask_to_stop(self) -> None:
+        """Ask for the end; what is polled from now on is told to nobody."""
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
+
+    def stop(self, timeout_s: float) -> None:
+        """Stop polling and give the port back, within `timeout_s` at most."""
+        self.ask_to_stop()
         self._thread.join(timeout_s)
 
     @property
@@ -143,7 +147,8 @@ class Owner:
                 if self._watched is not None:
                     self._watched.append(observed)
                 self._changed.notify_all()
-            self._tell(observed)
+            if not self._stopping:
+                self._tell(observed)
             self._wait(observed)
         self._modem.close()
 

@@ -14,13 +14,20 @@ from typing import Protocol
 from probe.broker import Access, Connection, Session, tls_context
 from probe.core import chain
 from probe.core.backoff import delay_s
-from probe.spool import DISPUTED, Kept, Spool
+from probe.spool import Kept, Spool
 from wire import bundle, notes, topics
 from wire.errors import Misconfigured, Refused, Unavailable
 from wire.note import Verifier
 
 log = logging.getLogger(__name__)
 PURGE_EVERY_MS = 3_600_000
+DISPUTED_EVERY_MS = 86_400_000
+STOOD_MS = 60_000
+"""A session that stood this long was a good one; a shorter one is a failed attempt, and the next waits longer.
+
+Two probes with one certificate throw each other out for ever: each handshake costs 6 KB of the SIM's data.
+"""
+_BEFORE_ALL = (0, -1)
 
 
 class Clocks(Protocol):
@@ -66,6 +73,7 @@ class Publisher:
         self._state = chain.State(place.epoch, place.seq, gen=int(spool.mark("gen") or 0))
         self._seen_version = -1
         self._purge_ms = 0
+        self._disputed_ms, self._disputed_after = 0, _BEFORE_ALL
         self._told: str | None = None
         self._stop = threading.Event()
         self.moved_ms = clocks.mono_ms()
@@ -107,20 +115,28 @@ class Publisher:
             self.moved_ms = self._clocks.mono_ms()
 
     def _one_session(self) -> bool:
+        """Connect and serve until the connection is down; True if it stood for long. Raises Unavailable."""
         connection = Connection(self._access, self._on_message)
+        try:
+            return self._serve(connection)
+        finally:
+            connection.release()
+
+    def _serve(self, connection: Connection) -> bool:
         connection.connect()
         log.info("broker=connected host=%s port=%d", self._access.host, self._access.port)
         self._told, self._seen_version = None, -1
         self._state, _ = chain.step(self._state, chain.Connected(), self._policy)
-        self._send(connection, self._spool.waiting(self._policy.window, DISPUTED))
+        begun_ms = self._clocks.mono_ms()
         for _ in connection.turns():
             self.moved_ms = self._clocks.mono_ms()
             self._pump(connection)
+            self._offer_disputed(connection)
             if self._stop.is_set():
                 connection.close()
                 return True
         self._tell("the connection to the broker is down; it is tried again")
-        return True
+        return self._clocks.mono_ms() - begun_ms >= STOOD_MS
 
     def _tell(self, text: str) -> None:
         """Log a loss once, until the connection was back."""
@@ -141,6 +157,18 @@ class Publisher:
         for effect in effects:
             if isinstance(effect, chain.Send):
                 self._send(session, [waiting[key] for key in effect.keys])
+
+    def _offer_disputed(self, session: Session) -> None:
+        """Send once a day what the ledger knows otherwise, behind all that waits: it may never be acknowledged."""
+        now_ms = self._clocks.mono_ms()
+        if now_ms < self._disputed_ms or session.unconfirmed or not self._may_send():
+            return
+        page = self._spool.disputed(self._disputed_after, self._policy.window)
+        self._send(session, page)
+        if page:
+            self._disputed_after = (page[-1].epoch, page[-1].seq)
+        else:
+            self._disputed_ms, self._disputed_after = now_ms + DISPUTED_EVERY_MS, _BEFORE_ALL
 
     def _send(self, session: Session, records: list[Kept]) -> None:
         raws = [kept.raw for kept in records]
@@ -169,9 +197,10 @@ class Publisher:
         placed = chain.Placed(place.epoch, place.seq - 1)
         self._state, _ = chain.step(self._state, placed, self._policy)
         event = chain.Acknowledged(ack, self._spool.leaf(ack.epoch, ack.upto))
-        self._state, effects = chain.step(self._state, event, self._policy)
+        state, effects = chain.step(self._state, event, self._policy)
         for effect in effects:
             self._carry_out(effect)
+        self._state = state  # only now: what the disk refused must be due again at the next ACK
 
     def _carry_out(self, effect: chain.Effect) -> None:
         now_ms = self._clocks.wall_ms()
@@ -186,6 +215,7 @@ class Publisher:
             case chain.NewEpoch():
                 log.warning("spool=behind the ledger knows epoch %d seq %s", effect.head_epoch, effect.head_seq)
                 self._begin_epoch(effect)
+                self._disputed_ms = 0
             case chain.Warn(text):
                 log.warning("ack=odd: %s", text)
 

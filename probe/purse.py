@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,6 +13,7 @@ from probe.core import budget
 from probe.core.budget import Account
 from probe.measure import Order
 from probe.recorder import Recorder
+from wire.errors import Unavailable
 from wire.failure import Cause
 from wire.records import Budget
 
@@ -29,25 +31,27 @@ class Purse:
         test_limit_bytes: int,
         link_bytes: Callable[[], tuple[int, int] | None],
         saved: str | None,
-        is_same_boot: bool,
     ) -> None:
         self._mark, self._recorder, self._link_bytes = f"budget {modem}", recorder, link_bytes
         self._limit_bytes, self._billing_day, self._test_limit_bytes = limit_bytes, billing_day, test_limit_bytes
-        self._account = None if saved is None else msgspec.json.decode(saved, type=Account)
-        if self._account is not None and not is_same_boot:
-            self._account = replace(self._account, counter=0)  # the kernel counts from zero again
+        self._account = _load(saved)
+        self._on_disk = self._account
         self._lock = threading.Lock()
 
     def update(self) -> Account:
-        """Count what the link moved since the last call; on disk when this returns. Raises Unavailable."""
-        moved = self._link_bytes()
+        """Count what the link moved since the last call, and put it on disk.
+
+        A disk that takes nothing costs nothing: the counter on it is then older, and the next start counts from that.
+        """
         with self._lock:
-            account = budget.count(
-                self._account, self._recorder.stamp().t_ms, None if moved is None else sum(moved), self._billing_day
-            )
-            if account != self._account:
-                self._recorder.remember({self._mark: msgspec.json.encode(account).decode()})
+            moved, stamp = self._link_bytes(), self._recorder.stamp()
+            counter = None if moved is None else sum(moved)
+            account = budget.count(self._account, stamp.t_ms, counter, self._billing_day, stamp.boot)
             self._account = account
+            if account != self._on_disk:
+                with contextlib.suppress(Unavailable):
+                    self._recorder.remember({self._mark: msgspec.json.encode(account).decode()})
+                    self._on_disk = account
             return account
 
     def admit(self, order: Order) -> tuple[Order, Cause | None]:
@@ -61,3 +65,11 @@ class Purse:
         )
         is_free = budget.may_run(account, self._limit_bytes, self._test_limit_bytes)
         return replace(order, budget=stated), None if is_free else Cause.BUDGET_SPENT
+
+
+def _load(text: str | None) -> Account | None:
+    """Read a saved account; None if there is none, or another program wrote it in another form."""
+    try:
+        return None if text is None else msgspec.json.decode(text, type=Account)
+    except msgspec.DecodeError:
+        return None

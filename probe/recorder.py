@@ -51,10 +51,8 @@ class Recorder:
         self._spool.put_marks(marks)
 
     def begin_epoch(self, epoch: int, boot: BootRecord) -> Kept:
-        """Go on in a new epoch, whose first record is `boot`."""
-        with self._spool.held():
-            self._spool.begin_epoch(epoch)
-            return self.keep(boot)
+        """Go on in a new epoch, whose first record is `boot`: one commit, so no epoch begins without its reason."""
+        return self._spool.begin_epoch(epoch, lambda place: self._seal(boot, place))
 
     def _seal(self, draft: AnyRecord, place: Place) -> bytes:
         placed = msgspec.structs.replace(draft, epoch=place.epoch, seq=place.seq, prev=place.prev)

@@ -12,7 +12,6 @@ Source: design §5 (Spool); facts note 08 §2, §3.1 (write-ahead rule), §7.
 from __future__ import annotations
 
 import contextlib
-import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from probe.spool_files import SCHEMA, read_epoch, set_aside, write_epoch
 from wire.codec import leaf_hash, leaf_text
 from wire.errors import Unavailable
 
@@ -28,14 +28,6 @@ WAITING, ACKED, DISPUTED, DROPPED = 0, 1, 2, 3
 
 _DAY_MS = 86_400_000
 _SPARE_BYTES = 16_384
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS record (
-    epoch INTEGER NOT NULL, seq INTEGER NOT NULL, kind TEXT NOT NULL, raw BLOB, leaf BLOB NOT NULL,
-    place INTEGER NOT NULL, acked_ms INTEGER, PRIMARY KEY (epoch, seq)
-);
-CREATE INDEX IF NOT EXISTS record_place ON record (place, epoch, seq);
-CREATE TABLE IF NOT EXISTS mark (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +70,16 @@ class Depth:
     oldest: tuple[int, int] | None
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What a spool says of its probe. `last_ack`: (epoch, upto, UTC ms of its arrival); None: none yet, as below."""
+
+    place: Place
+    depth: Depth
+    last_ack: tuple[int, int, int] | None
+    last_test: bytes | None
+
+
 Seal = Callable[[Place], bytes]
 
 
@@ -95,7 +97,7 @@ class Spool:
         self.version = 0
         """Rises with every change, so that a reader need not ask the disk."""
         self.is_broken = False
-        """The disk reported an error: what the kernel holds of this file is no longer sure. Reopen it by a restart."""
+        """The disk reported an error, or damage was read: what is held of this file is no longer sure. Restart."""
         with _translated(self._path):
             folder.mkdir(parents=True, exist_ok=True)
             self.origin_of_file: Literal["ok", "new", "damaged"] = "ok" if self._path.exists() else "new"
@@ -110,13 +112,13 @@ class Spool:
             if error.sqlite_errorcode not in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
                 raise
         self.origin_of_file = "damaged"
-        _set_aside(self._path)
+        set_aside(self._path)
         return _connect(self._path)
 
     def _begin_first_epoch(self) -> None:
         if self.mark("epoch") is None:
-            last = _read_epoch(self._folder)
-            _write_epoch(self._folder, last + 1)
+            last = read_epoch(self._folder)
+            write_epoch(self._folder, last + 1)
             with self._transaction():
                 self._place_next(Place(last + 1, 0, ""))
 
@@ -126,21 +128,24 @@ class Spool:
             self._db.close()
 
     @contextlib.contextmanager
-    def held(self) -> Iterator[None]:
-        """Keep other threads out, so that several calls follow one another."""
-        with self._lock:
-            yield
+    def _on_disk(self) -> Iterator[None]:
+        """One use of the file: alone, errors translated, and those remembered that only a restart can mend."""
+        with self._lock, _translated(self._path):
+            try:
+                yield
+            except sqlite3.Error as error:
+                self.is_broken |= _primary_code(error) in _BREAKING
+                raise
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
         """One commit, on disk when this ends; nothing of it if anything raises."""
-        with self._lock, _translated(self._path):
+        with self._on_disk():
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield
                 self._db.execute("COMMIT")
-            except BaseException as error:
-                self.is_broken |= _primary_code(error) == sqlite3.SQLITE_IOERR
+            except BaseException:
                 with contextlib.suppress(sqlite3.Error):
                     self._db.execute("ROLLBACK")
                 raise
@@ -156,16 +161,21 @@ class Spool:
 
         What `seal` raises comes through, and nothing is changed. Raises Unavailable if the disk cannot take it.
         """
+        with self._bytes_kept(), self._transaction():
+            kept = self._insert(kind, seal, WAITING)
+            self._put_marks(marks or {})
+        return kept
+
+    @contextlib.contextmanager
+    def _bytes_kept(self) -> Iterator[None]:
+        """Undo the count of bytes with a transaction that failed."""
         with self._lock:
             before = self._bytes
             try:
-                with self._transaction():
-                    kept = self._insert(kind, seal, WAITING)
-                    self._put_marks(marks or {})
+                yield
             except BaseException:
                 self._bytes = before
                 raise
-            return kept
 
     def _insert(self, kind: str, seal: Seal, place: int) -> Kept:
         at = self.place()
@@ -180,12 +190,17 @@ class Spool:
     def _place_next(self, place: Place) -> None:
         self._put_marks({"epoch": str(place.epoch), "next_seq": str(place.seq), "prev": place.prev})
 
-    def begin_epoch(self, epoch: int) -> None:
-        """Go on at seq 0 of `epoch`. What still waits is disputed: the ledger holds other records in its places."""
-        _write_epoch(self._folder, epoch)
-        with self._transaction():
+    def begin_epoch(self, epoch: int, seal_boot: Seal) -> Kept:
+        """Go on in `epoch`, whose first record is made by `seal_boot`, in the same commit.
+
+        What still waits is disputed: the ledger holds other records in its places.
+        """
+        with self._lock, _translated(self._path):
+            write_epoch(self._folder, epoch)
+        with self._bytes_kept(), self._transaction():
             self._db.execute("UPDATE record SET place = ? WHERE place = ? AND epoch < ?", (DISPUTED, WAITING, epoch))
             self._place_next(Place(epoch, 0, ""))
+            return self._insert("boot", seal_boot, WAITING)
 
     def is_over_limit(self) -> bool:
         """True if the next record might not fit; `drop_oldest` makes room."""
@@ -198,17 +213,12 @@ class Spool:
         Returns None if the first two were enough; else what was dropped, declared by a gap record made by `seal_gap`
         in the same transaction.
         """
-        with self._lock:
-            before = self._bytes
-            try:
-                with self._transaction():
-                    self._forget((ACKED, DISPUTED))
-                    dropped = self._drop_waiting(seal_gap) if self._excess() > 0 else None
-                self._bytes = depth_of(self._db).bytes
-            except BaseException:
-                self._bytes = before
-                raise
-            return dropped
+        with self._bytes_kept():
+            with self._transaction():
+                self._forget((ACKED, DISPUTED))
+                dropped = self._drop_waiting(seal_gap) if self._excess() > 0 else None
+            self._bytes = self.depth().bytes
+        return dropped
 
     def _excess(self) -> int:
         """Bytes over nine tenths of the limit: room is made in steps, not record by record."""
@@ -246,16 +256,23 @@ class Spool:
         self._insert("gap", lambda place: seal_gap(dropped, place), WAITING)
         return dropped
 
-    def waiting(self, limit: int, place: int = WAITING) -> list[Kept]:
+    def disputed(self, after: tuple[int, int], limit: int) -> list[Kept]:
+        """Return the next records that the ledger knows otherwise, behind the place `after`."""
+        query = "SELECT epoch, seq, kind, raw FROM record WHERE place = ? AND (epoch, seq) > (?, ?)"
+        with self._on_disk():
+            rows = self._db.execute(f"{query} ORDER BY epoch, seq LIMIT ?", (DISPUTED, *after, limit))
+            return [Kept(*row) for row in rows]
+
+    def waiting(self, limit: int) -> list[Kept]:
         """Return the oldest records that wait, gaps first: the order in which they are to be sent."""
         query = "SELECT epoch, seq, kind, raw FROM record WHERE place = ? ORDER BY kind != 'gap', epoch, seq LIMIT ?"
-        with self._lock, _translated(self._path):
-            return [Kept(*row) for row in self._db.execute(query, (place, limit))]
+        with self._on_disk():
+            return [Kept(*row) for row in self._db.execute(query, (WAITING, limit))]
 
     def leaf(self, epoch: int, seq: int | None) -> str | None:
         """Return the leaf hash (base64) of a record of ours; None if we hold none at that place."""
         query = "SELECT leaf FROM record WHERE epoch = ? AND seq = ?"
-        with self._lock, _translated(self._path):
+        with self._on_disk():
             row = self._db.execute(query, (epoch, seq)).fetchone()
         return None if row is None else leaf_text(row[0])
 
@@ -264,6 +281,8 @@ class Spool:
         update = "UPDATE record SET place = ?, acked_ms = ? WHERE epoch = ? AND seq <= ? AND place IN (?, ?)"
         with self._transaction():
             done = self._db.execute(update, (ACKED, now_ms, epoch, upto, WAITING, DISPUTED)).rowcount
+            # A dropped record's leaf was kept for an ACK that names it; a later one has come.
+            self._db.execute("DELETE FROM record WHERE place = ? AND epoch = ? AND seq < ?", (DROPPED, epoch, upto))
             self._put_marks({"acked": f"{epoch} {upto}", "acked_ms": str(now_ms)})
         return done
 
@@ -280,18 +299,17 @@ class Spool:
         with self._transaction():
             limit = (ACKED, now_ms - keep_days * _DAY_MS)
             gone = self._db.execute("DELETE FROM record WHERE place = ? AND acked_ms < ?", limit).rowcount
-        with self._lock, _translated(self._path):
-            self._bytes = depth_of(self._db).bytes
+        self._bytes = self.depth().bytes
         return gone
 
     def depth(self) -> Depth:
         """Count what is held."""
-        with self._lock, _translated(self._path):
+        with self._on_disk():
             return depth_of(self._db)
 
     def mark(self, name: str) -> str | None:
         """Return a mark's value, None if it was never set."""
-        with self._lock, _translated(self._path):
+        with self._on_disk():
             row = self._db.execute("SELECT value FROM mark WHERE name = ?", (name,)).fetchone()
         return None if row is None else str(row[0])
 
@@ -312,6 +330,25 @@ def depth_of(db: sqlite3.Connection) -> Depth:
     return Depth(records, waiting, disputed, size, oldest)
 
 
+def read_standing(folder: Path) -> Standing:
+    """Read a spool beside a running program. Raises Unavailable if there is none."""
+    path = folder / "spool.db"
+    try:
+        db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5.0)
+        with contextlib.closing(db):
+            marks: dict[str, str] = dict(db.execute("SELECT name, value FROM mark"))
+            query = (
+                "SELECT raw FROM record WHERE kind = 'test' AND raw IS NOT NULL ORDER BY epoch DESC, seq DESC LIMIT 1"
+            )
+            row, depth = db.execute(query).fetchone(), depth_of(db)
+        place = Place(int(marks["epoch"]), int(marks["next_seq"]), marks["prev"])
+    except (sqlite3.Error, KeyError) as error:
+        raise Unavailable(f"cannot read {path} ({error}); has dosong-probe run here yet?") from error
+    acked = marks["acked"].split() if "acked" in marks else None
+    last_ack = None if acked is None else (int(acked[0]), int(acked[1]), int(marks["acked_ms"]))
+    return Standing(place, depth, last_ack, None if row is None else row[0])
+
+
 def _connect(path: Path) -> sqlite3.Connection:
     """Open, check and prepare the file. Raises sqlite3.DatabaseError if it is damaged."""
     db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10.0)
@@ -319,52 +356,17 @@ def _connect(path: Path) -> sqlite3.Connection:
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
         db.execute("PRAGMA cache_size = -512")
+        db.execute("PRAGMA wal_autocheckpoint = 250")
         (verdict,) = db.execute("PRAGMA quick_check(1)").fetchone()
         if verdict != "ok":
             damaged = sqlite3.DatabaseError(verdict)
             damaged.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
             raise damaged
-        db.executescript(_SCHEMA)
+        db.executescript(SCHEMA)
     except BaseException:
         db.close()
         raise
     return db
-
-
-def _set_aside(path: Path) -> None:
-    """Rename a damaged file and its side files, for a technician; an older one is never overwritten."""
-    number = next(n for n in range(1, 10_000) if not path.with_name(f"{path.name}.damaged-{n}").exists())
-    for suffix in ("-wal", "-shm", ""):
-        part = path.with_name(path.name + suffix)
-        if part.exists():
-            part.rename(path.with_name(f"{path.name}.damaged-{number}{suffix}"))
-    _sync_folder(path.parent)
-
-
-def _read_epoch(folder: Path) -> int:
-    """Return the last epoch that was begun here; 0 if none is known. Kept beside the spool for when that is lost."""
-    try:
-        return int((folder / "epoch").read_text())
-    except (OSError, ValueError):
-        return 0
-
-
-def _write_epoch(folder: Path, epoch: int) -> None:
-    partial = folder / "epoch.partial"
-    with partial.open("w") as file:
-        file.write(f"{epoch}\n")
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(folder / "epoch")
-    _sync_folder(folder)
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 @contextlib.contextmanager
@@ -385,6 +387,7 @@ def _primary_code(error: BaseException) -> int:
     return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
 
 
+_BREAKING = frozenset({sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _REMEDY = {
     sqlite3.SQLITE_FULL: "cannot grow, the disk is full; free space beside it",
     sqlite3.SQLITE_IOERR: "cannot be written, the disk reports errors; replace the card",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 import tomllib
 from collections.abc import Callable
@@ -19,7 +20,7 @@ from collector.registry import Registry
 from collector.registry_rows import Report
 from provisioning import deployment
 from provisioning.deployment import Deployment, Plan
-from wire.errors import EXIT_FAILED, EXIT_MISCONFIGURED, Misconfigured, Refused
+from wire.errors import EXIT_FAILED, EXIT_MISCONFIGURED, Misconfigured, Refused, Unavailable
 
 EXAMPLES = """\b
 Examples:
@@ -46,7 +47,9 @@ def _plan_options(command: Callable[..., None]) -> Callable[..., None]:
     options = (
         click.option("--origin", required=True, help="Name of this deployment in every signature; never changes."),
         click.option("--host", required=True, help="Name or address at which probes find the broker."),
-        click.option("--port", default=8883, show_default=True, help="TLS port of the broker."),
+        click.option(
+            "--port", type=click.IntRange(1, 65535), default=8883, show_default=True, help="TLS port of the broker."
+        ),
         click.option("--bind", default="0.0.0.0", show_default=True, help="Address the broker listens on."),
         click.option("--web-bind", default="127.0.0.1:8080", show_default=True, help="Address of the pages."),
         click.option("--influx-url", default="http://127.0.0.1:8086", show_default=True, help="InfluxDB."),
@@ -88,7 +91,7 @@ def import_(root: Path, file: Path, as_json: bool) -> None:
     try:
         document = tomllib.loads(file.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise Refused("bad_file", f"{file}: {error}") from error
+        raise Refused("bad_file", f"{file} is not TOML: {error}; correct that line") from error
     with closing(_registry(deployment.load(root))) as registry:
         report = registry.load(document)
     click.echo(json.dumps(_counts(report), ensure_ascii=False) if as_json else f"{file}: {_counts(report)}")
@@ -104,10 +107,16 @@ def add_probe(root: Path, probe: str, site: str, simulated: bool) -> None:
     where = deployment.load(root)
     with closing(_registry(where)) as registry:
         if registry.site(site) is None:
-            raise Refused("unknown_site", f"site {site} is not in the registry; import it first")
+            raise Refused(
+                "unknown_site", f"site {site} is not in the registry; import it first: dosong-provision import"
+            )
         directory = deployment.add_probe(where, probe, datetime.now(UTC))
         entry = {"id": probe, "vkey": deployment.probe_vkey(where, probe), "site": site, "simulated": simulated}
-        registry.load({"probes": [entry]})
+        try:
+            registry.load({"probes": [entry]})
+        except BaseException:
+            shutil.rmtree(directory)  # nobody has these keys yet; half a probe would block its own name
+            raise
     click.echo(f"{directory}")
 
 
@@ -174,6 +183,17 @@ def main() -> Never:
         sys.exit(EXIT_MISCONFIGURED)
     except Refused as error:
         click.echo(f"dosong-provision: {error.detail or error.reason}", err=True)
+        sys.exit(EXIT_FAILED)
+    except Unavailable as error:
+        click.echo(f"dosong-provision: {error}", err=True)
+        sys.exit(EXIT_FAILED)
+    except OSError as error:
+        where = error.filename or "a file of the deployment"
+        click.echo(
+            f"dosong-provision: cannot write {where} ({error.strerror}); choose a --dir that this account may write,"
+            " or free the disk",
+            err=True,
+        )
         sys.exit(EXIT_FAILED)
     sys.exit(0)
 

@@ -7,6 +7,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import secrets
 import shutil
 import tomllib
@@ -20,8 +22,14 @@ from wire import keyfile
 from wire.codec import probe_key_name
 from wire.errors import Misconfigured
 from wire.note import Signer
+from wire.topics import PROBE_PATTERN
 
 COLLECTOR_KEYS = ("ack", "config", "log", "registry")
+MAX_SOCKET_BYTES = 100
+_ORIGIN = re.compile(r"[a-z0-9][a-z0-9.-]{0,63}")
+_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.:-]{0,251}[A-Za-z0-9])?")
+_URL = re.compile(r"https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/\S*)?")
+_BIND = re.compile(r"\S+:[0-9]{1,5}|unix:\S+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +75,7 @@ def init(root: Path, plan: Plan, now: datetime) -> Deployment:
     """Make a new deployment. Raises Misconfigured if `root` already holds one: keys are never overwritten."""
     if (root / "deployment.toml").exists():
         raise Misconfigured(f"{root} already holds a deployment; choose another --dir, or move it away first")
+    check_plan(plan)
     for name in ("ca", "broker", "collector", "probes"):
         (root / name).mkdir(parents=True, exist_ok=True)
     root.chmod(0o755)
@@ -85,15 +94,33 @@ def init(root: Path, plan: Plan, now: datetime) -> Deployment:
     return configure(root, plan)
 
 
+def check_plan(plan: Plan) -> None:
+    """Raise Misconfigured for what would only fail later, in another program."""
+    if _ORIGIN.fullmatch(plan.origin) is None:
+        raise Misconfigured(
+            f"--origin {plan.origin!r}: small letters, digits, . and - only, such as dosong.sokhcn.example"
+        )
+    if _HOST.fullmatch(plan.host) is None:
+        raise Misconfigured(f"--host {plan.host!r}: give a plain name or an address, such as mqtt.sokhcn.example")
+    if _URL.fullmatch(plan.influx_url) is None:
+        raise Misconfigured(f"--influx-url {plan.influx_url!r}: give http://HOST:PORT, such as http://127.0.0.1:8086")
+    if _BIND.fullmatch(plan.web_bind) is None:
+        raise Misconfigured(f"--web-bind {plan.web_bind!r}: give HOST:PORT, such as 127.0.0.1:8080")
+    if plan.socket is not None and len(os.fsencode(plan.socket)) > MAX_SOCKET_BYTES:
+        raise Misconfigured(f"--socket {plan.socket}: at most {MAX_SOCKET_BYTES} bytes; choose a shorter path")
+
+
 def configure(root: Path, plan: Plan) -> Deployment:
     """Write the settings of broker and collector anew; keys and state stay as they are.
 
     Raises Misconfigured if there is no deployment, or if `plan` names another origin: it stands in every signature.
     """
+    check_plan(plan)
     made = load(root)
     if made.origin != plan.origin:
         raise Misconfigured(
-            f"{root} is {made.origin}, not {plan.origin}: an origin stands in every signature and stays"
+            f"{root} is {made.origin}, not {plan.origin}: an origin stands in every signature and stays;"
+            f" give --origin {made.origin}, or another --dir"
         )
     files = BrokerFiles(root.resolve() / "broker", plan.bind, plan.port, plan.broker_user, plan.socket)
     write(files)
@@ -138,8 +165,10 @@ def load(root: Path) -> Deployment:
 def add_probe(deployment: Deployment, probe: str, now: datetime) -> Path:
     """Make one probe's keys, certificate and identity.toml; return its directory.
 
-    Raises Misconfigured if the probe exists: a probe's key is never made twice under one name.
+    Raises Misconfigured if the id is none, or if the probe exists: a probe's key is never made twice under one name.
     """
+    if re.fullmatch(PROBE_PATTERN, probe) is None:
+        raise Misconfigured(f"{probe!r} is no probe id: 3 to 32 of a-z 0-9 -, such as p-dong-chuoi; choose such a one")
     directory = deployment.probe(probe)
     if directory.exists():
         raise Misconfigured(f"probe {probe} exists already in {directory}; choose another id")

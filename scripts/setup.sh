@@ -1,24 +1,30 @@
 #!/usr/bin/env bash
 # Everything that dosong needs on this machine, said step by step; a second run only looks and takes a second.
-#   scripts/setup.sh demo|test      what the set-up is for (test adds Chromium for pictures)
-#   LINK=loopback                   no root needed: namespaces are left out, and so are the packages for them
+#   scripts/setup.sh demo|check|bench|test   what the set-up is for (test adds Chromium for pictures)
+#   LINK=loopback                            no root needed: namespaces are left out, and so are the packages for them
+# Exit status: 0 ready, 1 a download failed (run it again), 78 this machine or user does not allow it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 purpose=${1:-demo}
+link=${LINK:-netns}
 say() { printf '%s\n' "$*" >&2; }
 stamp() { date +%s.%N; }
 took() { awk -v a="$1" -v b="$(stamp)" 'BEGIN { printf "%.1f s", b - a }'; }
 
+may_be_root() {
+  [ "$(id -u)" = 0 ] && return 0
+  command -v sudo >/dev/null || return 1
+  sudo -n true 2>/dev/null || [ -t 0 ]
+}
 as_root() {
   if [ "$(id -u)" = 0 ]; then "$@"
-  elif command -v sudo >/dev/null && sudo -n true 2>/dev/null; then sudo "$@"
-  elif command -v sudo >/dev/null && [ -t 0 ]; then sudo "$@"
+  elif may_be_root; then sudo "$@"
   else return 77; fi
 }
 
 # program that must be there, and the Debian package that brings it
 needs="mosquitto:mosquitto influxd:influxdb gpsd:gpsd"
-[ "${LINK:-}" = loopback ] || needs="$needs ip:iproute2 ethtool:ethtool nft:nftables nsenter:util-linux"
+[ "$link" = loopback ] || needs="$needs ip:iproute2 ethtool:ethtool nft:nftables nsenter:util-linux"
 [ "$purpose" = test ] && needs="$needs chromium:chromium strace:strace"
 
 missing=""
@@ -34,43 +40,88 @@ done
 if [ -z "$python" ]; then missing="$missing python3 python3-venv"; python=python3
 elif ! "$python" -c 'import venv, ensurepip' 2>/dev/null; then missing="$missing python3-venv"; fi
 
+case "$purpose:$link" in
+demo:netns | check:netns)
+  if ! may_be_root; then
+    say "Missing here: root. The 4G links are network namespaces, and only root may make those ($(id -un) is not root,"
+    say "and there is no sudo to ask).${missing:+ Debian packages missing too:$missing.}"
+    say "  As root:       make $([ "$purpose" = demo ] && echo demo || echo demo-check)"
+    say "  Without root:  make demo LINK=loopback    (no 4G link: every record says invalid_path, nothing new is counted)"
+    exit 78
+  fi ;;
+esac
+
+# Two set-ups at once in one folder take turns.
+exec 9<pyproject.toml
+flock 9
+
+install_quietly() {
+  # A freshly installed service would start on its default port: forbid that while we install, disable what is new, and
+  # leave any service that was here before as it was. A rule of ours that a killed run left is taken away first.
+  guard=""
+  if grep -qs 'written by dosong' "$rules"; then rm -f "$rules"; fi
+  log=$(mktemp)
+  trap '[ -z "$guard" ] || rm -f "$rules"; rm -f "$log"' EXIT
+  trap 'exit 130' INT TERM HUP
+  if [ ! -e "$rules" ]; then
+    guard=1
+    printf '#!/bin/sh\n# written by dosong for the length of one installation\nexit 101\n' >"$rules"
+    chmod 755 "$rules"
+  fi
+  {
+    apt-get update -qq
+    # shellcheck disable=SC2086
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq -o DPkg::Lock::Timeout=300 --no-install-recommends $1
+  } >"$log" 2>&1 || { grep -E '^(E|Err|W):' "$log" | sort -u | tail -n 5 >&2; return 1; }
+  for unit in mosquitto.service influxdb.service gpsd.service gpsd.socket; do
+    case " $1 " in *" ${unit%.*} "*)
+      if command -v systemctl >/dev/null; then systemctl disable --quiet "$unit" 2>/dev/null
+      else # a machine that is only being built, or has no systemd
+        DPKG_MAINTSCRIPT_PACKAGE=${unit%.*} deb-systemd-helper disable "$unit" >/dev/null 2>&1
+        update-rc.d "${unit%.*}" disable >/dev/null 2>&1
+      fi ;;
+    esac
+  done
+  return 0
+}
+
 if [ -n "$missing" ]; then
   begin=$(stamp)
   say "[setup] installing Debian packages:$missing"
-  rules=/usr/sbin/policy-rc.d
-  install_quietly() {
-    # A freshly installed service would start on its default port: forbid that while we install, and leave any
-    # service that was here before as it was.
-    guard=""
-    [ -e "$rules" ] || { printf '#!/bin/sh\nexit 101\n' >"$rules"; chmod 755 "$rules"; guard=1; }
-    trap '[ -n "$guard" ] && rm -f "$rules"' EXIT
-    apt-get update -qq
-    # shellcheck disable=SC2086
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $1 >/tmp/dosong-apt.$$ 2>&1 || {
-      tail -n 20 /tmp/dosong-apt.$$ >&2; return 1; }
-    rm -f /tmp/dosong-apt.$$
-    if command -v systemctl >/dev/null && [ -d /run/systemd/system ]; then
-      for unit in mosquitto influxdb gpsd gpsd.socket; do
-        case " $1 " in *" ${unit%%.*} "*) systemctl disable --quiet "$unit" 2>/dev/null || true ;; esac
-      done
-    fi
-  }
-  if ! as_root bash -c "$(declare -f install_quietly); rules=$rules; install_quietly '$missing'"; then
+  if ! as_root bash -c "$(declare -f install_quietly); rules=/usr/sbin/policy-rc.d; install_quietly '$missing'"; then
     say "[setup] could not install:$missing"
-    say "        Run this once as root:  apt-get install --no-install-recommends$missing"
-    say "        Without root the demo also runs with less:  make demo LINK=loopback   (it needs mosquitto, influxdb and gpsd)"
+    say "        Run this once as root:  apt-get update && apt-get install --no-install-recommends$missing"
+    if [ "$purpose:$link" = demo:netns ] && [ "$(id -u)" != 0 ]; then
+      say "        Without root, less is needed (mosquitto, influxdb, gpsd):  make demo LINK=loopback"
+    fi
     exit 78
   fi
   say "[setup] Debian packages: $(took "$begin")"
 fi
 
-sum=$(cat pyproject.toml constraints.txt scripts/assets.lock 2>/dev/null | cksum; "$python" -V)
-if [ ! -x .venv/bin/python ] || [ "$(cat .venv/.dosong-setup 2>/dev/null)" != "$sum" ]; then
+# Scripts in .venv/bin name their interpreter by its full path: a folder that was moved gets a new .venv.
+home="$PWD $("$python" -V)"
+sum=$(cat pyproject.toml constraints.txt scripts/assets.lock 2>/dev/null | cksum)
+if [ ! -x .venv/bin/python ] || [ "$(cat .venv/.dosong-setup 2>/dev/null)" != "$home $sum" ]; then
   begin=$(stamp)
   say "[setup] Python packages into .venv (pinned by constraints.txt)"
-  [ -x .venv/bin/python ] || "$python" -m venv .venv
-  .venv/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev]'
-  .venv/bin/python scripts/assets.py
-  printf '%s' "$sum" >.venv/.dosong-setup
+  found=$(cat .venv/.dosong-setup 2>/dev/null || true)
+  case "${found:-none}" in
+  "$home "*) ;;
+  none) .venv/bin/python -m pip --version >/dev/null 2>&1 || "$python" -m venv --clear .venv ;;
+  *) "$python" -m venv --clear .venv ;;
+  esac
+  # A run that is cut off from here on is known by `unfinished` and goes on where it was.
+  printf '%s unfinished' "$home" >.venv/.dosong-setup
+  if ! .venv/bin/python -m pip install -q --disable-pip-version-check --use-pep517 -c constraints.txt -e '.[dev]' \
+    >.venv/pip.log 2>&1; then
+    grep -E 'ERROR|error:|No space' .venv/pip.log | head -n 3 >&2 || true
+    say "[setup] pip could not install the Python packages: it needs the network (or a mirror, PIP_INDEX_URL) and some"
+    say "        300 MB of disk. Run the same command again; what it said is in $PWD/.venv/pip.log"
+    exit 1
+  fi
+  # Without its map library a page says so; the next run tries again.
+  .venv/bin/python scripts/assets.py || sum="no map"
+  printf '%s %s' "$home" "$sum" >.venv/.dosong-setup
   say "[setup] Python packages: $(took "$begin")"
 fi

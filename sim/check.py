@@ -24,10 +24,11 @@ from pathlib import Path
 from typing import Any
 
 from sim import demo_world
-from sim.demo import Cut, Steps, bring_up
+from sim.demo import Steps, bring_up
+from sim.demo_live import Cut
 from sim.demo_scene import CHECK, PLACES, Place
 from sim.demo_world import World
-from sim.programs import module, run, tail
+from sim.programs import ask_sudo, module, run, tail
 from wire import codec
 from wire.errors import EXIT_FAILED, EXIT_MISCONFIGURED, EXIT_OK, DosongError, Misconfigured, Unavailable
 from wire.metrics import metrics
@@ -79,6 +80,7 @@ class Row:
 def run_check(args: argparse.Namespace) -> int:
     """Run the check; see the module's docstring."""
     if os.geteuid() != 0:
+        ask_sudo("demo-check needs network namespaces, which only root may make")
         sys.stderr.write("demo-check needs network namespaces, which only root may make: run it as root\n")
         return EXIT_MISCONFIGURED
     root = args.keep or Path(tempfile.mkdtemp(prefix="dosong-check-"))
@@ -97,7 +99,12 @@ def run_check(args: argparse.Namespace) -> int:
         for log in sorted((world.root / "log").glob("*.log")):
             steps.say(f"  {log.name}\n{tail(log, 5)}")
         return EXIT_FAILED
+    except KeyboardInterrupt:
+        steps.say("demo-check: interrupted")
+        return EXIT_FAILED
     finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
         demo_world.stop(world)
         if args.keep is None:
             shutil.rmtree(root, ignore_errors=True)

@@ -8,26 +8,33 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import os
 import shutil
 import signal
 import sys
 import time
-import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from sim import demo_grafana, demo_world, site
-from sim.demo_scene import PLACES, SHOW, Pace
+from sim import demo_grafana, demo_world
+from sim.demo_live import Cut, Feed, Quiet
+from sim.demo_lock import Claim, claimed
+from sim.demo_scene import PLACES, SHOW
 from sim.demo_world import World
+from sim.programs import ask_sudo
 from wire.errors import EXIT_FAILED, EXIT_MISCONFIGURED, EXIT_OK, Misconfigured, Unavailable
 
+LINKS = ("netns", "loopback")
+NOT_ROOT = """\
+The demonstration builds 4G links out of network namespaces, and only root may do that.
+Run it as root (sudo make demo), or with less:  make demo LINK=loopback"""
+DAMAGED = "If it fails like this again, what an earlier run kept may be damaged: make demo-reset drops it."
 LOOPBACK_BANNER = """
-  LINK=loopback: there is no 4G link here, so no sample can prove that it went over one.
-  Every record is marked `invalid_path`, and nothing is counted. For the real thing: make demo (as root).
+  LINK=loopback: there is no 4G link here, so no sample can prove that it went over one. Every test from now on is
+  marked `invalid_path`, and none is counted; rates are those of this machine's memory. Only the simulated month
+  before now has counted samples, so that pages and reports have something to show. The real thing: make demo as root.
 """
 
 
@@ -39,7 +46,7 @@ def add_parser(subparsers: Any) -> None:
         description="Three simulated 4G sites and everything that carries their samples to a board. Ctrl-C ends it.",
         epilog="examples: dosong-sim demo | dosong-sim demo --link loopback (no root) | dosong-sim demo --reset",
     )
-    parser.add_argument("--link", choices=("netns", "loopback"), default="netns", help="netns needs root")
+    parser.add_argument("--link", choices=LINKS, default="netns", help="netns needs root")
     parser.add_argument("--dir", type=Path, default=Path("demo-data"), help="where data is kept (default demo-data)")
     parser.add_argument("--port", type=int, default=8080, help="port of the pages; another free one if taken")
     parser.add_argument("--minutes", type=float, default=0, help="end by itself after so many minutes (0: never)")
@@ -63,7 +70,8 @@ class Steps:
         try:
             yield
         except BaseException:
-            self._out.write("failed\n")
+            with contextlib.suppress(OSError):
+                self.say("failed")
             raise
         self._out.write(f"{time.monotonic() - begin:6.1f} s\n")
         self._out.flush()
@@ -73,6 +81,11 @@ class Steps:
         self._out.write(text + "\n")
         self._out.flush()
 
+    def complain(self, text: str) -> None:
+        """Print why it ends, where errors go; to nobody if nobody listens any more."""
+        with contextlib.suppress(OSError):
+            sys.stderr.write(text + "\n")
+
     @property
     def elapsed_s(self) -> float:
         """Seconds since the beginning."""
@@ -81,40 +94,74 @@ class Steps:
 
 def run(args: argparse.Namespace) -> int:
     """Run the demonstration until Ctrl-C."""
-    root = args.dir / args.link
-    if args.reset:
-        shutil.rmtree(args.dir, ignore_errors=True)
-        sys.stdout.write(f"dropped {args.dir}\n")
-        return EXIT_OK
-    if args.link == "netns" and os.geteuid() != 0:
-        sys.stderr.write(
-            "The demonstration builds 4G links out of network namespaces, and only root may do that.\n"
-            "Run it as root (sudo make demo), or with less:  make demo LINK=loopback\n"
-        )
-        return EXIT_MISCONFIGURED
     steps = Steps()
+    root = (args.dir / args.link).absolute()
     try:
-        return _run(root.absolute(), args, steps)
+        if args.reset:
+            return reset(args.dir)
+        _check(args.link, root)
+        with claimed(root) as claim:
+            return _run(root, args, steps, claim)
     except Misconfigured as error:
-        steps.say(f"\n{error}")
+        steps.complain(str(error))
         return EXIT_MISCONFIGURED
     except Unavailable as error:
-        steps.say(f"\n{error}")
-        return EXIT_FAILED
+        steps.complain(f"{error}\n{DAMAGED}" if (root / "ready").exists() else str(error))
+    except BrokenPipeError:
+        # Whoever read our words has gone: nothing more is to be said, not even at the interpreter's end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        steps.complain(f"{where}{error.strerror or error}; another folder can be given with --dir")
+    except KeyboardInterrupt:
+        steps.complain("interrupted")
+    return EXIT_FAILED
 
 
-def _run(root: Path, args: argparse.Namespace, steps: Steps) -> int:
+def _check(link: str, root: Path) -> None:
+    """Raise Misconfigured if this user may not make the links, or if settings files could not name this folder."""
+    if link == "netns" and os.geteuid() != 0:
+        ask_sudo("Network namespaces need root (without root: make demo LINK=loopback)")
+        raise Misconfigured(NOT_ROOT)
+    if not str(root).isprintable() or set(str(root)) & set('"\\'):
+        raise Misconfigured(f"{root} has a sign that settings files cannot carry; choose another folder: --dir")
+
+
+def reset(folder: Path) -> int:
+    """Drop what demonstrations kept in `folder`, and nothing else that lies there. Returns the exit status."""
+    kept = [folder / link for link in LINKS if (folder / link).exists()]
+    if any(path.stat().st_uid != os.geteuid() for path in kept) and os.geteuid() != 0:
+        ask_sudo("What the demonstration kept belongs to root")
+        raise Misconfigured(f"{folder} belongs to root: run `make demo-reset` as root")
+    for root in kept:
+        with claimed(root):
+            shutil.rmtree(root)
+    with contextlib.suppress(OSError):
+        folder.rmdir()
+    sys.stdout.write(f"dropped {folder}\n" if kept else f"there is nothing in {folder} to drop\n")
+    return EXIT_OK
+
+
+def _run(root: Path, args: argparse.Namespace, steps: Steps, claim: Claim) -> int:
     world = demo_world.make(root, args.link, SHOW, f"demo-{os.getpid()}", args.port)
-    signal.signal(signal.SIGTERM, _as_interrupt)
+    claim.write([world.scratch, world.directory.path])
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _as_interrupt)
     try:
         bring_up(world, steps)
-        welcome(world, steps)
+        welcome(world, steps, args.port)
         live(world, steps, args.minutes * 60)
     except KeyboardInterrupt:
-        steps.say("\nstopping ...")
+        # A terminal that was closed takes no more words.
+        with contextlib.suppress(OSError):
+            steps.say("\nstopping ...")
     finally:
+        # Impatience must not leave anything behind: nothing below takes more than a few seconds.
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
         demo_world.stop(world)
-    steps.say(f"everything has ended; the data is kept in {world.root} (make demo-reset drops it)")
+    with contextlib.suppress(OSError):
+        steps.say(f"everything has ended; the data is kept in {world.root} (make demo-reset drops it)")
     return EXIT_OK
 
 
@@ -125,8 +172,9 @@ def _as_interrupt(_number: int, _frame: FrameType | None) -> None:
 def bring_up(world: World, steps: Steps) -> None:
     """All the steps from nothing to three measuring sites."""
     steps.say("dosong demonstration: three 4G sites and the whole way of their samples")
-    with steps.step("core network (where broker and measurement point stand)"):
-        demo_world.start_core(world)
+    if world.link == "netns":
+        with steps.step("core network (where broker and measurement point stand)"):
+            demo_world.start_core(world)
     with steps.step("keys, certificates, settings, registry"):
         demo_world.provision(world)
     with steps.step("broker (TLS, access list), InfluxDB, point, collector"):
@@ -139,17 +187,21 @@ def bring_up(world: World, steps: Steps) -> None:
         (world.root / "ready").touch()
     for place in PLACES:
         rates = f"{place.downlink_bps // 1_000_000}/{place.uplink_bps // 1_000_000} Mbit/s"
+        rates = rates if world.link == "netns" else "no link"
         with steps.step(f"site {place.name}: {rates}, {place.modem}, {place.rsrp_dbm:.0f} dBm, GPS"):
             demo_world.start_site(world, place)
             demo_world.start_probe(world, place)
     demo_grafana.start(world, steps.step)
 
 
-def welcome(world: World, steps: Steps) -> None:
-    """Tell where to look."""
+def welcome(world: World, steps: Steps, wanted_port: int) -> None:
+    """Tell where to look, and which ports are others than `wanted_port` (0: any) because those were taken."""
     steps.say(f"\n  ready after {steps.elapsed_s:.0f} s\n")
-    steps.say(f"  pages      {world.web_url}     (map, live feed, three doors; vi and en)")
-    steps.say(f"  InfluxDB   {world.influx_url}    database dosong")
+    web, influx = world.ports.web, world.ports.influx
+    elsewhere = f"   (port {wanted_port} is taken)" if wanted_port not in {0, web} else ""
+    steps.say(f"  pages      {world.web_url}    map, live feed, three doors; vi and en{elsewhere}")
+    elsewhere = f"   (port {demo_world.INFLUX_PORT} is taken)" if influx != demo_world.INFLUX_PORT else ""
+    steps.say(f"  InfluxDB   {world.influx_url}   database dosong{elsewhere}")
     for line in demo_grafana.instructions(world):
         steps.say(f"  {line}")
     if world.link == "loopback":
@@ -163,62 +215,14 @@ def live(world: World, steps: Steps, length_s: float) -> None:
     """Print new samples and play the loss of service, until Ctrl-C or `length_s` seconds (0: for ever)."""
     cut = Cut(world, world.pace, steps.say)
     feed = Feed(world.web_url)
+    quiet = Quiet(world, steps.say)
     end = time.monotonic() + length_s if length_s else float("inf")
     while time.monotonic() < end:
         cut.play()
         for line in feed.lines():
             steps.say(f"  {line}")
+        quiet.tell(feed.heard)
         for program in world.programs.ended():
             steps.say(f"  {program.name} ended (status {program.process.returncode}); starting it again")
             world.programs.restart(program.name)
         time.sleep(1)
-
-
-class Cut:
-    """The scripted loss of service at the one site that is there to lose it."""
-
-    def __init__(self, world: World, pace: Pace, say: Callable[[str], None]) -> None:
-        self._world = world
-        self._pace = pace
-        self._say = say
-        self._next = time.monotonic() + pace.cut_after_s
-        self._place = next(place for place in PLACES if place.is_cut)
-        self.is_cut = False
-
-    def play(self) -> None:
-        """Cut or restore if it is time."""
-        if time.monotonic() < self._next:
-            return
-        self.is_cut = not self.is_cut
-        site.control(self._world.directory, self._place.name, "service", on=not self.is_cut)
-        self._next = time.monotonic() + (self._pace.cut_s if self.is_cut else self._pace.cut_every_s)
-        self._say(f"  *** {self._place.name} {'loses service' if self.is_cut else 'has service again'}")
-
-
-class Feed:
-    """New samples as the first page shows them."""
-
-    def __init__(self, web_url: str) -> None:
-        self._url = web_url
-        self._after: int | None = None
-
-    def lines(self) -> list[str]:
-        """Return a line for each sample since the last call."""
-        try:
-            after = "" if self._after is None else f"?after={self._after}"
-            with urllib.request.urlopen(f"{self._url}/api/feed{after}", timeout=5) as answer:  # noqa: S310 (loopback)
-                feed = json.load(answer)
-        except OSError:
-            return []
-        is_first, self._after = self._after is None, feed["last_n"]
-        return [] if is_first else [_line(sample) for sample in reversed(feed["samples"])]
-
-
-def _line(sample: dict[str, Any]) -> str:
-    if sample["kind"] != "test":
-        return f"{sample['probe']:<16} {sample['kind']}"
-    if sample.get("outcome") != "ok":
-        return f"{sample['probe']:<16} test {sample.get('outcome')}: {sample.get('stage')} / {sample.get('cause')}"
-    down, up = (sample.get(key) for key in ("downlink_bps", "uplink_bps"))
-    rates = " ".join("-" if rate is None else f"{rate / 1e6:.1f}" for rate in (down, up))
-    return f"{sample['probe']:<16} test ok: {rates} Mbit/s{'' if sample.get('counted') else ' (not counted)'}"

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 ORIGIN = "demo.dosong.example"
-LOGINS = {"kythuat": "technician", "vanhanh": "operator", "lanhdao": "official"}
-PASSWORD = "mo-phong-2026"  # noqa: S105 (printed on the demonstration's first page)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,19 +7,24 @@ loopback of this machine. In `loopback` mode there are no namespaces, and every 
 
 from __future__ import annotations
 
+import contextlib
+import re
 import shutil
 import tempfile
 import urllib.error
 import urllib.request
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from sim import site, state
-from sim.demo_scene import LOGINS, ORIGIN, PASSWORD, PLACES, Pace, Place
+from sim.demo_scene import ORIGIN, PLACES, Pace, Place
 from sim.programs import Programs, free_port, listens, module, program_path, run
 
 Say = Callable[[str], None]
+INFLUX_PORT = 18086
+# A unix socket's path may have 107 bytes, and mosquitto reads a listener's words up to the next blank.
+SCRATCH_PARENT = re.compile(r"[!-~]{1,70}")
 UNITS = Path(__file__).parent / "data" / "demo-units.toml"
 
 
@@ -79,8 +84,9 @@ def make(root: Path, link: str, pace: Pace, run_name: str, web_port: int = 8080)
     if not (root / "ready").exists():
         shutil.rmtree(root / "deployment", ignore_errors=True)
         shutil.rmtree(root / "influx", ignore_errors=True)
-    ports = Ports(free_port(web_port), free_port(18086), free_port(), free_port(18883), free_port(18080))
-    scratch = Path(tempfile.mkdtemp(prefix="dosong-"))
+    ports = Ports(free_port(web_port), free_port(INFLUX_PORT), free_port(), free_port(18883), free_port(18080))
+    parent = tempfile.gettempdir()
+    scratch = Path(tempfile.mkdtemp(prefix="dosong-demo-", dir=parent if SCRATCH_PARENT.fullmatch(parent) else "/tmp"))  # noqa: S108
     return World(root, link, pace, ports, state.run_dir(run_name), Programs(root / "log"), scratch)
 
 
@@ -96,13 +102,12 @@ def provision(world: World) -> None:
     plan = [
         "--origin", ORIGIN, "--host", world.server, "--bind", world.server, "--port", str(_broker_port(world)),
         "--web-bind", f"127.0.0.1:{world.ports.web}", "--influx-url", world.influx_url,
-        "--broker-user", _broker_user(world), "--socket", str(world.scratch / "collector.sock"), "--demo",
+        "--broker-user", "root", "--socket", str(world.scratch / "collector.sock"), "--demo",
     ]  # fmt: skip
+    # The broker, if root starts it, stays root: it must read keys in this folder. Started by others it is theirs.
     run(*module("provisioning", "init" if world.is_new else "configure", *where, *plan))
     if world.is_new:
         run(*module("provisioning", "import", *where, str(UNITS)))
-        for name, role in LOGINS.items():
-            run(*module("provisioning", "add-user", name, *where, "--role", role, "--password", PASSWORD))
         for place in PLACES:
             run(*module("provisioning", "add-probe", *where, place.probe, "--site", place.site, "--simulated"))
     for place in PLACES:
@@ -111,11 +116,6 @@ def provision(world: World) -> None:
 
 def _broker_port(world: World) -> int:
     return world.ports.broker if world.core is None else 8883
-
-
-def _broker_user(world: World) -> str:
-    """The broker keeps the user that starts it: it must read keys in a folder of that user."""
-    return "root" if world.link == "netns" else Path.home().owner()
 
 
 def identity(world: World, place: Place) -> Path:
@@ -191,10 +191,9 @@ def start_servers(world: World) -> None:
     """Start broker, InfluxDB, point and collector, each ready before the next needs it."""
     core = None if world.core is None else world.core.pid
     programs = world.programs
-    programs.start(
-        "mosquitto", [program_path("mosquitto"), "-c", str(world.deployment / "broker/mosquitto.conf")], core
-    )
-    programs.start("influxd", [program_path("influxd"), "-config", str(_influx_config(world))])
+    mosquitto, influxd = program_path("mosquitto"), program_path("influxd")
+    programs.start("mosquitto", [mosquitto, "-c", str(world.deployment / "broker/mosquitto.conf")], core)
+    programs.start("influxd", [influxd, "-config", str(_influx_config(world))])
     port = str(world.ports.point if world.core is None else 8080)
     ready = world.scratch / "point.json"
     programs.start("point", module("point", "--bind", world.server, "--port", port, "--json-ready", str(ready)), core)
@@ -295,14 +294,14 @@ def start_probe(world: World, place: Place) -> None:
 
 def stop(world: World) -> None:
     """End all programs, sites and the core; the kept data stays in `root`."""
+    # The probes first: what they have just measured still gets its receipt.
+    for group in ([place.probe for place in PLACES], ["collector"]):
+        world.programs.stop(group)
     world.programs.stop_all()
     for found in state.sites(world.directory):
         site.down(world.directory, found.name)
     if world.core is not None:
         site.core_down(world.directory)
     shutil.rmtree(world.scratch, ignore_errors=True)
-
-
-def with_web_port(world: World, port: int) -> World:
-    """The same world with its pages on another port."""
-    return replace(world, ports=replace(world.ports, web=port))
+    with contextlib.suppress(OSError):
+        world.directory.path.parent.rmdir()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -14,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sim import ns
-from wire.errors import Unavailable
+from wire.errors import Misconfigured, Unavailable
 
 READY_S = 30.0
 
@@ -32,17 +33,27 @@ class Program:
 
 @dataclass(slots=True)
 class Programs:
-    """All programs of one run, ended in reverse order of their start."""
+    """All programs of one run, by name and in the order of their start."""
 
     logs: Path
     running: dict[str, Program] = field(default_factory=dict)
 
     def start(self, name: str, argv: Sequence[str], inside: int | None = None) -> Program:
-        """Start `argv` (in the namespaces of pid `inside`), its output appended to `<logs>/<name>.log`."""
+        """Start `argv` (in the namespaces of pid `inside`), its output appended to `<logs>/<name>.log`.
+
+        It gets a session of its own: a Ctrl-C is for us alone, and we end the programs in their order.
+        """
         self.logs.mkdir(parents=True, exist_ok=True)
         log = self.logs / f"{name}.log"
         with log.open("ab") as out:
-            process = ns.popen(inside, list(argv), stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT)
+            process = ns.popen(
+                inside,
+                list(argv),
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
         program = Program(name, list(argv), inside, log, process)
         self.running[name] = program
         return program
@@ -58,35 +69,40 @@ class Programs:
         self.running[name].process.send_signal(number)
 
     def wait_ready(self, name: str, is_ready: Callable[[], bool], patience_s: float = READY_S) -> None:
-        """Wait until `is_ready`. Raises Unavailable with the end of the program's log if it ends or takes too long."""
+        """Wait until `is_ready`. Raises Unavailable with the program's last words if it ends or takes too long."""
         program = self.running[name]
         deadline = time.monotonic() + patience_s
         while not is_ready():
             if program.process.poll() is not None:
-                raise Unavailable(f"{name} ended with status {program.process.returncode}:\n{tail(program.log)}")
-            if time.monotonic() > deadline:
+                words = tail(program.log, 1).strip()
                 raise Unavailable(
-                    f"{name} is not ready after {patience_s:.0f} s; see {program.log}\n{tail(program.log)}"
+                    f"{name} ended with status {program.process.returncode}: {words} (log: {program.log})"
                 )
+            if time.monotonic() > deadline:
+                words = tail(program.log, 1).strip()
+                raise Unavailable(f"{name} is not ready after {patience_s:.0f} s: {words} (log: {program.log})")
             time.sleep(0.05)
 
     def ended(self) -> list[Program]:
         """Programs that ended by themselves."""
         return [program for program in self.running.values() if program.process.poll() is not None]
 
-    def stop_all(self) -> None:
-        """End every program: SIGTERM, a few seconds, SIGKILL."""
-        for program in reversed(self.running.values()):
-            if program.process.poll() is None:
-                program.process.terminate()
-        deadline = time.monotonic() + 8
-        for program in reversed(self.running.values()):
+    def stop(self, names: Sequence[str], patience_s: float = 12.0) -> None:
+        """End some programs together: SIGTERM, `patience_s` seconds for all of them, SIGKILL."""
+        ending = [self.running.pop(name) for name in names if name in self.running]
+        for program in ending:
+            program.process.terminate()
+        deadline = time.monotonic() + patience_s
+        for program in ending:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 program.process.wait(max(0.1, deadline - time.monotonic()))
             if program.process.poll() is None:
                 program.process.kill()
                 program.process.wait()
-        self.running.clear()
+
+    def stop_all(self) -> None:
+        """End every program that still runs."""
+        self.stop(list(reversed(self.running)))
 
 
 def module(name: str, *args: str) -> list[str]:
@@ -99,7 +115,7 @@ def run(*argv: str) -> str:
     done = subprocess.run(argv, capture_output=True, text=True, timeout=180, check=False)
     if done.returncode != 0:
         words = (done.stderr or done.stdout).strip() or f"status {done.returncode}"
-        raise Unavailable(f"`{' '.join(argv[1:5])} ...` failed: {words}")
+        raise Unavailable(words.splitlines()[-1])
     return done.stdout
 
 
@@ -128,9 +144,24 @@ def tail(path: Path, lines: int = 8) -> str:
 
 
 def program_path(name: str) -> str:
-    """Find a program, /usr/sbin included. Raises Unavailable that names the Debian package."""
+    """Find a program, /usr/sbin included. Raises Misconfigured that names the Debian package."""
     for folder in [*os.environ.get("PATH", "").split(":"), "/usr/sbin", "/sbin"]:
         if folder and os.access(Path(folder) / name, os.X_OK):
             return str(Path(folder) / name)
     package = {"influxd": "influxdb"}.get(name, name)
-    raise Unavailable(f"{name} is missing: run `apt-get install {package}`, or `make demo`, which does it")
+    raise Misconfigured(f"{name} is missing: run `apt-get install {package}` as root, or `make demo`, which does it")
+
+
+def ask_sudo(why: str) -> None:
+    """Replace this process by the same command under sudo, if there is a sudo that may be asked; else return.
+
+    `why` is said first: what needs root, and what can be done without. Compiled Python files stay the user's own.
+    """
+    sudo = shutil.which("sudo")
+    if sudo is None:
+        return
+    is_free = subprocess.run([sudo, "-n", "true"], capture_output=True, check=False).returncode == 0
+    if is_free or sys.stdin.isatty():
+        sys.stderr.write(f"{why}: going on under sudo\n")
+        python = ["env", "PYTHONDONTWRITEBYTECODE=1", sys.executable]
+        os.execv(sudo, [sudo, *python, *sys.orig_argv[1:]])  # noqa: S606 (no shell is meant)

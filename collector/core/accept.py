@@ -26,6 +26,7 @@ from wire.failure import RefusalReason
 from wire.records import GapRecord
 
 _PREV = re.compile(rb'"prev":"([A-Za-z0-9+/]{43}=)"')
+_LEAF = re.compile(r"[A-Za-z0-9+/]{43}=")
 
 
 class Standing(IntEnum):
@@ -93,9 +94,10 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Answer to `Look`: the first record at or behind the place, the gap over the place, leaf and `prev` of all loose.
+    """Answer to `Look`: the first record at or behind the place, the gap over the place, and the loose before it.
 
-    `loose` maps each unplaced leaf of the probe to the leaf text that it names as the one before, None if unreadable.
+    `loose` maps unplaced leaves, at least those that lead up to `link`, to the leaf text that each names as the one
+    before, None if unreadable.
     """
 
     link: Link | None = None
@@ -221,6 +223,11 @@ def _gap_of(opened: Opened) -> GapRange | None:
 def leaf_bytes(text: str) -> bytes:
     """A leaf hash from the text of `prev`, `head` or `last_leaf`."""
     return a2b_base64(text)
+
+
+def leaf_of(text: str) -> bytes | None:
+    """The leaf hash that a `prev` names; None for a first record's, and for text that is no leaf hash."""
+    return leaf_bytes(text) if _LEAF.fullmatch(text) else None
 
 
 def _advance(chain: Chain, found: Found) -> tuple[Chain, tuple[Effect, ...]]:

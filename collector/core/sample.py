@@ -75,11 +75,12 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Deliveries:
-    """What became of all records that ever reached the collector."""
+    """What became of all records that ever reached the collector. `let_go`: refusals of which only this is kept."""
 
     accepted: int
     duplicate: int
     refused: int
+    let_go: int = 0
 
 
 @dataclass(frozen=True, slots=True)

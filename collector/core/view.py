@@ -6,6 +6,7 @@ gives text, `NONE` for what is unknown. Source: facts note 01 §6 (numbers, date
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Literal
@@ -107,6 +108,26 @@ def time_of_day(t_ms: int | None) -> str:
 def day(t_ms: int | None) -> str:
     """`dd/mm/yyyy`, Vietnam time."""
     return NONE if t_ms is None else f"{local(t_ms):%d/%m/%Y}"
+
+
+_LETTERS = {letter: i for i, letter in enumerate("aăâbcdđeêfghijklmnoôơpqrstuưvwxyz")}
+_TONES = {tone: i for i, tone in enumerate("\u0300\u0309\u0303\u0301\u0323", start=1)}
+
+
+def sort_key(name: str) -> tuple[list[int], list[int], str]:
+    """Order of Vietnamese names: Ă and  after A, Đ after D; tones (à ả ã á ạ) decide only between equal letters."""
+    letters, tones = [], []
+    for character in unicodedata.normalize("NFC", name).lower():
+        parts = unicodedata.normalize("NFD", character)
+        bare = unicodedata.normalize("NFC", "".join(p for p in parts if p not in _TONES))
+        letters.append(_LETTERS.get(bare, -1 if bare == " " else 100 + ord(bare[0])))
+        tones.append(next((_TONES[p] for p in parts if p in _TONES), 0))
+    return letters, tones, name
+
+
+def short_code(leaf: bytes) -> str:
+    """Eight characters of a record's hash, to be read over the telephone: `9F3A-01BC`."""
+    return f"{leaf[:2].hex()}-{leaf[2:4].hex()}".upper()
 
 
 _AGES = (("d", DAY_MS), ("h", 3_600_000), ("min", 60_000), ("s", 1000))

@@ -84,6 +84,11 @@ class Chart:
         """Decimals that the labels of a rate axis (Mbit/s) need."""
         return 0 if all(tick.value % 1_000_000 == 0 for tick in self.y_ticks) else 1
 
+    @property
+    def x_digits(self) -> int:
+        """Decimals that the labels of an axis in dBm x10 need: steps of 2.5 dBm must not read as 2 or 3."""
+        return 0 if all(tick.value % 10 == 0 for tick in self.x_ticks) else 1
+
 
 def nice_step(span: float, parts: int) -> float:
     """A step of 1, 2, 2.5 or 5 times a power of ten that cuts `span` into at most `parts`."""
@@ -154,11 +159,11 @@ def _lines(marks: Iterable[Mark]) -> Iterable[tuple[str, str]]:
 
 
 def rate_by_rsrp(samples: Sequence[Sample], box: Box | None = None) -> Chart | None:
-    """Downlink against RSRP before the test (dBm x10). None unless a test has both."""
+    """Downlink of counted samples against RSRP before the test (dBm x10). None unless one has both."""
     place = box or Box()
     found = [
         (r.radio.before.rsrp_dbm_x10, r.downlink_bps, s.t_ms or 0, (r.probe, r.epoch, r.seq))
-        for s, r in tests_of(samples)
+        for s, r in tests_of([s for s in samples if s.counted])
         if r.radio and r.radio.before and r.radio.before.rsrp_dbm_x10 is not None and r.downlink_bps is not None
     ]
     if not found:

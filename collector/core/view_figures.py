@@ -152,6 +152,11 @@ class Pace:
         return None if self.minimum is None else max(0, self.minimum - self.counted)
 
     @property
+    def ahead(self) -> int | None:
+        """Counted samples above (below: negative) the even pace; None without a quota."""
+        return None if self.due is None else self.counted - self.due
+
+    @property
     def bar_ppm(self) -> int:
         """How far the bar is filled, 0 to 1,000,000."""
         return min(1_000_000, self.counted * 1_000_000 // self.minimum) if self.minimum else 0

@@ -20,7 +20,8 @@ class HealthFacts:
     """What `receive` and `forward` last said of themselves; None where they never said it.
 
     `*_fault`: the last error in words, None while it works. `forward_lag`: records in the ledger that are not yet in
-    InfluxDB. `parked`: points that InfluxDB refuses for ever.
+    InfluxDB. `parked`: points that InfluxDB refuses for ever. `*_ms`: when a process last spoke, since when the broker
+    is as it is, when InfluxDB last took points.
     """
 
     receive_alive: bool
@@ -31,44 +32,49 @@ class HealthFacts:
     forward_lag: int | None = None
     influx_fault: str | None = None
     parked: int | None = None
+    receive_said_ms: int | None = None
+    forward_said_ms: int | None = None
+    broker_since_ms: int | None = None
+    influx_write_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A fault in a word (`fault.<word>` in the catalogue), how grave, and the number that belongs to it."""
+    """A fault in a word (`fault.<word>` in the catalogue), how grave, its number, and since when (None: not known)."""
 
     word: str
     grave: Literal["fault", "notice"]
     number: int | None = None
     detail: str | None = None
+    since_ms: int | None = None
 
 
 def faults(facts: HealthFacts, deliveries: Deliveries, last_commit_ms: int | None, now_ms: int) -> tuple[Fault, ...]:
     """List the faults, gravest first; empty if all is well."""
-    found = [*_of_receive(facts), *_of_forward(facts)]
-    if last_commit_ms is None:
+    found = [*_of_receive(facts, last_commit_ms), *_of_forward(facts)]
+    if last_commit_ms is None and facts.ledger_fault is None:
         found.append(Fault("empty", "notice"))
-    elif now_ms - last_commit_ms > QUIET_MS:
-        found.append(Fault("quiet", "fault"))
+    elif last_commit_ms is not None and now_ms - last_commit_ms > QUIET_MS:
+        found.append(Fault("quiet", "fault", since_ms=last_commit_ms))
     if deliveries.refused:
         found.append(Fault("refused", "notice", deliveries.refused))
     return tuple(sorted(found, key=lambda f: f.grave != "fault"))
 
 
-def _of_receive(facts: HealthFacts) -> Iterator[Fault]:
+def _of_receive(facts: HealthFacts, last_commit_ms: int | None) -> Iterator[Fault]:
     if not facts.receive_alive:
-        yield Fault("receive", "fault")
+        yield Fault("receive", "fault", since_ms=facts.receive_said_ms)
     elif facts.broker_connected is False:
-        yield Fault("broker", "fault", detail=facts.broker_fault)
+        yield Fault("broker", "fault", detail=facts.broker_fault, since_ms=facts.broker_since_ms)
     if facts.ledger_fault is not None:
-        yield Fault("ledger", "fault", detail=facts.ledger_fault)
+        yield Fault("ledger", "fault", detail=facts.ledger_fault, since_ms=last_commit_ms)
 
 
 def _of_forward(facts: HealthFacts) -> Iterator[Fault]:
     if not facts.forward_alive:
-        yield Fault("forward", "fault")
+        yield Fault("forward", "fault", since_ms=facts.forward_said_ms)
     elif facts.influx_fault is not None:
-        yield Fault("influx", "fault", facts.forward_lag or 0, facts.influx_fault)
+        yield Fault("influx", "fault", facts.forward_lag or 0, facts.influx_fault, facts.influx_write_ms)
     elif facts.forward_lag is not None and facts.forward_lag > LAG_RECORDS:
         yield Fault("lag", "notice", facts.forward_lag)
     if facts.parked:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from flask import Blueprint, abort, render_template, request
 
@@ -13,6 +13,7 @@ from collector.health import Health
 from collector.web import access
 from collector.web.ports import HealthSource
 from collector.web.present import Pages
+from wire.errors import Unavailable
 
 REFUSALS = 200
 
@@ -75,13 +76,16 @@ class HealthView:
 
 
 def health_view(pages: Pages, health: HealthSource) -> HealthView:
-    """Ask the processes' last words and the ledger, and judge."""
+    """Judge by the processes' last words and the ledger; one that cannot be read is a fault, not an error."""
     facts = _facts(health())
-    newest = pages.reader.samples(limit=1)
+    try:
+        newest = pages.reader.samples(limit=1)
+        deliveries, last_n = pages.reader.deliveries(), pages.reader.last_n()
+    except Unavailable as error:
+        newest, deliveries, last_n = (), Deliveries(0, 0, 0), 0
+        facts = replace(facts, ledger_fault=facts.ledger_fault or str(error))
     last_ms = newest[0].received_ms if newest else None
-    deliveries = pages.reader.deliveries()
-    found = faults(facts, deliveries, last_ms, pages.now_ms())
-    return HealthView(facts, deliveries, last_ms, pages.reader.last_n(), found)
+    return HealthView(facts, deliveries, last_ms, last_n, faults(facts, deliveries, last_ms, pages.now_ms()))
 
 
 def _facts(health: Health) -> HealthFacts:
@@ -95,4 +99,8 @@ def _facts(health: Health) -> HealthFacts:
         forward_lag=forward.lag if forward else None,
         influx_fault=forward.influx_error if forward else None,
         parked=forward.parked if forward else None,
+        receive_said_ms=receive.at_ms if receive else None,
+        forward_said_ms=forward.at_ms if forward else None,
+        broker_since_ms=receive.broker_since_ms if receive else None,
+        influx_write_ms=forward.last_write_ms if forward else None,
     )

@@ -130,6 +130,8 @@ def _field_label(name: str, metric: Any) -> str:
 
 
 _VALUE_GROUPS = ("outcome", "stage", "cause", "event", "value")
+# One word may mean different things in different fields.
+_GROUPS_OF = {"verdict": ("verdict", "cause"), "reason": ("why_made",), "spool": ("spool",)}
 
 
 def _shown(row: FieldRow) -> str:
@@ -145,9 +147,10 @@ def _shown(row: FieldRow) -> str:
 
 
 def _word_of_value(field: str, value: str) -> str:
-    groups = (field, *_VALUE_GROUPS) if field != "verdict" else ("cause",)
+    groups = _GROUPS_OF.get(field, (field, *_VALUE_GROUPS))
     known = next((f"{group}.{value}" for group in groups if f"{group}.{value}" in WORDS), None)
-    return f"{say(known, current())} ({value})" if known else value
+    told = say(known, current()) if known else value
+    return told if told == value else f"{told} ({value})"
 
 
 def _address_in_other_language() -> str:

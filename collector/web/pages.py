@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Response, abort, render_template, request
 
 from collector.core.sample import Sample
+from collector.core.view import short_code
 from collector.core.view_record import EXACT, groups
 from collector.registry_rows import HamletEntry
 from collector.web import access
@@ -105,6 +106,7 @@ def _sample(pages: Pages, origin: str, probe: str, epoch: int, seq: int) -> dict
         "key": _signed_by(pages, origin, found),
         "leaf_ok": codec.leaf_hash(found.raw) == found.leaf,
         "leaf": codec.leaf_text(found.leaf),
+        "code": short_code(found.leaf),
         "acked": acked,
         "upto": state.upto if state is not None and not newer else None,
         "hamlet": pages.registry.hamlet(found.hamlet) if found.hamlet else None,

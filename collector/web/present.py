@@ -9,14 +9,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from collector.core.sample import HamletCounts, Sample
-from collector.core.view import Month, month_before, month_of
+from collector.core.view import Month, month_before, month_of, short_code, sort_key
 from collector.core.view_chart import Chart, Spot, plain_map, rate_by_rsrp, rates_over_time
-from collector.core.view_figures import Figures, Pace, by_operator, figures, pace
+from collector.core.view_figures import Figures, Pace, by_operator, figures, pace, tests_of
 from collector.core.view_probe import Checkup, checkup
 from collector.core.view_service import CoverageSum, Service, State, Window, coverage_sum, service, windows
 from collector.registry_rows import CommuneEntry, HamletEntry, ProbeEntry, ProvinceEntry, Quota, SiteEntry
 from collector.web.months import MonthTests
 from collector.web.ports import Reader, Registry
+from wire.errors import Unavailable
 
 FEED_ROWS = 25
 LAST_TESTS = 20
@@ -24,6 +25,7 @@ CHART_TESTS = 120
 STRIP_WINDOWS = 12
 RECENT = 24
 PAGE_HAMLETS = 50
+OFF_PATH_TESTS = 8
 NO_COUNTS = HamletCounts()
 
 
@@ -68,13 +70,14 @@ class HamletPage:
 
 @dataclass(frozen=True, slots=True)
 class SiteRow:
-    """A probe at its site, for technician and operator."""
+    """A probe at its site, for technician and operator. `code`: short code of its newest test, None without one."""
 
     probe: ProbeEntry
     site: SiteEntry | None
     hamlet: HamletEntry | None
     checkup: Checkup
     last_ms: int | None
+    code: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +111,7 @@ class Pages:
         """Hamlets inside a unit code of any level, "" for all; by commune and name."""
         provinces = {c.code: c.province for c in self.registry.communes()}
         found = [h for h in self.registry.hamlets() if scope in ("", h.code, h.commune, provinces.get(h.commune))]
-        return sorted(found, key=lambda h: (h.commune, h.name))
+        return sorted(found, key=lambda h: (h.commune, sort_key(h.name)))
 
     def hamlet_rows(self, scope: str = "", page: int = 0) -> list[HamletRow]:
         """One page of the list of hamlets, at most PAGE_HAMLETS."""
@@ -179,9 +182,14 @@ class Pages:
         return any(p.simulated for p in self.registry.probes())
 
     def off_path(self) -> bool:
-        """Whether all of the newest tests went another way than the modem, so that nothing is counted."""
-        tests = self.reader.samples(kind="test", limit=5)
-        return bool(tests) and all(_off_path(s) for s in tests)
+        """Whether the newest test of each probe that measured lately went another way, so that nothing is counted."""
+        try:
+            tests = self.reader.samples(kind="test", limit=OFF_PATH_TESTS)
+        except Unavailable:
+            # Login and health page work without a ledger; the pages that need it say so themselves.
+            return False
+        newest = {s.probe: s for s in reversed(tests)}
+        return bool(newest) and all(_off_path(s) for s in newest.values())
 
     def spots(self, rows: Sequence[HamletRow], width: int, height: int) -> list[tuple[Spot, HamletRow]]:
         """Where the hamlets stand on the plain map."""
@@ -206,7 +214,8 @@ class Pages:
             state = states.get(probe.id)
             recent = self.reader.samples(probe=probe.id, limit=RECENT) if state else ()
             found = checkup(probe.state, state, recent, self.now_ms())
-            rows.append(SiteRow(probe, site, hamlet, found, state.last_received_ms if state else None))
+            code = next((short_code(s.leaf) for s, _ in tests_of(recent)), None)
+            rows.append(SiteRow(probe, site, hamlet, found, state.last_received_ms if state else None, code))
         return sorted(rows, key=lambda r: (r.checkup.illness is None, r.probe.id))
 
     def commune_rows(self, scope: str, this: Month) -> list[CommuneRow]:

@@ -28,9 +28,14 @@ PAGE_WORDS: dict[str, tuple[str, str]] = {
         "Dữ liệu mô phỏng: số liệu trên trang này do bộ mô phỏng tạo ra, không phải đo ngoài thực địa.",
         "Simulated data: the figures on this page come from the simulator, not from the field.",
     ),
+    "banner.label": ("Lưu ý", "Notice"),
     "banner.off_path": (
-        "Các lần đo gần đây không đi qua modem 4G, nên không mẫu nào được tính.",
-        "The newest tests did not go out by the 4G modem, so no sample is counted.",
+        "Các lần đo mới nhất không đi qua modem 4G (bản ghi mang dấu invalid_path), nên không mẫu nào được tính.",
+        "The newest tests did not go out by the 4G modem (their records say invalid_path), so no sample is counted.",
+    ),
+    "banner.off_path.demo": (
+        "Bản dùng thử này chạy không có đường 4G mô phỏng (LINK=loopback); muốn có mẫu được tính, chạy make demo bằng quyền root.",
+        "This demonstration runs without simulated 4G links (LINK=loopback); for counted samples run make demo as root.",
     ),
     "mark.simulated": ("mô phỏng", "simulated"),
     "map.missing": (
@@ -62,7 +67,7 @@ PAGE_WORDS: dict[str, tuple[str, str]] = {
     ),
     "first.counted": (
         "Mẫu “được tính” là lần đo thành công, đúng đường 4G, đúng vị trí, đúng mã giới thiệu, mỗi khung giờ nhiều nhất "
-        "một mẫu. Lần đo hỏng vẫn được giữ làm bằng chứng.",
+        "một mẫu. Lần đo không thành công vẫn được giữ làm bằng chứng.",
         "A “counted” sample is a test that succeeded, went over 4G, stood in its place, with its referral code, at most "
         "one a time slot. Tests that failed are kept as evidence.",
     ),
@@ -163,9 +168,17 @@ PAGE_WORDS: dict[str, tuple[str, str]] = {
     "hamlet.coverage.none": ("Chưa có khung theo dõi nào.", "No coverage window yet."),
     "hamlet.covered_of_known": ("Có sóng trong phần đã biết", "Covered, of what is known"),
     "hamlet.causes": ("Nguyên nhân", "Causes"),
-    "hamlet.tests": ("20 lần đo gần nhất, kể cả lần hỏng", "Last 20 tests, failed ones included"),
+    "hamlet.tests": ("20 lần đo gần nhất, kể cả lần không thành công", "Last 20 tests, failed ones included"),
     "hamlet.no_tests": ("Chưa có lần đo nào.", "No test yet."),
-    "hamlet.probes": ("{n} trạm đo", "{n} station(s)"),
+    "hamlet.known": ("trong {span} đã biết", "of {span} known"),
+    "hamlet.no_station": (
+        "Xóm này chưa lắp trạm đo, nên chưa có số liệu nào.", "No station stands in this hamlet yet, so there are no figures.",
+    ),
+    "hamlet.no_station.do": (
+        "Lắp trạm: tạo khóa và cấu hình bằng dosong-provision add-probe, rồi chạy dosong-probe once tại nhà văn hóa.",
+        "To install one: make keys and settings with dosong-provision add-probe, then run dosong-probe once on the spot.",
+    ),
+    "hamlet.probes": ("{n} trạm đo", "stations: {n}"),
     "hamlet.this_month": (
         "Tháng {month}: {counted} mẫu được tính trên {tests} lần đo.",
         "{month}: {counted} counted samples of {tests} tests.",
@@ -173,7 +186,7 @@ PAGE_WORDS: dict[str, tuple[str, str]] = {
     "hamlet.boards": ("Xem trên Grafana", "Open in Grafana"),
     "chart.downlink": ("Tải xuống", "Downlink"),
     "chart.uplink": ("Tải lên", "Uplink"),
-    "chart.failed": ("Đo hỏng", "Failed"),
+    "chart.failed": ("Không thành công", "Failed"),
     "coverage.covered": ("Có sóng", "Covered"),
     "coverage.degraded": ("Sóng yếu, chập chờn", "Degraded"),
     "coverage.no_service": ("Mất sóng", "No service"),
@@ -192,6 +205,7 @@ PAGE_WORDS: dict[str, tuple[str, str]] = {
     "sample.leaf": ("Mã băm lá (RFC 6962)", "Leaf hash (RFC 6962)"),
     "sample.leaf.ok": ("khớp với byte đang lưu", "matches the stored bytes"),
     "sample.leaf.bad": ("KHÔNG khớp với byte đang lưu", "does NOT match the stored bytes"),
+    "sample.code": ("Mã ngắn để đọc qua điện thoại", "Short code to read by telephone"),
     "sample.ack": ("Xác nhận", "Receipt"),
     "sample.ack.yes": ("đã xác nhận cho trạm (đến số {upto})", "confirmed to the station (up to {upto})"),
     "sample.ack.no": ("chưa xác nhận: còn thiếu bản ghi trước đó", "not confirmed yet: an earlier record is missing"),
@@ -247,7 +261,11 @@ PAGE_WORDS: dict[str, tuple[str, str]] = {
     "technician.none": ("Chưa có trạm nào trong phạm vi của tài khoản này.", "No station in the scope of this login."),
     "tech.last": ("Bản ghi cuối", "Last record"),
     "tech.acked": ("Đã xác nhận đến số", "Confirmed up to"),
-    "tech.missing": ("còn thiếu {n} bản ghi", "{n} record(s) missing"),
+    "tech.missing": ("còn thiếu {n} bản ghi", "missing: {n}"),
+    "tech.read": (
+        "Trạm đã ổn. Đọc cho văn phòng: {probe}, bản ghi {number}, mã",
+        "The station is well. Read to the office: {probe}, record {number}, code",
+    ),
     "tech.spool": ("Bản ghi chờ ở trạm", "Waiting at the station"),
     "tech.modem": ("Modem", "Modem"),
     "tech.rsrp": ("Mức sóng RSRP", "RSRP"),
@@ -264,7 +282,7 @@ PAGE_WORDS: dict[str, tuple[str, str]] = {
     "operator.pace": ("Nhịp mẫu của các xã trong tháng {month}", "Pace of the communes in {month}"),
     "operator.refusals": ("{n} bản tin bị từ chối", "{n} refused messages"),
     "official.title": ("Số mẫu đo theo xã, tháng {month}", "Samples by commune, {month}"),
-    "official.asof": ("Số liệu tính đến {time} ngày {day}", "Figures as of {time}, {day}"),
+    "official.asof": ("Số liệu tính đến {time} ngày {day} (giờ Việt Nam)", "Figures as of {time}, {day} (Vietnam time)"),
     "official.period": ("Kỳ: từ {start} đến {end}", "Period: {start} to {end}"),
     "official.other_month": ("Xem tháng {month}", "Show {month}"),
     "official.print": ("Bấm Ctrl+P để in; bản in bỏ phần điều hướng.", "Press Ctrl+P to print; the printout leaves navigation out."),
@@ -275,12 +293,14 @@ PAGE_WORDS: dict[str, tuple[str, str]] = {
     "official.quota": ("Chỉ tiêu tháng", "Monthly quota"),
     "official.due": ("Cần đến nay (nhịp đều)", "Due by now (even pace)"),
     "official.missing": ("Còn thiếu", "Missing"),
+    "official.ahead": ("Hơn (+), kém (−) nhịp đều", "Above (+), below (−) even pace"),
     "official.pace": ("Nhịp", "Pace"),
     "official.ispeed": ("Mẫu i-Speed", "i-Speed samples"),
+    "official.ispeed.none": ("chưa nhập", "not entered"),
     "official.ispeed.note": (
-        "Cột “Mẫu i-Speed” lấy từ Portal của VNNIC do cán bộ nhập tay; chưa nhập thì để trống. Mẫu trạm đo và mẫu i-Speed "
+        "Cột “Mẫu i-Speed” lấy từ Portal của VNNIC do cán bộ nhập tay; chưa nhập thì ghi “chưa nhập”. Mẫu trạm đo và mẫu i-Speed "
         "là hai số riêng, không cộng vào nhau.",
-        "“i-Speed samples” are entered by hand from VNNIC's Portal; empty until entered. Station samples and i-Speed samples "
+        "“i-Speed samples” are entered by hand from VNNIC's Portal. Station samples and i-Speed samples "
         "are two separate counts and are never added up.",
     ),
     "official.evidence": ("Xóm có bằng chứng", "Hamlets with evidence"),
@@ -308,6 +328,7 @@ PAGE_WORDS: dict[str, tuple[str, str]] = {
     "pace.no_quota": ("không giao chỉ tiêu", "no quota"),
     "health.title": ("Tình trạng hệ thống", "System health"),
     "health.good": ("Mọi phần đều chạy tốt.", "All parts work."),
+    "health.since": ("Từ {time} ({age}).", "Since {time} ({age})."),
     "health.broker": ("Máy chủ MQTT", "MQTT broker"),
     "health.connected": ("đã kết nối", "connected"),
     "health.disconnected": ("mất kết nối", "disconnected"),
@@ -317,6 +338,7 @@ PAGE_WORDS: dict[str, tuple[str, str]] = {
     "health.lag": ("Chưa chuyển sang InfluxDB", "Not yet in InfluxDB"),
     "health.influx": ("InfluxDB", "InfluxDB"),
     "health.influx.ok": ("nhận bình thường", "accepts points"),
+    "health.influx.last": ("ghi lần cuối {age}", "last write {age}"),
     "health.parked": ("Điểm InfluxDB không nhận", "Points InfluxDB refuses"),
     "health.refused": ("Bản tin bị từ chối", "Refused messages"),
     "health.duplicate": ("Nhận lặp (chỉ tính một lần)", "Delivered again (counted once)"),
@@ -334,10 +356,10 @@ PAGE_WORDS: dict[str, tuple[str, str]] = {
     "error.400": ("Yêu cầu không hợp lệ hoặc đã hết hạn; hãy tải lại trang rồi thử lại.", "Invalid or expired request; reload and try again."),
     "error.413": ("Yêu cầu quá lớn.", "The request is too large."),
     "error.405": ("Trang này không nhận yêu cầu kiểu đó.", "This page does not take that kind of request."),
-    "error.500": ("Máy chủ gặp lỗi; người vận hành xem nhật ký của dosong-collector.", "The server failed; see the log of dosong-collector."),
+    "error.500": ("Máy chủ gặp lỗi; người vận hành xem journalctl -u dosong-collector.", "The server failed; the operator finds it in journalctl -u dosong-collector."),
     "error.503": (
-        "Chưa đọc được sổ cái. Nếu hệ thống vừa khởi động, hãy đợi vài giây; nếu không, kiểm tra dosong-collector receive.",
-        "The ledger cannot be read. If the system has just started, wait a few seconds; otherwise check dosong-collector receive.",
+        "Chưa đọc được sổ cái. Nếu hệ thống vừa khởi động, hãy đợi vài giây; nếu không, người vận hành chạy systemctl status dosong-collector.",
+        "The ledger cannot be read. If the system has just started, wait a few seconds; otherwise the operator runs systemctl status dosong-collector.",
     ),
     "error.back": ("Về trang đầu", "Back to the first page"),
 }  # fmt: skip

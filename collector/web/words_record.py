@@ -113,7 +113,7 @@ _KINDS = {
 _OUTCOMES = {
     "ok": ("thành công", "ok"),
     "partial": ("đo được một phần", "partial"),
-    "failed": ("hỏng", "failed"),
+    "failed": ("không thành công", "failed"),
     "skipped": ("bỏ qua", "skipped"),
 }
 _EVENTS = {
@@ -151,6 +151,36 @@ _VALUES = {
     "manual": ("thủ công", "manual"),
     "acceptance": ("nghiệm thu", "acceptance"),
     "remote": ("từ xa", "remote"),
+    "time": ("đủ thời gian", "time was up"),
+    "bytes": ("đủ số byte", "bytes were enough"),
+    "precise": ("đã đủ chính xác", "precise enough"),
+    "error": ("gặp lỗi", "error"),
+    "gnss": ("vệ tinh", "satellites"),
+    "nitz": ("mạng di động", "mobile network"),
+    "ntp": ("máy chủ giờ", "time server"),
+    "rtc": ("đồng hồ của máy", "the computer's clock"),
+}
+_VERDICTS = {"ok": ("đi đúng qua 4G", "went over 4G")}
+_SPOOL = {
+    "ok": ("nguyên vẹn", "whole"),
+    "new": ("mới tạo", "new"),
+    "lost": ("bị mất", "lost"),
+    "rolled_back": ("bị lùi về bản cũ", "rolled back"),
+    "damaged": ("hư hỏng", "damaged"),
+}
+_WHY_MADE = {
+    "install": ("lắp đặt", "installed"),
+    "start": ("khởi động chương trình", "program start"),
+    "power": ("có điện trở lại", "power back"),
+    "crash": ("chương trình gặp sự cố", "crash"),
+    "watchdog": ("bộ giám sát khởi động lại", "watchdog"),
+    "update": ("cập nhật phần mềm", "update"),
+    "reboot": ("khởi động lại máy", "reboot"),
+    "new_epoch": ("kỳ khóa mới", "new epoch"),
+    "unknown": ("không rõ lý do", "unknown reason"),
+    "spool_full": ("bộ nhớ chờ gửi đầy", "spool full"),
+    "spool_damaged": ("bộ nhớ chờ gửi hư hỏng", "spool damaged"),
+    "disk_error": ("lỗi đĩa", "disk error"),
 }
 # A dotted name, or the last part of one that `radio.before`, `radio.after` and coverage share.
 _FIELDS = {
@@ -281,6 +311,9 @@ RECORD_WORDS: dict[str, tuple[str, str]] = (
     | _keyed("outcome", _OUTCOMES)
     | _keyed("event", _EVENTS)
     | _keyed("value", _VALUES)
+    | _keyed("verdict", _VERDICTS)
+    | _keyed("spool", _SPOOL)
+    | _keyed("why_made", _WHY_MADE)
     | _keyed("field", _FIELDS)
     | _PHASES
 )

@@ -5,16 +5,16 @@ from __future__ import annotations
 
 _FAULTS = {
     "fault.receive": (
-        "Tiến trình nhận (receive) không chạy: khởi động bằng dosong-collector run, hoặc systemctl status dosong-receive. Trạm tự giữ bản ghi trong lúc chờ.",
-        "The receive process does not run: start dosong-collector run, or see systemctl status dosong-receive. Stations keep their records meanwhile.",
+        "Tiến trình nhận (receive) không chạy hoặc bị treo: chạy systemctl restart dosong-collector (không dùng systemd: dosong-collector run). Trạm tự giữ bản ghi trong lúc chờ.",
+        "The receive process does not run or hangs: run systemctl restart dosong-collector (without systemd: dosong-collector run). Stations keep their records meanwhile.",
     ),
     "fault.forward": (
-        "Tiến trình chuyển (forward) không chạy: bảng Grafana đứng yên, sổ cái vẫn nhận; khởi động bằng dosong-collector run.",
-        "The forward process does not run: boards stand still while the ledger goes on; start dosong-collector run.",
+        "Tiến trình chuyển (forward) không chạy hoặc bị treo: bảng Grafana đứng yên, sổ cái vẫn nhận; chạy systemctl restart dosong-collector (không dùng systemd: dosong-collector run).",
+        "The forward process does not run or hangs: boards stand still while the ledger goes on; run systemctl restart dosong-collector (without systemd: dosong-collector run).",
     ),
     "fault.ledger": (
-        "Không ghi được sổ cái: kiểm tra chỗ trống và quyền ghi của state_dir; chưa ghi thì chưa xác nhận, nên trạm không mất gì.",
-        "The ledger cannot be written: check free space and permissions of state_dir; nothing is confirmed unwritten, so nothing is lost.",
+        "Không đọc hoặc ghi được sổ cái: kiểm tra chỗ trống và quyền ghi của state_dir; chưa ghi thì chưa xác nhận, nên trạm không mất gì.",
+        "The ledger cannot be read or written: check free space and permissions of state_dir; nothing is confirmed unwritten, so nothing is lost.",
     ),
     "fault.broker": (
         "Không kết nối được máy chủ MQTT: chạy systemctl status mosquitto, rồi xem [broker] trong collector.toml. Trạm tự giữ bản ghi cho đến khi nối lại.",
@@ -25,8 +25,8 @@ _FAULTS = {
         "InfluxDB takes no points: run systemctl status influxdb, then check [influx] in collector.toml. The ledger goes on; boards will catch up by themselves ({n} records waiting).",
     ),
     "fault.lag": (
-        "Còn {n} bản ghi chưa chuyển sang InfluxDB: nếu số này không giảm trong 10 phút, xem nhật ký dosong-collector forward.",
-        "{n} records are not yet in InfluxDB: if this does not fall within 10 minutes, see the log of dosong-collector forward.",
+        "Còn {n} bản ghi chưa chuyển sang InfluxDB: nếu số này không giảm trong 10 phút, xem nhật ký: journalctl -u dosong-collector.",
+        "{n} records are not yet in InfluxDB: if this does not fall within 10 minutes, see the log: journalctl -u dosong-collector.",
     ),
     "fault.parked": (
         "InfluxDB từ chối hẳn {n} điểm: chúng được để riêng, sổ cái vẫn đủ; xem nhật ký forward để biết trường nào sai kiểu.",

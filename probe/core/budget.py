@@ -7,19 +7,26 @@ Source: design §5, Budget.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, timezone
 
 VIETNAM = timezone(timedelta(hours=7))
+KEPT_PERIODS = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Use in the period that began at `period_ms`. `counter`: the link's bytes when last read, None before."""
+    """Use in the period that began at `period_ms` (0: not known yet, the clock was never trusted).
+
+    `counter`: the link's bytes when last read in boot `boot`, None before. `others`: (period, bytes) of the last other
+    periods, since a clock that is set back finds itself in one of them again.
+    """
 
     period_ms: int
     used_bytes: int = 0
     counter: int | None = None
+    boot: str = ""
+    others: tuple[tuple[int, int], ...] = ()
 
 
 def period_start_ms(t_ms: int, billing_day: int) -> int:
@@ -32,22 +39,37 @@ def period_start_ms(t_ms: int, billing_day: int) -> int:
     return round(first.timestamp() * 1000)
 
 
-def count(account: Account | None, t_ms: int | None, counter: int | None, billing_day: int) -> Account:
+def count(account: Account | None, t_ms: int | None, counter: int | None, billing_day: int, boot: str = "") -> Account:
     """Add what the link moved since the last reading.
 
-    `counter` None: the link is missing. A counter that went back belongs to a new link: all that it shows is new.
-    `t_ms` None: the clock is not trusted, so the period stays what it was.
+    `counter` None: the link is missing. A counter that went back belongs to a new link, one of another boot begins at
+    zero: all that it shows is new. `t_ms` None: the clock is not trusted, so the period stays what it was.
     """
-    known = account or Account(0)
-    moved = 0
-    if counter is not None:
-        is_new = known.counter is None or counter < known.counter
-        moved = counter - (0 if is_new else known.counter or 0)
-        moved = 0 if account is None else moved
-    period = known.period_ms if t_ms is None else period_start_ms(t_ms, billing_day)
-    is_same = known.period_ms in (0, period)
-    seen = known.counter if counter is None else counter
-    return Account(period, known.used_bytes + moved if is_same else moved, seen)
+    if account is None:  # what the link moved before the first reading ever is not ours to count
+        return Account(0 if t_ms is None else period_start_ms(t_ms, billing_day), 0, counter, boot)
+    moved, seen = _moved(account, counter, boot)
+    known = replace(account, counter=seen, boot=boot if counter is not None else account.boot)
+    if t_ms is not None:
+        known = _in_period(known, period_start_ms(t_ms, billing_day))
+    return replace(known, used_bytes=known.used_bytes + moved)
+
+
+def _moved(known: Account, counter: int | None, boot: str) -> tuple[int, int | None]:
+    """Return the bytes that are new, and the counter to remember."""
+    if counter is None:
+        return 0, known.counter
+    goes_on = known.boot == boot and known.counter is not None and counter >= known.counter
+    return counter - (known.counter or 0 if goes_on else 0), counter
+
+
+def _in_period(known: Account, period_ms: int) -> Account:
+    """Turn to a period; what was used in it before counts, what was used before any date is known counts in it."""
+    if known.period_ms in (0, period_ms):
+        return replace(known, period_ms=period_ms)
+    others = {**dict(known.others), known.period_ms: known.used_bytes}
+    used = others.pop(period_ms, 0)
+    kept = tuple(sorted(others.items()))[-KEPT_PERIODS:]
+    return replace(known, period_ms=period_ms, used_bytes=used, others=kept)
 
 
 def may_run(account: Account, limit_bytes: int, run_bytes: int) -> bool:

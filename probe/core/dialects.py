@@ -48,6 +48,8 @@ class Query:
 
     `before` is sent ahead of it and `after` behind it, each without an answer but OK. `parse_error` reads the error
     that may come in place of an answer. `unless_known`: a field of RadioReading that makes the question needless.
+    `may_be_bare`: an OK without a line is an answer ("no cell"), not the sign of a late one; if it was late after all,
+    the next question finds out, so two such questions never follow each other.
     """
 
     command: str
@@ -58,6 +60,7 @@ class Query:
     after: str | None = None
     parse_error: Parser | None = None
     unless_known: str | None = None
+    may_be_bare: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +120,7 @@ DIALECTS: Mapping[Family, Dialect] = {
             *_REGISTRATION,
             _own("AT^SYSINFOEX", "^SYSINFOEX:", parse_sysinfoex),
             _own("AT^HCSQ?", "^HCSQ:", parse_hcsq),
-            _own("AT^HFREQINFO?", "^HFREQINFO:", parse_hfreqinfo),
+            Query(command="AT^HFREQINFO?", prefix="^HFREQINFO:", parse=parse_hfreqinfo, may_be_bare=True),
             _own("AT^MONSC", "^MONSC:", parse_monsc),
             *_PLAIN,
             _own("AT^CHIPTEMP?", "^CHIPTEMP:", parse_temperature),

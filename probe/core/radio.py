@@ -175,10 +175,11 @@ def mask_raw(lines: Iterable[str]) -> str | None:
 
 
 def merge(readings: Iterable[RadioReading]) -> RadioReading:
-    """Join what several lines of one poll say; what was said first counts, with three exceptions.
+    """Join what several lines of one poll say; what was said first counts, with four exceptions.
 
     The best registration counts, since data may be served while voice is not. NR_NSA beats LTE: the LTE lines of a
     modem in dual connectivity do not mention it, and a sheet that says "4G only" must know. The hottest sensor counts.
+    A SIM that asks for a code is there, though Huawei's ^SYSINFOEX may say 255 ("none") until the code was given.
     """
     parts = tuple(readings)
     registrations = [part.registration for part in parts if part.registration is not None]
@@ -187,6 +188,7 @@ def merge(readings: Iterable[RadioReading]) -> RadioReading:
         for f in fields(RadioReading)
     }
     first["registration"] = min(registrations, key=_RANK.index, default=None)
+    first["sim"] = next((part.sim for part in parts if part.sim in ("pin", "puk", "wrong")), first["sim"])
     if any(part.rat == "NR_NSA" for part in parts):
         first["rat"] = "NR_NSA"
     first["temp_c_x10"] = max((part.temp_c_x10 for part in parts if part.temp_c_x10 is not None), default=None)

@@ -13,6 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
+KEPT_SLOTS = 128
+"""Slots that are known as run: more than a week of the densest grid in use (a slot of 1.5 hours)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -31,13 +34,18 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What a modem has done. `last_slot_ms`: the slot of its last scheduled run; `last_mono_ms`: when that began.
+    """What a modem has done: the slots of its last scheduled runs, oldest first; `last_mono_ms`: when the last began.
 
-    None: no run yet.
+    Several slots are kept, since a clock that was set back comes by them again. `last_mono_ms` None: no run yet.
     """
 
-    last_slot_ms: int | None = None
+    done_slots_ms: tuple[int, ...] = ()
     last_mono_ms: int | None = None
+
+    def after(self, slot_ms: int | None, mono_ms: int) -> Usage:
+        """Return the usage once a run in `slot_ms` (None: in no slot) has begun at `mono_ms`."""
+        slots = self.done_slots_ms if slot_ms is None else (*self.done_slots_ms, slot_ms)[-KEPT_SLOTS:]
+        return Usage(slots, mono_ms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +111,9 @@ def _candidate(plan: Plan, usage: Usage, now: Now) -> _Candidate:
     if now.t_ms is None:
         return _Candidate(Run(plan.modem, None, None), _undated_wait(plan, usage, now), last)
     slot = slot_of(now.t_ms, plan.slot_ms)
-    if usage.last_slot_ms == slot or _is_missed(plan, slot, now, now.t_ms):
+    if _is_missed(plan, slot, now, now.t_ms):
+        slot += plan.slot_ms
+    while slot in usage.done_slots_ms:  # the clock was set back over slots that were run
         slot += plan.slot_ms
     due = due_ms(plan, slot)
     return _Candidate(Run(plan.modem, slot, due), due - now.t_ms, last)

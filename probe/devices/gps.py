@@ -109,7 +109,7 @@ class GpsReader:
         host: str = "127.0.0.1",
         port: int = 2947,
         *,
-        retry_s: float = 30.0,
+        retry_s: float = 5.0,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         if not self._one_at_a_time.acquire(blocking=False):

@@ -224,13 +224,15 @@ class AtModem:
         self.unsolicited_lines += len(answer.unsolicited)
         return answer
 
-    def _ask(self, command: str, prefix: str | None, timeout_s: float = QUERY_TIMEOUT_S) -> Answer:
+    def _ask(
+        self, command: str, prefix: str | None, timeout_s: float = QUERY_TIMEOUT_S, *, may_be_bare: bool = False
+    ) -> Answer:
         """Send one command, and make sure that the next answer belongs to the next command."""
         answer = self._exchange(command, prefix, timeout_s)
         if answer.final is Final.TIMEOUT:
             self._count_timeout()
             self._resynchronise()
-        elif answer.ok and prefix and not answer.lines:
+        elif answer.ok and prefix and not answer.lines and not may_be_bare:
             self._resynchronise()  # an OK alone may be the answer to the command before
         else:
             self._timeouts = 0
@@ -294,7 +296,9 @@ class AtModem:
         if query.before is not None:
             self._ask(query.before, "")
         remaining_s = max(QUERY_TIMEOUT_S, ends_s - self._monotonic())
-        reading = read_answer(query, self._ask(query.command, query.prefix, min(query.timeout_s, remaining_s)))
+        timeout_s = min(query.timeout_s, remaining_s)
+        answer = self._ask(query.command, query.prefix, timeout_s, may_be_bare=query.may_be_bare)
+        reading = read_answer(query, answer)
         if query.after is not None:
             self._ask(query.after, "")
         return reading

@@ -35,12 +35,15 @@ class FakeProbe:
 
     __test__ = False
 
-    def __init__(self, probe: str = "p-one", epoch: int = 1, signer: Signer | None = None) -> None:
+    def __init__(
+        self, probe: str = "p-one", epoch: int = 1, signer: Signer | None = None, origin: str = ORIGIN
+    ) -> None:
         self.probe = probe
+        self.origin = origin
         self.epoch = epoch
         self.seq = 0
         self.head = ""
-        self.signer = signer or Signer.generate(codec.probe_key_name(ORIGIN, probe))
+        self.signer = signer or Signer.generate(codec.probe_key_name(origin, probe))
 
     def common(self, **changes: Any) -> dict[str, Any]:
         base = {
@@ -61,7 +64,7 @@ class FakeProbe:
 
     def seal(self, record: AnyRecord) -> bytes:
         """Sign, and let the chain go on behind it."""
-        raw = codec.seal(record, ORIGIN, self.signer)
+        raw = codec.seal(record, self.origin, self.signer)
         self.head = codec.leaf_text(codec.leaf_hash(raw))
         self.seq += 1
         return raw
@@ -118,7 +121,7 @@ class FakeProbe:
 
     def odd(self, body: bytes) -> bytes:
         """Sign any bytes in the next place: authentic, and not what the contract says."""
-        raw = sign(f"{codec.domain(ORIGIN, 'sample')}\n".encode() + body + b"\n", self.signer)
+        raw = sign(f"{codec.domain(self.origin, 'sample')}\n".encode() + body + b"\n", self.signer)
         self.head = codec.leaf_text(codec.leaf_hash(raw))
         self.seq += 1
         return raw
@@ -259,12 +262,17 @@ class Field:
         self.acks: dict[str, list[tuple[notes.Ack, bool]]] = {}
         self._client = Client(CallbackAPIVersion.VERSION2, client_id=f"field-{os.getpid()}-{port}")
         self._client.on_message = self._on_message
-        self._client.on_connect = lambda client, *_: [client.subscribe(topics.ack(p.probe), 1) for p in probes]
+        self._topics = [(topics.ack(p.probe), 1) for p in probes]
+        self._client.on_connect = self._on_connect
         self._client.max_queued_messages_set(0)
         self._client.reconnect_delay_set(1, 1)
         self.verifier = verifier
         self._client.connect("127.0.0.1", port)
         self._client.loop_start()
+
+    def _on_connect(self, client: Client, *_: Any) -> None:
+        if self._topics:
+            client.subscribe(self._topics)
 
     def _on_message(self, _client: Client, _userdata: object, message: Any) -> None:
         probe = message.topic.rsplit("/", 1)[1]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import http.server
 import json
 import shutil
 import sqlite3
+import threading
 import time
 import urllib.parse
 import urllib.request
@@ -14,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from collector.forward import lines_of, write_all
+from collector.forward import lines_of, rebuild, write_all
 from collector.health import now_ms, read_health
 from collector.influx import Influx as InfluxWriter
 from collector.settings import read_settings
@@ -185,6 +187,83 @@ def test_a_login_that_is_refused_is_one_sentence_and_78(tmp_path: Path, one: Fak
         service.stop()
 
 
+def test_a_login_that_may_only_write_is_enough(tmp_path: Path, one: FakeProbe) -> None:
+    service = Influx(tmp_path, auth=True)
+    service.start()
+    try:
+        query_post(service, "CREATE USER boss WITH PASSWORD 'b' WITH ALL PRIVILEGES")
+        boss = urllib.request.HTTPPasswordMgrWithDefaultRealm()
+        boss.add_password(None, f"http://127.0.0.1:{service.port}/", "boss", "b")
+        opener = urllib.request.build_opener(urllib.request.HTTPBasicAuthHandler(boss))
+        for text in ("CREATE DATABASE dosong", "CREATE USER pen WITH PASSWORD 'p'"):
+            opener.open(f"http://127.0.0.1:{service.port}/query", urllib.parse.urlencode({"q": text}).encode()).close()
+        base = f'url = "http://127.0.0.1:{service.port}"\napi = "v1"\ndatabase = "dosong"\n'
+        login = 'username = "pen"\npassword_file = "pw"'
+        deployment = Deployment(tmp_path, 'socket = "x"', one, influx=base + login)
+        (tmp_path / "pw").write_text("p\n")
+        Door(deployment.state).close()
+        done = deployment.call("forward")
+        assert done.returncode == 78
+        assert "does not let this login write to dosong" in done.stderr
+        assert "grant it WRITE" in done.stderr
+        grant = urllib.parse.urlencode({"q": "GRANT WRITE ON dosong TO pen"}).encode()
+        opener.open(f"http://127.0.0.1:{service.port}/query", grant).close()
+        forward = deployment.program("forward")
+        forward.start()
+        until(lambda: "takes points" in forward.text())
+        assert forward.stop() == 0
+    finally:
+        service.stop()
+
+
+class Anything(http.server.BaseHTTPRequestHandler):
+    """A program that says 200 to everything, as proxies and portals do."""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"<html>Welcome</html>")
+
+    def log_message(self, *_: object) -> None:
+        """Says nothing."""
+
+
+@pytest.mark.parametrize("api", ["v1", "v2"])
+def test_a_program_that_says_yes_to_everything_has_taken_nothing(tmp_path: Path, api: str) -> None:
+    with http.server.HTTPServer(("127.0.0.1", 0), Anything) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        base = f'url = "http://127.0.0.1:{server.server_port}"\napi = "{api}"\ndatabase = "d"\nbucket = "d"\norg = "o"'
+        writer = InfluxWriter(read_settings(Deployment(tmp_path, 'socket = "x"', influx=base).config))
+        try:
+            with pytest.raises(Misconfigured, match="is it InfluxDB"):
+                writer.write(["a b=1 1"])
+            with pytest.raises(Misconfigured, match="is it InfluxDB"):
+                writer.query("SHOW DATABASES")
+        finally:
+            writer.close()
+            server.shutdown()
+            thread.join()
+
+
+def test_a_ledger_made_anew_is_forwarded_from_its_beginning(full: Bench, one: FakeProbe, influx: Influx) -> None:
+    full.receiving()
+    full.forward.start()
+    full.field.send("p-one", *[one.test() for _ in range(5)])
+    until(lambda: count(influx, "test", "seq") == 5)
+    full.receive.stop()
+    full.forward.stop()
+    for name in ("ledger.db", "ledger.db-wal", "ledger.db-shm"):
+        (full.deployment.state / name).unlink(missing_ok=True)
+    full.reader.close()
+    full.receiving()
+    full.forward.start()
+    full.field.send("p-one", one.test(), one.test())
+    until(lambda: count(influx, "test", "seq") == 7, what="the two records of the new ledger")
+    assert "restored or made anew" in full.forward.text()
+
+
 class Listed:
     """A writer that refuses lines holding a word, and counts requests."""
 
@@ -201,6 +280,22 @@ class Listed:
         if any(self.word in line for line in lines):
             raise Refused("bad_points", "no")
         self.taken += lines
+
+
+def test_what_changes_while_points_are_rebuilt_is_written_again(door: Door, one: FakeProbe) -> None:
+    first = one.test()
+    one.head = "A" * 43 + "="
+    door.take("p-one", one.test())
+    taken: list[str] = []
+
+    class Slow(Listed):
+        def write(self, lines: list[str]) -> None:
+            if any(line.startswith("test") for line in lines) and not taken:
+                door.take("p-one", first)  # shows that the record read just now breaks its chain
+            taken.extend(line for line in lines if line.startswith("test") and "seq=1i" in line)
+
+    rebuild(door.reader, door.registry, Slow(""), lambda _line, _reason: None, T0_MS)
+    assert ["counted=1i" in line for line in taken] == [True, False]
 
 
 def test_bisection_finds_every_bad_line_in_few_requests() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from collector import ledger_write
 from collector.core.row import Sums
 from collector.ledger import HOUR_MS, LedgerReader
 from collector.ledger_write import SqliteLedger
@@ -186,6 +187,71 @@ def test_status_is_liveness_of_known_probes_only(door: Door) -> None:
     states = {s.probe: s.status for s in door.reader.probe_states()}
     assert states == {"p-one": "offline"}
     assert door.reader.deliveries().refused == 0
+
+
+def test_a_flood_of_refused_bytes_is_bounded_oldest_first_and_counted(
+    door: Door, one: FakeProbe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledger_write, "KEEP_REFUSALS", 10)
+    monkeypatch.setattr(ledger_write, "KEEP_REFUSED_BYTES", 4)
+    monkeypatch.setattr(ledger_write, "KEEP_IDLE_DELIVERIES", 6)
+    good = one.test()
+    door.take("p-one", good)
+    for _ in range(9):
+        door.take("p-one", b"junk", b"rubbish")
+        door.take("p-one", good)
+    deliveries = door.reader.deliveries()
+    assert (deliveries.accepted, deliveries.duplicate, deliveries.refused, deliveries.let_go) == (1, 9, 18, 8)
+    kept = door.reader.refusals(100)
+    assert [refusal.n for refusal in kept] == list(range(18, 8, -1))
+    assert [door.reader.refused_bytes(refusal.n) is None for refusal in kept] == [False] * 4 + [True] * 6
+    assert door.sql("SELECT count(*), sum(accepted) FROM delivery") == [(7, 1)]
+    assert door.sql("SELECT min(n) FROM delivery WHERE accepted = 0")[0][0] == 14
+
+
+def test_only_what_leads_to_a_placed_record_is_looked_at(door: Door, one: FakeProbe) -> None:
+    """Records without a readable place may be many: each look must not read all of them."""
+    for _ in range(40):
+        door.take("p-one", one.odd(f'no JSON, but "prev":"{one.head}"'.encode()))
+    held_back = one.odd(f'nor this: "prev":"{one.head}"'.encode())
+    one.seq += 100  # as if a hundred more were lost on the way
+    door.take("p-one", one.test())
+    with door.ledger.transaction():
+        assert door.ledger.look("p-one", 1, 0).loose == {}
+    door.take("p-one", held_back)
+    with door.ledger.transaction():
+        found = door.ledger.look("p-one", 1, 0)
+        assert found.loose is not None
+        assert len(found.loose) == 41
+        assert len(door.ledger.look("p-one", 1, found.link.seq - 3 if found.link else 0).loose or ()) == 3
+
+
+def test_a_record_judged_again_stays_where_it_was_placed(door: Door, one: FakeProbe) -> None:
+    """Its point and its sums are already under that hamlet: moving the record alone would count it twice."""
+    first = one.test()
+    one.head = "A" * 43 + "="  # the record behind it names another one before it
+    door.take("p-one", one.test())
+    counts = door.reader.hamlet_counts()["h-dong-chuoi"]
+    assert (counts.tests, counts.counted) == (1, 1)
+    door.registry.load(
+        {
+            "hamlets": [{"code": "h-two", "name": "Hai", "kind": "xóm", "commune": "05755"}],
+            "sites": [{"code": "s-two", "hamlet": "h-two", "name": "Nhà văn hóa"}],
+            "probes": [{**document(one)["probes"][0], "site": "s-two"}],
+        }
+    )
+    door.take("p-one", first)
+    held = door.reader.sample("p-one", 1, 1)
+    assert held is not None
+    assert (held.fault, held.counted, held.hamlet) == ("broken_chain", False, "h-dong-chuoi")
+    counts = door.reader.hamlet_counts()["h-dong-chuoi"]
+    assert (counts.tests, counts.counted) == (1, 0)
+
+
+def test_a_file_that_is_no_database_is_never_to_be_deleted(tmp_path: Path) -> None:
+    (tmp_path / "ledger.db").write_bytes(b"not a database " * 400)
+    with pytest.raises(Misconfigured, match="put back its backup; it is the evidence, so never delete it"):
+        SqliteLedger(tmp_path / "ledger.db")
 
 
 def test_the_place_is_where_the_probe_stood_then(door: Door, one: FakeProbe) -> None:

@@ -8,14 +8,21 @@ import re
 import shutil
 import sqlite3
 import subprocess
+import threading
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from collector.broker import Connection
-from collector.health import now_ms, read_health
-from collector.settings import BrokerSettings
+from collector.health import ForwardState, StateFile, now_ms, read_health
+from collector.ingest import Taken
+from collector.ledger_port import Head
+from collector.receive import MAX_DUE_OLDER, Receiver
+from collector.settings import BrokerSettings, read_settings
 from tests.collector.conftest import Bench
+from tests.collector.door import Door
 from tests.collector.kit import Deployment, FakeProbe, Field, Mosquitto, free_port, until
 from wire import codec, topics
 
@@ -200,6 +207,52 @@ def test_liveness_is_kept_apart_from_evidence(bench: Bench, one: FakeProbe) -> N
     assert bench.reader.last_n() == 0
 
 
+class Narrow:
+    """A connection that takes one message and is full."""
+
+    def __init__(self) -> None:
+        self.taken: list[str] = []
+
+    def publish(self, topic: str, _payload: bytes, *, retain: bool) -> bool:
+        self.taken += [] if self.taken else [f"{topic} {retain}"]
+        return len(self.taken) == 1 and self.taken[-1] == f"{topic} {retain}"
+
+
+def test_many_old_epochs_of_one_probe_hold_no_other_probes_answer_back(tmp_path: Path, one: FakeProbe) -> None:
+    deployment = Deployment(tmp_path, 'socket = "x"', one)
+    door = Door(deployment.state)
+    receiver = Receiver(read_settings(deployment.config), door.ingest, deployment.ack_signer, threading.Event())
+    old = Head(1, 0, b"\0" * 32, 1, 0)
+    older = tuple(("p-two", replace(old, epoch=epoch)) for epoch in range(1, MAX_DUE_OLDER + 50))
+    receiver._note(Taken({"p-one": old}, older, 1, 0, 0, ()))
+    narrow: Any = Narrow()
+    receiver._send_acks(narrow)
+    assert narrow.taken == [f"{topics.ack('p-one')} True"]
+    assert len(receiver._due_older) == MAX_DUE_OLDER
+    door.close()
+
+
+def test_a_flood_of_refused_bytes_does_not_fill_the_log(bench: Bench, one: FakeProbe) -> None:
+    bench.receiving()
+    for number in range(40):
+        bench.field.send_bytes(topics.up("p-one"), b"junk")
+        until(lambda last=number: bench.reader.deliveries().refused > last if bench.reader.path.exists() else False)
+    assert bench.receive.text().count("refused records=") == 1
+
+
+def test_a_disk_that_refuses_even_to_clean_up_ends_nothing(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    state = ForwardState(1, 2, 3, False, None, 4, 5, 6, 7, 8, None)
+    StateFile(tmp_path / "file", "forward").write(state, now=True)
+    assert read_health(tmp_path / "file", 2).forward is None
+
+
+def test_a_state_from_the_future_is_no_sign_of_life(tmp_path: Path) -> None:
+    StateFile(tmp_path, "forward").write(ForwardState(1, 1_000_000, 3, False, None, 4, 5, 6, 7, 8, None), now=True)
+    assert read_health(tmp_path, 990_000).forward_alive
+    assert not read_health(tmp_path, 900_000).forward_alive
+
+
 @pytest.fixture
 def certificates(tmp_path: Path) -> Path:
     """A CA, a broker certificate for localhost, a client certificate, and a CA that signed neither."""
@@ -247,8 +300,10 @@ def test_by_tls(tmp_path: Path, certificates: Path, one: FakeProbe, trusted: boo
             field.send("p-one", one.test())
             until(lambda: field.upto("p-one") == 0)
         else:
-            until(lambda: "CERTIFICATE_VERIFY_FAILED" in receive.text())
+            until(lambda: "does not vouch for" in receive.text())
             assert receive.text().count("trying again for ever") == 1
+            shutil.copy(certificates / "ca.crt", certificates / "other.crt")
+            until(lambda: "connected" in receive.text(), what="the file is put right while it waits")
         assert receive.stop() == 0
     finally:
         field.close()

@@ -124,7 +124,7 @@ def test_a_broker_that_is_away_is_said_and_waited_for(tmp_path: Path) -> None:
     deployment = Deployment(tmp_path, f'socket = "{tmp_path}/none.sock"', FakeProbe())
     receive: Service = deployment.program("receive")
     receive.start()
-    until(lambda: "start mosquitto or correct [broker]" in receive.text())
+    until(lambda: "start mosquitto, or correct broker.socket" in receive.text())
     assert receive.stop() == 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from collector.__main__ import main
 from collector.settings import read_settings
 from tests.collector.kit import Deployment, FakeProbe
 from wire.errors import Misconfigured
+from wire.topics import PROBE_PATTERN
 
 GOOD = """
 origin = "dosong.example"
@@ -32,8 +34,10 @@ MISTAKES = [
     ('database = "dosong"', 'api = "v2"', "bucket and org"),
     ('database = "dosong"', 'database = "dosong"\nusername = "u"', "password_file"),
     ("[influx]", "[influx", "not TOML"),
-    ("http://", "ftp://", "influx.url"),
-    ('state_dir = "state"', "", "state_dir"),
+    ("http://", "ftp://", "influx.url: expected http://HOST:PORT"),
+    ("[broker]", "[broker]\nhots = 1", "unknown key `hots` in [broker]; remove it or correct its spelling"),
+    ('socket = "c.sock"', 'socket = "c.sock"\nclient_id = "collector"', "with a . in it"),
+    ('state_dir = "state"', "", "missing key `state_dir` at the top level; add it"),
     ("[broker]", 'folder = "/"\n[broker]', "folder"),
 ]
 
@@ -55,6 +59,13 @@ def test_a_mistake_names_file_key_and_remedy(tmp_path: Path, was: str, now: str,
     assert says in str(told.value)
     assert str(path) in str(told.value)
     assert "\n" not in str(told.value).split("line")[0]
+
+
+def test_no_probe_can_take_the_collectors_place_at_the_broker(tmp_path: Path) -> None:
+    """A probe's id is its client id, and a broker ends the session of an elder namesake."""
+    path = tmp_path / "collector.toml"
+    path.write_text(GOOD)
+    assert re.fullmatch(PROBE_PATTERN, read_settings(path).broker.client_id) is None
 
 
 def _without_key(deployment: Deployment) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import statistics
+from dataclasses import replace
 
 import msgspec
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from collector import catalogue
 from collector.core import view
 from collector.core.sample import Deliveries, ProbeState, Sample
+from collector.core.view import short_code, sort_key
 from collector.core.view_chart import Box, nice_step, plain_map, rate_by_rsrp, rates_over_time, scale_ticks, time_ticks
 from collector.core.view_figures import N_MIN, by_operator, figures, pace, percentile, points, stat
 from collector.core.view_health import HealthFacts, faults
@@ -264,5 +266,27 @@ def test_health_names_each_fault_once_gravest_first() -> None:
     assert [f.word for f in faults(dead, Deliveries(0, 0, 2), 0, 10**9)] == ["receive", "forward", "quiet", "refused"]
     ill = HealthFacts(True, True, False, "no route", "disk full", 900, "connection refused", 4)
     assert [f.word for f in faults(ill, none, 10, 20)] == ["broker", "ledger", "influx", "parked"]
+    since = replace(ill, broker_since_ms=7, influx_write_ms=8)
+    assert [f.since_ms for f in faults(since, none, 10, 20)] == [7, 10, 8, None]
+    gone = replace(dead, receive_said_ms=5, forward_said_ms=6)
+    assert [f.since_ms for f in faults(gone, none, 10, 20)] == [5, 6]
     behind = HealthFacts(True, True, True, None, None, 900, None, 0)
     assert [(f.word, f.number) for f in faults(behind, none, 10, 20)] == [("lag", 900)]
+
+
+def test_names_sort_as_vietnamese_does() -> None:
+    names = ["Đồng Dong", "Làng Đèn", "Dốc Đỏ", "Ấp 2", "An Lạc", "Ba", "Bá", "Bà", "Ea"]
+    assert sorted(names, key=sort_key) == ["An Lạc", "Ấp 2", "Ba", "Bà", "Bá", "Dốc Đỏ", "Đồng Dong", "Ea", "Làng Đèn"]
+
+
+def test_a_short_code_is_the_beginning_of_the_hash() -> None:
+    assert short_code(bytes.fromhex("9f3a01bc") + bytes(28)) == "9F3A-01BC"
+
+
+def test_labels_of_steps_of_two_and_a_half_keep_their_half(probe: FakeProbe) -> None:
+    radios = [{"before": {"rsrp_dbm_x10": dbm_x10}} for dbm_x10 in (-910, -800)]
+    rows = [row(probe, probe.test(radio=radio), i) for i, radio in enumerate(radios)]
+    chart = rate_by_rsrp(rows)
+    assert chart is not None
+    assert any(tick.value % 10 for tick in chart.x_ticks)
+    assert chart.x_digits == 1

@@ -14,10 +14,12 @@ import yaml
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
 from collector.catalogue import ALL, QUERIES, Scope, bind
+from collector.web.words import WORDS
 from grafana import words
 from grafana.__main__ import build, built, main
 from grafana.harness import BOARDS, load_boards
 from grafana.lint import lint, skeleton, untranslated
+from grafana.words import CAUSES, COUNTED, STAGES, STATES
 from wire.failure import Cause, Stage
 from wire.metrics import METRICS
 
@@ -225,3 +227,14 @@ def test_init_script_is_one_that_the_image_runs() -> None:
     script = ROOT / "grafana/influx-init.sh"
     assert script.stat().st_mode & 0o111
     assert all(word in script.read_text() for word in ("v1 dbrp create", "v1 auth create", "--read-bucket"))
+
+
+def test_boards_say_the_pages_words() -> None:
+    for table, group in ((STAGES, "stage"), (CAUSES, "cause")):
+        for word, pair in table.items():
+            page = WORDS[f"{group}.{word}"]
+            assert pair == tuple(text[0].upper() + text[1:] for text in page), word
+    for number, key in (("3", "covered"), ("2", "degraded"), ("1", "no_service"), ("0", "unknown")):
+        assert STATES[number][0] == WORDS[f"coverage.{key}"]
+    assert tuple(text[2:] for text in COUNTED["1"][0]) == WORDS["feed.counted"]
+    assert tuple(text[2:] for text in COUNTED["0"][0]) == WORDS["feed.not_counted"]

@@ -49,7 +49,35 @@ def test_a_new_link_counts_from_zero() -> None:
 
 def test_a_new_period_begins_empty() -> None:
     account = count(Account(ms(2026, 11, 1), 9_000, 100), ms(2026, 12, 1, 1), 150, 1)
-    assert account == Account(ms(2026, 12, 1), 50, 150)
+    assert account == Account(ms(2026, 12, 1), 50, 150, others=((ms(2026, 11, 1), 9_000),))
+
+
+def test_a_clock_that_jumps_to_another_period_and_back_forgives_nothing() -> None:
+    account = Account(ms(2026, 11, 1), 9_000, 100)
+    account = count(account, ms(2031, 5, 9), 150, 1)
+    assert account.used_bytes == 50
+    account = count(account, NOV, 175, 1)
+    assert (account.period_ms, account.used_bytes) == (ms(2026, 11, 1), 9_025)
+    account = count(account, ms(2026, 12, 1, 1), 180, 1)
+    assert account.used_bytes == 5
+
+
+def test_periods_that_are_remembered_are_bounded() -> None:
+    account = count(None, NOV, 0, 1)
+    for month in range(1, 13):
+        account = count(account, ms(2027, month, 2), month, 1)
+    assert len(account.others) == 3
+
+
+def test_after_a_reboot_the_link_counts_from_zero_even_if_it_shows_more_than_before() -> None:
+    account = count(Account(ms(2026, 11, 1), 9_000, 100, "a"), NOV, 150, 1, "b")
+    assert account.used_bytes == 9_150
+    assert count(account, NOV, 170, 1, "b").used_bytes == 9_170
+
+
+def test_use_before_the_clock_was_trusted_counts_in_the_first_period() -> None:
+    account = count(count(None, None, 100, 1), None, 400, 1)
+    assert count(account, NOV, 450, 1) == Account(ms(2026, 11, 1), 350, 450)
 
 
 def test_without_a_trusted_clock_the_period_goes_on() -> None:

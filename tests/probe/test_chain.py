@@ -67,6 +67,17 @@ ACK_RULES: list[tuple[str, State, Ack, str | None, list[Effect | type[Warn]]]] =
         [NewEpoch(6, 5, None, None)],
     ),
     ("the last of ours is not ahead", state(), ack(upto=19), OURS, [Release(3, 19)]),
+    ("late records of an older epoch", state(), ack(epoch=2, upto=7), OURS, [Release(2, 7)]),
+    ("an older epoch of which we hold nothing", state(), ack(epoch=2, upto=7), None, []),
+    ("an older epoch, nothing contiguous", state(), ack(epoch=2, upto=None, head=None), None, []),
+    ("an older epoch with more than we ever made", state(), ack(epoch=2, upto=900), None, []),
+    (
+        "a restored ledger speaks of an older epoch",
+        state(),
+        ack(epoch=2, upto=7, gen=1),
+        OURS,
+        [Reinstate(2, 7, 1), Release(2, 7)],
+    ),
     ("an older generation is ignored", state(gen=2), ack(gen=1), OURS, [Warn]),
     ("a restored ledger lowers upto", state(gen=1), ack(gen=2, upto=4), OURS, [Reinstate(3, 4, 2), Release(3, 4)]),
     ("a restored ledger that holds nothing", state(), ack(gen=1, upto=None, head=None), None, [Reinstate(3, None, 1)]),
@@ -164,6 +175,14 @@ def test_no_ack_releases_what_is_not_proved_ours(note: Ack, own: str | None, gen
             assert effect == Release(note.epoch, note.upto or 0)
     assert after.epoch >= 3
     assert after.gen == max(gen, note.gen)
+
+
+@given(note=acks, own=st.sampled_from([None, OURS, OTHER]), gen=st.integers(0, 2))
+def test_an_older_epoch_never_begins_a_new_one(note: Ack, own: str | None, gen: int) -> None:
+    after, effects = chain.step(state(gen=gen), Acknowledged(note, own), POLICY)
+    if note.epoch < 3:
+        assert NewEpoch not in kinds(effects)
+        assert (after.epoch, after.next_seq) == (3, 20)
 
 
 @given(st.lists(st.tuples(st.integers(0, 60_000), st.integers(0, 30), st.booleans()), max_size=40))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from probe.owner import Observed
 from probe.recorder import Recorder
 from probe.spool import Spool
 from tests.probe.kit import KEY, ORIGIN, PROBE, read
+from wire.errors import Unavailable
 from wire.failure import Cause
 from wire.records import CoverageRecord, EventRecord
 
@@ -41,12 +44,31 @@ class Time:
         self.wall_ms += ms
 
 
+class Killed(BaseException):
+    """The program ended here, right behind a commit."""
+
+
+class KilledSpool(Spool):
+    """A spool whose program is killed behind a chosen commit."""
+
+    kill_at = -1
+    commits = 0
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with super()._transaction():
+            yield
+        self.commits += 1
+        if self.commits == self.kill_at:
+            raise Killed
+
+
 class Bench:
     """A keeper with a spool of its own: 10 steps of a minute, polls every 10 s."""
 
     def __init__(self, folder: Path, time: Time) -> None:
         self.time = time
-        self.spool = Spool(folder, 1_000_000)
+        self.spool = KilledSpool(folder, 1_000_000)
         self.link: tuple[int, int] | None = (100, 50)
         self.echo: EchoSeen | None = EchoSeen("answered", 30_000)
         self.recorder = Recorder(self.spool, KEY, ORIGIN, Identity(PROBE, "1", True, "s"), time.stamp)
@@ -69,8 +91,20 @@ class Bench:
             self.time.go(10_000)
             self.keeper.on_poll(Observed(number, began, self.time.mono_ms, reading, cause))
 
+    def polls_while_full(self, count: int, cause: Cause | None = None) -> None:
+        """Poll while the disk takes nothing more: SQLite's own limit, so the error is the real one."""
+        (pages,) = self.spool._db.execute("PRAGMA page_count").fetchone()
+        self.spool._db.execute(f"PRAGMA max_page_count = {pages}")
+        with suppress(Unavailable):
+            while True:  # fill the last page
+                self.spool.append("event", lambda _place: bytes(3000))
+        for _ in range(count):
+            with suppress(Unavailable):
+                self.polls(1, cause)
+        self.spool._db.execute("PRAGMA max_page_count = 1000000")
+
     def records(self) -> list[CoverageRecord]:
-        kept = [read(kept.raw) for kept in self.spool.waiting(1000)]
+        kept = [read(kept.raw) for kept in self.spool.waiting(1000) if kept.raw[0]]
         return [record for record in kept if isinstance(record, CoverageRecord)]
 
 
@@ -201,3 +235,64 @@ def test_records_of_all_windows_cover_the_time_once(bench: Bench) -> None:
         steps = {record.t_ms + number * record.step_ms for number in range(len(record.states))}
         assert not steps & seen
         seen |= steps
+
+
+def steps_of(records: list[CoverageRecord]) -> list[int]:
+    """Where every dated step begins, as told by the records."""
+    return [(record.t_ms or 0) + i * record.step_ms for record in records for i in range(len(record.states))]
+
+
+@pytest.mark.parametrize("kill_at", range(2, 26))
+def test_kill_behind_any_commit_tells_no_step_twice_and_loses_none(bench: Bench, kill_at: int) -> None:
+    bench.spool.kill_at = kill_at
+    with pytest.raises(Killed):
+        bench.polls(160)
+    bench.restart()
+    bench.polls(125)
+    told = steps_of(bench.records())
+    assert len(told) == len(set(told))
+    assert told == list(range(WALL_0, WALL_0 + len(told) * 60_000, 60_000))
+
+
+def test_disk_that_takes_nothing_for_hours_loses_no_letter_and_no_event(bench: Bench) -> None:
+    bench.polls(30)
+    bench.polls_while_full(120)
+    bench.polls_while_full(60, Cause.SEARCHING)
+    bench.polls(30)
+    records = bench.records()
+    assert "".join(record.states for record in records) == "C" * 25 + "N" * 10 + "C" * 5
+    assert [record.t_ms for record in records] == [WALL_0 + i * 600_000 for i in range(4)]
+    kept = [read(kept.raw) for kept in bench.spool.waiting(1000) if kept.raw[0]]
+    events = [record for record in kept if isinstance(record, EventRecord)]
+    assert [event.event for event in events] == ["outage_begin", "outage_end"]
+    assert events[0].t_ms == WALL_0 + 1_500_000 + 20_000, "an event is dated by when it happened"
+
+
+def test_window_before_a_clock_change_keeps_the_clock_that_saw_it(bench: Bench) -> None:
+    bench.polls(12)
+    bench.time.trusted = False
+    bench.polls(48)
+    first = bench.records()[0]
+    assert (first.states, first.t_ms, first.clock, first.mono_ms) == ("CC", WALL_0, "trusted", 50_000)
+    assert bench.records()[1].t_ms is None
+
+
+@pytest.mark.parametrize("is_trusted_later", [True, False])
+def test_undated_window_survives_a_restart(tmp_path: Path, is_trusted_later: bool) -> None:
+    bench = Bench(tmp_path, Time(mono_ms=600_000, trusted=False))
+    bench.polls(18)
+    bench.time.trusted = is_trusted_later
+    bench.restart()
+    bench.polls(1)
+    (record,) = bench.records()
+    assert (record.states, record.t_ms, record.mono_ms, record.boot) == ("CCC", None, 600_000, BOOT)
+
+
+def test_window_of_a_clock_that_went_back_over_a_restart_is_told_as_it_was_seen(bench: Bench) -> None:
+    bench.polls(18)
+    bench.time.wall_ms -= 7_200_000
+    bench.restart()
+    bench.polls(60)
+    first, second = bench.records()
+    assert (first.states, first.t_ms) == ("CCC", WALL_0)
+    assert second.t_ms == WALL_0 - 7_200_000

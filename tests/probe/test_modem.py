@@ -8,11 +8,13 @@ import threading
 import time
 import tty
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 import serial
 
+from probe.core.dialects import DIALECTS
 from probe.devices.modem import AtModem, ModemBusy, ModemGone, ModemMute, ModemRefused
 
 EC25 = {
@@ -390,3 +392,24 @@ def test_no_sim_is_read_from_the_error(plug: Plug, modem: AtModem) -> None:
     modem.open()
     peer.react = lambda command: b"\r\n+CME ERROR: 10\r\n" if "CPIN" in command else None
     assert modem.poll(5.0).sim == "absent"
+
+
+def test_huawei_without_a_cell_is_polled_without_delay(plug: Plug, modem: AtModem) -> None:
+    """`^HFREQINFO?` then answers OK alone, as recorded; the modem is not brought back into step for that."""
+    peer = plug(E3372 | {"AT^HFREQINFO?": "", "AT^SYSINFOEX": '^SYSINFOEX:0,0,0,1,,0,"NO SERVICE",0,"NO SERVICE"'})
+    modem.open()
+    peer.heard.clear()
+    assert modem.poll(5.0).registration == "roaming"
+    assert "AT" not in peer.heard
+
+
+def test_huawei_that_says_no_sim_but_asks_for_the_pin_is_locked(plug: Plug, modem: AtModem) -> None:
+    locked = {"AT^SYSINFOEX": '^SYSINFOEX:0,0,0,255,,0,"NO SERVICE",0,"NO SERVICE"', "AT+CPIN?": "+CPIN: SIM PIN"}
+    plug(E3372 | locked)
+    modem.open()
+    assert modem.poll(5.0).sim == "pin"
+
+
+def test_no_two_questions_that_may_be_bare_follow_each_other() -> None:
+    for dialect in DIALECTS.values():
+        assert not any(one.may_be_bare and other.may_be_bare for one, other in pairwise(dialect.queries))

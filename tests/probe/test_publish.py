@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,10 +20,10 @@ from probe.core import chain
 from probe.devices import clock as kernel_clock
 from probe.publish import Publisher
 from probe.recorder import Recorder
-from probe.spool import DISPUTED, Spool
+from probe.spool import Spool
 from tests.probe.kit import ACK_KEY, KEY, ORIGIN, PROBE, event, make_certificates, make_recorder, read, wait_until
 from wire import bundle, codec, notes, topics
-from wire.errors import Misconfigured
+from wire.errors import Misconfigured, Unavailable
 from wire.note import Signer
 from wire.records import BootRecord
 
@@ -219,7 +221,7 @@ def test_wrong_head_releases_nothing_and_begins_a_new_epoch_that_names_it(site: 
     assert isinstance(first, BootRecord)
     assert (first.epoch, first.seq, first.reason, first.spool) == (2, 0, "new_epoch", "rolled_back")
     assert (first.head_epoch, first.head_seq, first.head_hash) == (1, 1, foreign)
-    assert [kept.seq for kept in site.spool.waiting(9, DISPUTED)] == [0, 1]
+    assert [kept.seq for kept in site.spool.disputed((0, -1), 9)] == [0, 1]
     wait_until(lambda: any(isinstance(read(raw), BootRecord) for raw in ledger.raws))
 
 
@@ -264,6 +266,89 @@ def test_killed_broker_loses_nothing_and_sending_begins_again_at_the_oldest(
     fresh.ack(149)
     wait_until(lambda: site.waiting() == [])
     fresh.close()
+
+
+def test_late_receipt_for_an_older_epoch_releases_it_and_changes_nothing_else(site: Site, ledger: Ledger) -> None:
+    site.keep(2)
+    site.publisher.start()
+    wait_until(lambda: {0, 1} <= set(ledger.seqs()))
+    ledger.ack(1, head=codec.leaf_text(bytes(32)))
+    wait_until(lambda: site.spool.place().epoch == 2)
+    wait_until(lambda: any(read(raw).epoch == 2 for raw in ledger.raws))
+    ledger.ack(1, epoch=1)
+    wait_until(lambda: site.spool.disputed((0, -1), 9) == [], what="the old epoch's records are released")
+    assert site.spool.place().epoch == 2
+    assert [kept.epoch for kept in site.spool.waiting(9)] == [2]
+
+
+def test_disputed_records_are_all_sent_but_once_and_behind_the_others(site: Site, ledger: Ledger) -> None:
+    site.keep(250)
+    boot.new_epoch(site.recorder, chain.NewEpoch(2, 1, 900, codec.leaf_text(bytes(32))))
+    site.publisher.start()
+    wait_until(lambda: len(ledger.raws) >= 251, what="the boot record and all disputed ones")
+    places = [(read(raw).epoch, read(raw).seq) for raw in ledger.raws]
+    assert places[0] == (2, 0)
+    wait_until(lambda: places.count((2, 0)) + len(ledger.raws) > 253, what="the waiting one is sent again")
+    again = [(read(raw).epoch, read(raw).seq) for raw in ledger.raws]
+    assert sorted(place for place in again if place[0] == 1) == [(1, seq) for seq in range(250)]
+
+
+def test_ack_that_the_disk_refuses_is_taken_when_it_comes_again(site: Site) -> None:
+    site.keep(3)
+    heads = [site.spool.leaf(1, seq) for seq in range(3)]
+
+    def ack(upto: int, gen: int) -> bytes:
+        note = notes.Ack(v=1, signed_ms=0, probe=PROBE, epoch=1, gen=gen, size=9, upto=upto, head=heads[upto])
+        return notes.seal(note, ORIGIN, ACK_KEY)
+
+    topic = topics.ack(PROBE)
+    site.publisher._on_message(topic, ack(2, 0))
+    assert site.waiting() == []
+    site.spool._db.execute("PRAGMA query_only = 1")
+    with pytest.raises(Unavailable):
+        site.publisher._on_message(topic, ack(0, 1))
+    site.spool._db.execute("PRAGMA query_only = 0")
+    site.publisher._on_message(topic, ack(0, 1))
+    assert site.waiting() == [1, 2]
+    site.publisher.start()
+
+
+def test_session_that_falls_at_once_counts_as_a_failed_attempt(site: Site, ledger: Ledger, broker: Broker) -> None:
+    stood: list[bool] = []
+    thread = threading.Thread(target=lambda: stood.append(site.publisher._one_session()))
+    thread.start()
+    wait_until(lambda: b"online" in ledger.statuses)
+    broker.kill()
+    thread.join(20)
+    assert stood == [False]
+    site.publisher.start()
+
+
+def test_sessions_leave_no_file_open_behind_them(site: Site, broker: Broker) -> None:
+    """Neither those that stood nor those that never came about, and without waiting for the garbage collector."""
+
+    def handles() -> int:
+        return len(list(Path("/proc/self/fd").iterdir()))
+
+    def fall() -> None:
+        site.publisher._stop.set()
+        site.publisher._one_session()
+
+    gc.disable()
+    try:
+        fall()
+        before = handles()
+        for _ in range(5):
+            fall()
+        broker.kill()
+        for _ in range(5):
+            with pytest.raises(Unavailable):
+                fall()
+        assert handles() <= before
+    finally:
+        gc.enable()
+    site.publisher._stop.clear()
+    site.publisher.start()
 
 
 def test_nothing_is_sent_while_a_test_has_the_link(site: Site, ledger: Ledger) -> None:

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 import signal
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
@@ -26,6 +28,7 @@ from wire.keyfile import write_signer
 from wire.records import AnyRecord, BootRecord, CoverageRecord, EventRecord, TestRecord
 
 pytestmark = pytest.mark.services
+R = TypeVar("R", bound=AnyRecord)
 
 
 @dataclass(slots=True)
@@ -49,8 +52,18 @@ class World:
         return done.returncode, record
 
     def records(self) -> list[AnyRecord]:
-        with sqlite3.connect(f"file:{self.folder / 'state' / 'spool.db'}?mode=ro", uri=True) as db:
+        """All that was kept, oldest first; none while the program has not made its tables yet."""
+        path = self.folder / "state" / "spool.db"
+        if not path.exists():
+            return []
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=10)) as db:
+            if not db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'record'").fetchone():
+                return []
             return [read(raw) for (raw,) in db.execute("SELECT raw FROM record ORDER BY epoch, seq")]
+
+    def of(self, kind: type[R]) -> list[R]:
+        """The records of one kind."""
+        return [record for record in self.records() if isinstance(record, kind)]
 
     def edit(self, old: str, new: str) -> None:
         text = self.settings.read_text()
@@ -115,12 +128,12 @@ def world(tmp_path: Path, surroundings: tuple[SimSite, int]) -> Iterator[World]:
 @pytest.fixture
 def daemon(world: World) -> Iterator[subprocess.Popen[str]]:
     child = subprocess.Popen(world.command("run"), stderr=subprocess.PIPE, text=True)
-    wait_until((world.folder / "state" / "spool.db").exists)
     yield child
     child.kill()
     child.communicate()
 
 
+@pytest.mark.xdist_group("rates")
 def test_once_measures_signs_keeps_and_says_that_loopback_is_no_path(world: World) -> None:
     status, printed = world.once()
     assert status == EXIT_FAILED, "an unproved path is no success"
@@ -184,6 +197,7 @@ def test_spent_budget_is_a_skipped_record(world: World) -> None:
     assert printed["budget"]["limit_bytes"] == 1_000_000
 
 
+@pytest.mark.xdist_group("rates")
 def test_gpsd_that_is_missing_costs_only_the_confirmation(world: World, surroundings: tuple[SimSite, int]) -> None:
     world.edit(f"port = {surroundings[0].gps_port}\n", "port = 9\n")
     _, printed = world.once()
@@ -193,37 +207,45 @@ def test_gpsd_that_is_missing_costs_only_the_confirmation(world: World, surround
 
 
 def test_run_keeps_boot_coverage_events_and_ends_cleanly(world: World, daemon: subprocess.Popen[str]) -> None:
-    wait_until(lambda: sum(isinstance(record, CoverageRecord) for record in world.records()) >= 2, 30, "two windows")
+    wait_until(lambda: any(is_whole(record) for record in world.of(CoverageRecord)), 60, "a window that is covered")
     daemon.send_signal(signal.SIGTERM)
-    _, log = daemon.communicate(timeout=20)
+    _, log = daemon.communicate(timeout=30)
     assert daemon.returncode == EXIT_OK, log
     records = world.records()
     assert isinstance(records[0], BootRecord)
     assert isinstance(records[-1], EventRecord)
     assert (records[-1].event, records[-1].cause) == ("stopping", "stopped")
-    whole = [record for record in records if isinstance(record, CoverageRecord)][1]
-    assert whole.states == "CCCC"
+    whole = next(record for record in world.of(CoverageRecord) if is_whole(record))
     assert whole.t_ms is not None
     assert whole.t_ms % 4000 == 0
     assert whole.polls_registered is not None
-    assert sum(whole.polls_registered) >= 3
-    assert whole.echo_received == whole.echo_sent == 4
+    assert sum(whole.polls_registered) >= 2
+    assert whole.echo_received == whole.echo_sent
+    assert not any(secret.search(text) for text in (log, repr(records)) for secret in SECRETS)
+
+
+SECRETS = (re.compile(r"(?<![0-9a-f])\d{15,20}(?![0-9a-f])"), re.compile(r"\+?84\d{9}"))
+"""IMEI, IMSI, ICCID; a phone number of Vietnam."""
+
+
+def is_whole(record: CoverageRecord) -> bool:
+    return record.states == "CCCC"
 
 
 def test_unplugged_modem_is_unknown_coverage_and_is_back_by_itself(world: World, daemon: subprocess.Popen[str]) -> None:
-    wait_until(lambda: any(isinstance(record, CoverageRecord) for record in world.records()), 30)
+    wait_until(lambda: world.of(CoverageRecord), 60, "a first window")
     world.site.modem_state("unplugged")
-    wait_until(lambda: "modem_lost" in events(world), 30)
-    wait_until(lambda: any("Um" in letters(record) for record in world.records()), 30, "an unknown step")
+    wait_until(lambda: "modem_lost" in events(world), 60, "the loss is told")
+    wait_until(lambda: any("Um" in letters(record) for record in world.records()), 60, "an unknown step")
     world.site.modem_state("normal")
-    wait_until(lambda: "modem_back" in events(world), 40)
+    wait_until(lambda: "modem_back" in events(world), 60, "the return is told")
     seen = len(world.records())
-    wait_until(lambda: any("C." in letters(record) for record in world.records()[seen:]), 30, "covered again")
+    wait_until(lambda: any("C." in letters(record) for record in world.records()[seen:]), 60, "covered again")
     assert daemon.poll() is None
 
 
 def events(world: World) -> list[str]:
-    return [record.event for record in world.records() if isinstance(record, EventRecord)]
+    return [record.event for record in world.of(EventRecord)]
 
 
 def letters(record: AnyRecord) -> list[str]:
@@ -235,20 +257,15 @@ def letters(record: AnyRecord) -> list[str]:
 def test_restart_goes_on_with_the_chain_and_says_why_it_started(world: World) -> None:
     for kill, reason in ((signal.SIGKILL, "install"), (signal.SIGTERM, "crash"), (signal.SIGTERM, "start")):
         child = subprocess.Popen(world.command("run"), stderr=subprocess.DEVNULL)
-        wait_until(lambda reason=reason: reason in [b.reason for b in boots(world)], 20, reason)  # type: ignore[misc]
+        wait_until(lambda reason=reason: reason in [b.reason for b in boots(world)], 60, reason)  # type: ignore[misc]
         child.send_signal(kill)
-        child.wait(20)
+        child.wait(30)
     records = world.records()
     assert [record.seq for record in records] == list(range(len(records)))
 
 
 def boots(world: World) -> list[BootRecord]:
-    if not (world.folder / "state" / "spool.db").exists():
-        return []
-    try:
-        return [record for record in world.records() if isinstance(record, BootRecord)]
-    except sqlite3.OperationalError:  # not made yet
-        return []
+    return world.of(BootRecord)
 
 
 def test_scheduled_tests_name_their_slots_take_turns_and_one_lost_modem_stops_no_other(world: World) -> None:
@@ -260,7 +277,7 @@ def test_scheduled_tests_name_their_slots_take_turns_and_one_lost_modem_stops_no
         lambda: {test.modem for test in kept_tests(world)} == {"m1", "m2"}, 60, "a scheduled test of both modems"
     )
     child.send_signal(signal.SIGTERM)
-    child.communicate(timeout=20)
+    child.communicate(timeout=30)
     for test in kept_tests(world):
         assert test.trigger == "scheduled"
         assert test.slot_ms is not None
@@ -269,7 +286,7 @@ def test_scheduled_tests_name_their_slots_take_turns_and_one_lost_modem_stops_no
         assert test.slot_ms % 10_000 == 0
         assert test.slot_length_ms == 10_000
         assert test.due_ms <= test.t_ms
-    assert {test.outcome for test in kept_tests(world) if test.modem == "m1"} <= {"ok", "failed"}
+    assert {test.outcome for test in kept_tests(world) if test.modem == "m1"} <= {"ok", "partial", "failed"}
     assert {test.cause for test in kept_tests(world) if test.modem == "m2"} <= {"no_modem", "stopped"}
     assert len({(test.modem, test.slot_ms) for test in kept_tests(world)}) == len(kept_tests(world))
     ends = [(test.t_ms or 0, (test.t_ms or 0) + (test.duration_ms or 0)) for test in kept_tests(world)]
@@ -277,15 +294,11 @@ def test_scheduled_tests_name_their_slots_take_turns_and_one_lost_modem_stops_no
 
 
 def kept_tests(world: World) -> list[TestRecord]:
-    return [record for record in existing(world) if isinstance(record, TestRecord)]
-
-
-def existing(world: World) -> list[AnyRecord]:
-    return world.records() if boots(world) else []
+    return world.of(TestRecord)
 
 
 def test_status_reads_beside_a_running_daemon_and_once_does_not(world: World, daemon: subprocess.Popen[str]) -> None:
-    wait_until(lambda: boots(world), 20)
+    wait_until(lambda: boots(world), 60)
     status = world.call("status", "--json")
     assert status.returncode == EXIT_OK
     assert json.loads(status.stdout)["spool"]["waiting"] >= 1
@@ -328,9 +341,9 @@ def test_unreachable_broker_is_one_sentence_and_the_probe_goes_on(world: World) 
     )
     world.edit("[clock]", table + "retry_low_s = 0.1\nretry_high_s = 0.2\n[clock]")
     child = subprocess.Popen(world.command("run"), stderr=subprocess.PIPE, text=True)
-    wait_until(lambda: any(isinstance(record, CoverageRecord) for record in existing(world)), 30)
+    wait_until(lambda: any(isinstance(record, CoverageRecord) for record in world.records()), 60)
     child.send_signal(signal.SIGTERM)
-    _, log = child.communicate(timeout=20)
+    _, log = child.communicate(timeout=30)
     assert child.returncode == EXIT_OK
     assert log.count("broker=lost") == 1
     assert "127.0.0.1:9 cannot be reached" in log

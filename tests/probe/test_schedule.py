@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -49,7 +51,7 @@ def test_walking_the_time_runs_every_slot_exactly_once(plan: Plan, t_ms: int) ->
             continue
         assert choice.due_ms == due_ms(plan, choice.slot_ms or 0) == now_ms
         ran.append(choice.slot_ms)
-        usage = Usage(choice.slot_ms, now_ms)
+        usage = usage.after(choice.slot_ms, now_ms)
     assert ran == [start_ms + i * plan.slot_ms for i in range(len(ran))]
     assert len(ran) == 5
 
@@ -99,7 +101,55 @@ def test_catch_up_runs_the_slot_that_has_not_ended() -> None:
 def test_slot_already_run_is_not_run_again_after_a_restart() -> None:
     slot = 1_800_000_000_000
     due = due_ms(plan(catch_up=True), slot)
-    assert isinstance(decide([(plan(catch_up=True), Usage(slot))], at(due + 1000, since_ms=due + 500)), Wait)
+    assert isinstance(decide([(plan(catch_up=True), Usage((slot,)))], at(due + 1000, since_ms=due + 500)), Wait)
+
+
+@given(
+    plan=plans,
+    t_ms=times,
+    jumps=st.lists(st.tuples(st.integers(1, 60), st.floats(-4, 4)), max_size=6),
+)
+def test_a_clock_that_jumps_runs_no_slot_twice_and_never_stops_for_good(
+    plan: Plan, t_ms: int, jumps: list[tuple[int, float]]
+) -> None:
+    usage, wall_ms, mono_ms, ran = NEVER, t_ms, 10**9, []
+    after = dict(jumps)
+    for number in range(80):
+        wall_ms += round(after.get(number, 0.0) * plan.slot_ms)
+        choice = decide([(plan, usage)], Now(wall_ms, mono_ms, 0))
+        if isinstance(choice, Run):
+            ran.append(choice.slot_ms)
+            usage = usage.after(choice.slot_ms, mono_ms)
+        step_ms = choice.ms if isinstance(choice, Wait) else 1
+        assert step_ms <= 40 * plan.slot_ms, "a jump of a few slots must not silence the probe for long"
+        wall_ms, mono_ms = wall_ms + step_ms, mono_ms + step_ms
+    assert len(ran) == len(set(ran))
+    assert len(ran) >= 30
+
+
+def test_after_a_year_ahead_and_back_the_grid_goes_on() -> None:
+    slot, year_ms = 1_800_000_000_000, 365 * 86_400_000
+    usage = Usage((slot,), 5)
+    ahead = decide([(plan(), usage)], at(slot + year_ms + 3_599_999))
+    assert isinstance(ahead, Run)
+    back = decide([(plan(), usage.after(ahead.slot_ms, 6))], at(slot + 3_599_999))
+    assert isinstance(back, Wait)
+    assert back.ms <= 3_600_000
+
+
+def test_slots_known_as_run_are_bounded() -> None:
+    usage = NEVER
+    for number in range(1000):
+        usage = usage.after(number, number)
+    assert usage.done_slots_ms == tuple(range(1000 - 128, 1000))
+
+
+def test_slots_go_on_over_the_end_of_a_month() -> None:
+    """Slots are whole intervals since 1970: where a month ends, none is shorter, doubled or left out."""
+    month_end = 1_793_465_999_999 - 1_793_465_999_999 % 86_400_000  # a midnight in UTC
+    length = 8_928_000
+    slots = {slot_of(month_end + offset, length) for offset in range(-86_400_000, 86_400_000, 600_000)}
+    assert {later - earlier for earlier, later in pairwise(sorted(slots))} == {length}
 
 
 def test_slot_delayed_by_another_modem_is_run_late() -> None:
@@ -110,13 +160,13 @@ def test_slot_delayed_by_another_modem_is_run_late() -> None:
 
 def test_of_several_due_the_one_longest_ago_goes_first() -> None:
     now = at(1_800_000_000_000 + 3_599_000)
-    pairs = [(plan(modem="m1"), Usage(None, 500)), (plan(modem="m2"), Usage(None, 100)), (plan(modem="m3"), NEVER)]
+    pairs = [(plan(modem="m1"), Usage((), 500)), (plan(modem="m2"), Usage((), 100)), (plan(modem="m3"), NEVER)]
     order = []
     for _ in range(3):
         choice = decide(pairs, now)
         assert isinstance(choice, Run)
         order.append(choice.modem)
-        pairs = [(p, Usage(choice.slot_ms, 1000) if p.modem == choice.modem else u) for p, u in pairs]
+        pairs = [(p, u.after(choice.slot_ms, 1000) if p.modem == choice.modem else u) for p, u in pairs]
     assert order == ["m3", "m2", "m1"]
 
 
@@ -125,7 +175,7 @@ def test_untrusted_clock_runs_on_a_cadence_of_its_own_without_a_slot() -> None:
     assert isinstance(first, Wait)
     assert first.ms <= 60_000
     assert decide([(plan(60), NEVER)], Now(None, 5_000_000 + first.ms, 5_000_000)) == Run("m1", None, None)
-    after = Usage(None, 5_030_000)
+    after = Usage((), 5_030_000)
     assert decide([(plan(60), after)], Now(None, 5_031_000, 5_000_000)) == Wait(59_000)
     assert decide([(plan(60), after)], Now(None, 5_090_000, 5_000_000)) == Run("m1", None, None)
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from probe.recorder import Recorder
-from probe.spool import DISPUTED, Kept, Place, Spool
+from probe.spool import Kept, Place, Spool
 from tests.probe.kit import event, make_recorder, read
 from wire.codec import leaf_hash, leaf_text
 from wire.errors import Unavailable
@@ -94,9 +94,56 @@ def test_new_epoch_disputes_what_still_waits(tmp_path: Path) -> None:
     recorder.begin_epoch(4, boot)
     fill(recorder, 1)
     assert [(k.epoch, k.seq) for k in spool.waiting(9)] == [(4, 0), (4, 1)]
-    assert [(k.epoch, k.seq) for k in spool.waiting(9, DISPUTED)] == [(1, 0), (1, 1)]
+    assert [(k.epoch, k.seq) for k in spool.disputed((0, -1), 9)] == [(1, 0), (1, 1)]
     assert (tmp_path / "epoch").read_text() == "4\n"
     check_chain(spool.waiting(9))
+
+
+def test_new_epoch_and_its_boot_record_are_one_commit(tmp_path: Path) -> None:
+    spool, recorder = opened(tmp_path)
+    fill(recorder, 2)
+
+    def fails(_place: Place) -> bytes:
+        raise RuntimeError("killed while it signed")
+
+    with pytest.raises(RuntimeError, match="killed"):
+        spool.begin_epoch(2, fails)
+    assert spool.place().epoch == 1
+    assert [k.seq for k in spool.waiting(9)] == [0, 1]
+    assert spool.depth().bytes == spool._bytes
+
+
+def test_damage_that_is_read_while_running_asks_for_a_restart(tmp_path: Path) -> None:
+    spool, recorder = opened(tmp_path)
+    fill(recorder, 200, "y" * 100)
+    spool._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    spool._db.execute("PRAGMA shrink_memory")
+    size = (tmp_path / "spool.db").stat().st_size
+    with (tmp_path / "spool.db").open("r+b") as file:
+        file.seek(8192)
+        file.write(b"x" * (size - 8192))
+    with pytest.raises(Unavailable, match="is damaged"):
+        spool.waiting(1000)
+    assert spool.is_broken
+    spool.close()
+    spool, _ = opened(tmp_path)
+    assert (spool.origin_of_file, spool.place()) == ("damaged", Place(2, 0, ""))
+
+
+def test_damaged_files_do_not_fill_the_card(tmp_path: Path) -> None:
+    for number in range(8):
+        opened(tmp_path)[0].close()
+        (tmp_path / "spool.db").write_bytes(b"%d" % number * 5000)
+    spool, _ = opened(tmp_path)
+    assert spool.place().epoch == 9
+    assert sorted(found.name[-1] for found in tmp_path.glob("spool.db.damaged-*")) == ["1", "6", "7", "8"]
+
+
+def test_leaf_of_a_dropped_record_goes_once_a_later_ack_came(tmp_path: Path) -> None:
+    spool, recorder = opened(tmp_path, 120_000)
+    fill(recorder, 400, "y" * 100)
+    spool.release(1, spool.place().seq - 1, 5)
+    assert spool._db.execute("SELECT count(*) FROM record WHERE raw IS NULL").fetchone() == (0,)
 
 
 def test_full_spool_drops_acknowledged_records_first_and_silently(tmp_path: Path) -> None:

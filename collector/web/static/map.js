@@ -41,12 +41,16 @@
   };
   // On a phone the figures stand in the list below the map; here they would cover each other.
   const isWide = () => box.clientWidth > WIDE_PX;
+  // Rectangles (left, top, right, bottom) that hold something already.
+  let taken = [];
+  const isFree = ([x0, y0, x1, y1]) => x0 >= 0 && y0 >= 0 && x1 <= box.clientWidth && y1 <= box.clientHeight
+    && taken.every(([a0, b0, a1, b1]) => x1 <= a0 || x0 >= a1 || y1 <= b0 || y0 >= b1);
   // Gives each pin the first side on which its words cover neither other words, nor a pin, nor the edge.
   const sides = (places) => {
     const at = new Map(places.map((p) => [p.code, map.latLngToContainerPoint([degrees(p.lat_e7), degrees(p.lon_e7)])]));
-    const taken = [...at.values()].map(({ x, y }) => [x - 10, y - 10, x + 10, y + 10]);
-    const isFree = ([x0, y0, x1, y1]) => x0 >= 0 && y0 >= 0 && x1 <= box.clientWidth && y1 <= box.clientHeight
-      && taken.every(([a0, b0, a1, b1]) => x1 <= a0 || x0 >= a1 || y1 <= b0 || y0 >= b1);
+    taken = [...at.values()].map(({ x, y }) => [x - 10, y - 10, x + 10, y + 10]);
+    // Zoom buttons and scale.
+    taken.push([0, 0, 52, 80], [0, box.clientHeight - 38, 110, box.clientHeight]);
     return new Map(places.map((place) => {
       const { x, y } = at.get(place.code);
       const width = Math.max(place.name.length, isWide() ? 22 : 0) * (isWide() ? 6.6 : 8.2) + 20;
@@ -68,6 +72,25 @@
   const pins = new Map();
   const known = new Map();
   const lines = L.layerGroup();
+  const regions = L.layerGroup();
+  const names = [];
+  // Communes and archipelagos are named where nothing else stands: the nearest free place around their middle.
+  const placeRegions = () => {
+    regions.clearLayers();
+    for (const [lat, lon, words] of names) {
+      if (!map.getBounds().contains([lat, lon])) continue;
+      const { x, y } = map.latLngToContainerPoint([lat, lon]);
+      const half = words.length * 5.4;
+      const around = [];
+      for (let far = 0; far <= 150; far += 15) for (const [dx, dy] of [[0, -1], [0, 1], [-1, 0], [1, 0], [-1, -1], [1, -1], [-1, 1], [1, 1]]) around.push([x + dx * far, y + dy * far]);
+      // The edges carry the degrees.
+      const free = around.find(([cx, cy]) => cx - half > 60 && cy > 30 && isFree([cx - half, cy - 12, cx + half, cy + 12]));
+      if (!free) continue;
+      taken.push([free[0] - half, free[1] - 12, free[0] + half, free[1] + 12]);
+      const at = map.containerPointToLatLng(free);
+      L.marker(at, { icon: label(words, "region"), interactive: false, keyboard: false, zIndexOffset: -10000 }).addTo(regions);
+    }
+  };
   const drawLines = () => {
     lines.clearLayers();
     const bounds = map.getBounds();
@@ -98,10 +121,9 @@
     map.on("resize", fit);
     lines.addTo(map);
     L.control.scale({ imperial: false }).addTo(map);
-    const fixed = (lat, lon, words) => L.marker([lat, lon], { icon: label(words, "region"), interactive: false, keyboard: false, zIndexOffset: -10000 }).addTo(map);
-    for (const c of places.communes) fixed(degrees(c.lat_e7), degrees(c.lon_e7), c.name);
-    fixed(16.5, 111.6, box.dataset.hoangsa);
-    fixed(9.8, 113.9, box.dataset.truongsa);
+    regions.addTo(map);
+    names.push(...places.communes.map((c) => [degrees(c.lat_e7), degrees(c.lon_e7), c.name]));
+    names.push([16.5, 111.6, box.dataset.hoangsa], [9.8, 113.9, box.dataset.truongsa]);
     map.on("moveend", () => {
       drawLines();
       place();
@@ -118,6 +140,7 @@
       }
       pins.get(code).setIcon(pin(spot, chosen.get(code))).addTo(map);
     }
+    placeRegions();
   };
   const show = (places) => {
     for (const spot of places.hamlets) known.set(spot.code, spot);
