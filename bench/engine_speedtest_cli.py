@@ -39,7 +39,7 @@ def main() -> None:
     """Run one direction."""
     host, port, direction = sys.argv[1], sys.argv[2], sys.argv[3]
     test = Stock()
-    test._best.update({"url": f"http://{host}:{port}/speedtest/upload.php", "latency": 1, "d": 0, "id": 0})  # noqa: SLF001
+    test._best.update({"url": f"http://{host}:{port}/speedtest/upload.php", "latency": 1, "d": 0, "id": 0})
     started_ns = time.monotonic_ns()
     bps = test.download() if direction == "downlink" else test.upload()
     sys.stdout.write(json.dumps({"bps": bps, "start_ns": started_ns, "end_ns": time.monotonic_ns()}) + "\n")
