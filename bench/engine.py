@@ -15,19 +15,21 @@ import contextlib
 import json
 import os
 import platform
+import select
 import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from sim import ns, site, state
 from wire import note
+from wire.keyfile import write_signer
 
 RESULTS = Path(__file__).parent / "results" / "engine.json"
 HERE = Path(__file__).parent
@@ -57,7 +59,7 @@ class Link:
 
 @dataclass(frozen=True)
 class Row:
-    """One tool over one link in one direction."""
+    """One tool over one link in one direction; CPU and memory are of its whole process, both directions."""
 
     tool: str
     link: str
@@ -68,7 +70,17 @@ class Row:
     wall_s: float
     cpu_s: float
     rss_mb: float
+    stop: str
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What one process said and used."""
+
     said: dict[str, Any]
+    wall_s: float
+    cpu_s: float
+    rss_mb: float
 
 
 class Bed:
@@ -97,8 +109,6 @@ class Bed:
     def _start_point(self) -> subprocess.Popen[bytes]:
         assert self.site is not None
         signer = note.Signer.generate(f"{ORIGIN}/point/bench")
-        from wire.keyfile import write_signer  # noqa: PLC0415
-
         write_signer(self._folder / "point.key", signer)
         settings = self._folder / "point.toml"
         settings.write_text(
@@ -122,22 +132,22 @@ class Bed:
             args |= {"downlink_trace": link.trace, "uplink_trace": link.trace}
         self.site = site.control(self._directory, "a", "link", **args)
 
-    def moved(self, direction: str) -> int:
-        """Bytes of the site's modem interface."""
+    def moved(self) -> tuple[int, int]:
+        """Bytes of the site's modem interface: received, sent."""
         assert self.site is not None
         shown = ns.popen(self.site.netns_pid, ["cat", "/proc/self/net/dev"], stdout=subprocess.PIPE).communicate()[0]
         line = next(one for one in shown.decode().splitlines() if one.strip().startswith(f"{self.site.interface}:"))
         columns = line.partition(":")[2].split()
-        return int(columns[0 if direction == "downlink" else 8])
+        return int(columns[0]), int(columns[8])
 
-    def capacity_bps(self, direction: str, start_ns: int, end_ns: int) -> tuple[float, bool]:
-        """What the link could have carried in a window, bit/s of payload; and whether the relay was in time."""
+    def capacity_bps(self, direction: str, start_ns: int, end_ns: int) -> float:
+        """What the link could have carried in a window, bit/s of payload."""
         assert self.site is not None
         from sim import truth  # noqa: PLC0415
 
         found = truth.wait(str(self.site.truth), start_ns, end_ns)
         total = sum(getattr(one, direction).capacity for one in found.bins)
-        return total * 8e9 / (len(found.bins) * truth.BIN_NS) * SHARE, found.is_sound
+        return float(total * 8e9 / (len(found.bins) * truth.BIN_NS) * SHARE)
 
     def in_time(self, start_ns: int) -> bool:
         """Whether the relay was in time since then; always without a relay."""
@@ -148,56 +158,61 @@ class Bed:
         return bool(truth.wait(str(self.site.truth), start_ns, time.monotonic_ns()).is_sound)
 
 
-def dosong(bed: Bed, link: Link, direction: str) -> tuple[list[str], bytes]:
-    """The engine's child as the daemon starts it; over variable links the part that knows its window."""
+def dosong(bed: Bed, link: Link) -> tuple[list[str], bytes]:
+    """The engine's child as the daemon starts it; over variable links the part that knows its windows."""
     assert bed.site is not None
     if link.trace:
-        return [str(HERE / "engine_window.py"), bed.site.interface, "198.18.0.1", str(PORT), direction, "5000"], b""
+        return [str(HERE / "engine_window.py"), bed.site.interface, "198.18.0.1", str(PORT), "5000"], b""
     request = {
         "interface": bed.site.interface, "server_host": "198.18.0.1", "server_port": PORT, "server_id": "bench",
-        "probe": "p-bench", "downlink_s": 10 * (direction == "downlink"), "uplink_s": 10 * (direction == "uplink"),
+        "probe": "p-bench",
     }  # fmt: skip
-    return ["-W", "ignore", "-m", "probe.engine_dosong"], json.dumps(request).encode() + b"\n"
+    return ["-S", "-W", "ignore", "-m", "probe.engine_dosong"], json.dumps(request).encode() + b"\n"
 
 
-def speedtest_cli(_bed: Bed, _link: Link, direction: str) -> tuple[list[str], bytes]:
+def speedtest_cli(_bed: Bed, _link: Link) -> tuple[list[str], bytes]:
     """The library as it is."""
-    return ["-W", "ignore", str(HERE / "engine_speedtest_cli.py"), "198.18.0.1", str(PORT), direction], b""
+    return ["-W", "ignore", str(HERE / "engine_speedtest_cli.py"), "198.18.0.1", str(PORT)], b""
 
 
-TOOLS: dict[str, Callable[[Bed, Link, str], tuple[list[str], bytes]]] = {
-    "dosong": dosong,
-    "speedtest-cli": speedtest_cli,
-}
+def iperf3(_bed: Bed, _link: Link) -> tuple[list[str], bytes]:
+    """Four streams, ten seconds; downlink first, then uplink, by a small script."""
+    return [str(HERE / "engine_iperf3.py"), "198.18.0.1"], b""
 
 
-def measure(bed: Bed, tool: str, link: Link, direction: str, kind: str) -> Row:
-    """Run one tool, again while the relay was late."""
+TOOLS = {"dosong": dosong, "speedtest-cli": speedtest_cli, "iperf3": iperf3}
+
+
+def measure(bed: Bed, tool: str, link: Link, kind: str) -> list[Row]:
+    """Run one tool, again while the relay was late; a row for each direction."""
     for left in range(TRIES - 1, -1, -1):
         bed.shape(link)
-        began_ns, before = time.monotonic_ns(), bed.moved(direction)
-        said, wall_s, usage = _run(bed, tool, link, direction)
-        _quiet(bed, direction)
-        moved = bed.moved(direction) - before
-        truth_bps, is_sound = link.mbit * 1e6 * SHARE, bed.in_time(began_ns)
-        if link.trace and said.get("end_ns"):
-            truth_bps, is_sound = bed.capacity_bps(direction, said["start_ns"], said["end_ns"])
-        if is_sound or not left:
+        began_ns, before = time.monotonic_ns(), bed.moved()
+        ran = _run(bed, tool, link)
+        _quiet(bed)
+        after = bed.moved()
+        if bed.in_time(began_ns) or not left:
             break
-    bps = said.get("bps") or said.get(f"{direction}_bps")
-    error = None if bps is None else (bps / truth_bps - 1) * 100
-    cpu_s = usage.ru_utime + usage.ru_stime
-    return Row(tool, link.words(), kind, direction, error, moved / 1e6, wall_s, cpu_s, usage.ru_maxrss / 1024, said)
+    rows = []
+    for place, direction in enumerate(DIRECTIONS):
+        said = ran.said.get(direction, {})
+        bps, error = said.get("bps"), None
+        if bps is not None:
+            truth_bps = link.mbit * 1e6 * SHARE
+            if link.trace:
+                truth_bps = bed.capacity_bps(direction, said["start_ns"], said["end_ns"])
+            error = (bps / truth_bps - 1) * 100
+        wall_s = said.get("wall_s") or (said.get("end_ns", 0) - said.get("start_ns", 0)) / 1e9
+        moved = (after[place] - before[place]) / 1e6
+        stop = said.get("stop", "")
+        rows.append(Row(tool, link.words(), kind, direction, error, moved, wall_s, ran.cpu_s, ran.rss_mb, stop))
+    return rows
 
 
-def _run(bed: Bed, tool: str, link: Link, direction: str) -> tuple[dict[str, Any], float, Any]:
+def _run(bed: Bed, tool: str, link: Link) -> Ran:
     assert bed.site is not None
-    if tool == "iperf3":
-        argv = ["iperf3", "-c", "198.18.0.1", "-P4", "-t10", "-J", *(["-R"] if direction == "downlink" else [])]
-        given = b""
-    else:
-        rest, given = TOOLS[tool](bed, link, direction)
-        argv = [sys.executable, *rest]
+    rest, given = TOOLS[tool](bed, link)
+    argv = [sys.executable, *rest]
     environment = {**os.environ, "PYTHONPATH": str(HERE.parent)}
     with _quota(link.quota_percent) as group:
         if group is not None:
@@ -206,25 +221,51 @@ def _run(bed: Bed, tool: str, link: Link, direction: str) -> tuple[dict[str, Any
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
         child = ns.popen(bed.site.netns_pid, argv, env=environment, **pipes)
         assert child.stdin is not None
-        assert child.stdout is not None
         child.stdin.write(given)
         child.stdin.flush()
-        out = child.stdout.read()
+        out, rss_mb = _follow(child)
         _pid, status, usage = os.wait4(child.pid, 0)
         child.returncode = os.waitstatus_to_exitcode(status)
         wall_s = time.monotonic() - started_s
         child.stdin.close()
-    return _said(tool, out), wall_s, usage
+    return Ran(_said(out), wall_s, usage.ru_utime + usage.ru_stime, rss_mb)
 
 
-def _said(tool: str, out: bytes) -> dict[str, Any]:
-    """A tool's last word as a dictionary; empty if it failed."""
-    with contextlib.suppress(ValueError, KeyError, IndexError):
-        if tool == "iperf3":
-            return {"bps": json.loads(out)["end"]["sum_received"]["bits_per_second"]}
+def _follow(child: subprocess.Popen[bytes]) -> tuple[bytes, float]:
+    """All that a child says, and its greatest resident memory.
+
+    Read while it lives: rusage would count the memory of this program too, from which it was forked.
+    """
+    assert child.stdout is not None
+    out, most_kb = b"", 0
+    while True:
+        ready = select.select([child.stdout], [], [], 0.1)[0]
+        with contextlib.suppress(OSError, StopIteration, IndexError):
+            status = Path(f"/proc/{child.pid}/status").read_text().splitlines()
+            most_kb = max(most_kb, int(next(line for line in status if line.startswith("VmHWM")).split()[1]))
+        if ready:
+            part = os.read(child.stdout.fileno(), 65536)
+            if not part:
+                return out, most_kb / 1024
+            out += part
+
+
+def _said(out: bytes) -> dict[str, Any]:
+    """A tool's last word: bps, stop, window or wall time of each direction; empty if it failed."""
+    try:
         found: dict[str, Any] = json.loads(out.splitlines()[-1])
-        return {name: value for name, value in found.items() if "series" not in name and name != "receipts"}
-    return {}
+    except (ValueError, IndexError):
+        return {}
+    if "outcome" not in found:
+        return found
+    return {
+        name: {
+            "bps": found[f"{name}_bps"],
+            "stop": found[f"{name}_stop"] or found["cause"],
+            "wall_s": (found[f"{name}_wall_us"] or 0) / 1e6,
+        }
+        for name in DIRECTIONS
+    }
 
 
 @contextlib.contextmanager
@@ -244,11 +285,11 @@ def _quota(percent: int | None) -> Iterator[Path | None]:
             group.rmdir()
 
 
-def _quiet(bed: Bed, direction: str) -> None:
+def _quiet(bed: Bed) -> None:
     """Wait until the tail has passed."""
-    before = -1
+    before = 0
     for _ in range(20):
-        now = bed.moved(direction)
+        now = sum(bed.moved())
         if now - before < 3000:
             return
         before = now
@@ -287,10 +328,11 @@ def main() -> int:
         for kind, link, tools in links(short=options.short):
             if options.only not in {None, kind}:
                 continue
-            for direction in DIRECTIONS:
-                for tool in tools:
-                    rows.append(measure(bed, tool, link, direction, kind))
-                    show(rows[-1])
+            for tool in tools:
+                found = measure(bed, tool, link, kind)
+                rows += found
+                for row in found:
+                    show(row)
     report(rows)
     return 0
 
@@ -298,10 +340,9 @@ def main() -> int:
 def show(row: Row) -> None:
     """One line of the table."""
     error = "   failed" if row.error_percent is None else f"{row.error_percent:+8.2f}%"
-    stop = row.said.get("stop") or row.said.get(f"{row.direction}_stop") or ""
     print(
         f"{row.link:28} {row.direction:8} {row.tool:13} {error} {row.link_mb:7.2f} MB {row.wall_s:6.2f} s "
-        f"cpu {row.cpu_s:5.2f} s rss {row.rss_mb:5.0f} MB {stop}",
+        f"cpu {row.cpu_s:5.2f} s rss {row.rss_mb:5.0f} MB {row.stop}",
         flush=True,
     )
 
@@ -321,8 +362,8 @@ def report(rows: list[Row]) -> None:
         yours = statistics.mean(abs(row.error_percent or 100) for row in theirs)
         goal("engine error, times smaller", yours / max(mine, 1e-9), yours >= 8 * mine, ">= 8")
         for what, least in (("link_mb", 5.5), ("wall_s", 6.0), ("cpu_s", 10.0), ("rss_mb", 8.0)):
-            pairs = [(a, b) for a, b in zip(ours, theirs, strict=True) if what != "rss_mb" or a.direction == "uplink"]
-            found = statistics.median(getattr(b, what) / getattr(a, what) for a, b in pairs)
+            ratios = [getattr(b, what) / max(getattr(a, what), 1e-9) for a, b in zip(ours, theirs, strict=True)]
+            found = statistics.median(ratios)
             goal(f"engine {what}, times less (median)", found, found >= least, f">= {least:g}")
     starved = [abs(row.error_percent or 100) for row in _of([r for r in rows if r.kind == "starved"], "dosong")]
     if starved:

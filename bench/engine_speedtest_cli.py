@@ -1,7 +1,7 @@
-"""speedtest-cli 2.1.3 as it is, one direction, for `bench/engine.py`: only its downloads of settings are left out.
+"""speedtest-cli 2.1.3 as it is, both directions, for `bench/engine.py`: only its downloads of settings are left out.
 
 Its standard settings (8 threads, 10 s, sizes of 2019) are put in place of www.speedtest.net's answer.
-Usage: engine_speedtest_cli.py HOST PORT downlink|uplink. Prints JSON: bps, and start and end (CLOCK_MONOTONIC, ns).
+Usage: engine_speedtest_cli.py HOST PORT. Prints JSON: for each direction bps, start and end (CLOCK_MONOTONIC, ns).
 """
 
 from __future__ import annotations
@@ -36,13 +36,17 @@ class Stock(speedtest.Speedtest):
 
 
 def main() -> None:
-    """Run one direction."""
-    host, port, direction = sys.argv[1], sys.argv[2], sys.argv[3]
+    """Run both directions, as the program itself does."""
+    host, port = sys.argv[1], sys.argv[2]
     test = Stock()
     test._best.update({"url": f"http://{host}:{port}/speedtest/upload.php", "latency": 1, "d": 0, "id": 0})
-    started_ns = time.monotonic_ns()
-    bps = test.download() if direction == "downlink" else test.upload()
-    sys.stdout.write(json.dumps({"bps": bps, "start_ns": started_ns, "end_ns": time.monotonic_ns()}) + "\n")
+    said = {}
+    for direction, run in (("downlink", test.download), ("uplink", test.upload)):
+        started_ns = time.monotonic_ns()
+        bps = run()
+        said[direction] = {"bps": bps, "start_ns": started_ns, "end_ns": time.monotonic_ns()}
+        time.sleep(1.0)  # its own tail would be in the next direction
+    sys.stdout.write(json.dumps(said) + "\n")
     sys.stdout.flush()
     os._exit(0)
 

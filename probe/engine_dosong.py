@@ -200,6 +200,7 @@ class Engine:
             f"{name}_bytes": outcome.payload_bytes,
             f"{name}_stop": "error" if moved.cause else outcome.stop,
             f"{name}_flows": moved.flows or None,
+            f"{name}_wall_us": round(moved.wall_s * 1e6),
             f"rtt_loaded_{name}_us_median": estimate.round_trips(moved.echoes).us_median,
         }
         if moved.cause is not None:

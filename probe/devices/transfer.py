@@ -209,7 +209,7 @@ class Transfer:
         wall_s, used_s = (time.monotonic_ns() - self._started_ns) / 1e9, time.process_time() - cpu_s
         outcome = self._estimator.outcome()
         echoes = self._echo.take() if self._echo is not None else ()
-        _settle(self._order.interface, outcome.rtt_us or 0)
+        _settle(self._order.interface, _pause_us(outcome, is_uplink=self._order.is_uplink))
         for one in stand_ins:
             one.close()
         return Moved(problem or outcome.cause, outcome, self._estimator, flows, echoes, used_s, wall_s)
@@ -281,10 +281,16 @@ def _stand_in(family: int, interface: str, port: int) -> socket.socket | None:
     return sock
 
 
-def _settle(interface: str, rtt_us: int) -> None:
-    """Wait two round trips, then until the tail of the last transfer has passed the link, 3 s at most."""
+def _pause_us(outcome: Outcome, *, is_uplink: bool) -> int:
+    """Two round trips; after an uplink a loaded one at least, for the modem's own queue is not in our counters."""
+    twice_us = 2 * (outcome.rtt_us_min or 0)
+    return max(twice_us, outcome.rtt_us or 0) if is_uplink else twice_us
+
+
+def _settle(interface: str, pause_us: int) -> None:
+    """Wait, then until the tail of the last transfer has passed the link, 3 s at most."""
     deadline_s = time.monotonic() + SETTLE_LIMIT_S
-    time.sleep(min(2 * rtt_us / 1e6, SETTLE_LIMIT_S))
+    time.sleep(min(pause_us / 1e6, SETTLE_LIMIT_S))
     before = links.read_bytes(interface)
     while before is not None and time.monotonic() < deadline_s:
         time.sleep(SETTLE_STEP_S)
