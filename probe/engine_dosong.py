@@ -30,7 +30,7 @@ QUIET_STEP_S = 2.0
 CROSS_SHARE_PPM = 50_000
 LEAST_CROSS_BPS = 100_000
 RECEIPT_WAIT_S = 5.0
-RECEIPT_STEP_S = 0.2
+RECEIPT_STEP_S = 0.1
 RECEIPT_SHARE = 0.9
 RECEIPT_SLACK_BYTES = 65_536
 _ECHO_LINK_BYTES = 2 * (28 + 28 + 14)
@@ -73,7 +73,6 @@ class Engine:
         for name, seconds in (("downlink", self._request.downlink_s), ("uplink", self._request.uplink_s)):
             if seconds > 0 and self._try(name, lambda name=name: self._transfer(name)):
                 self._try("receipt", lambda name=name: self._receipt(name))
-        self._ask_health()
         self._keep_series()
         self._write(self._outcome(), *(self._failures[0] if self._failures else (None, None)))
 
@@ -238,6 +237,9 @@ class Engine:
             if answer.reply.status != 409 or time.monotonic() > until_s:
                 break
             time.sleep(RECEIPT_STEP_S)
+        if answer.reply.status == 503:  # the point's word that it, not the network, was the limit
+            self._disbelieve(name)
+            self._stage, self._found[f"{name}_limit"] = name, "server"
         if answer.reply.status != 200:
             raise Failed(transfer.word_of(answer.reply.status))
         claims = engine_http.read_note(answer.body, "receipt")
@@ -263,22 +265,6 @@ class Engine:
             self._found.pop(f"{name}_{word}", None)
         self._found[f"{name}_stop"] = "error"
         self._moved.pop(name, None)
-
-    def _ask_health(self) -> None:
-        """A point that says that it was overloaded meanwhile was the limit, not the network: then there is no rate."""
-        if not {"downlink_bps", "uplink_bps"} & self._found.keys():
-            return
-        try:
-            answer = self._ask("/health")
-        except (OSError, engine_http.NotOurs):
-            return
-        if answer.reply.status != 200 or engine_http.health_state(answer.body) != "degraded":
-            return
-        for name in ("downlink", "uplink"):
-            if f"{name}_bps" in self._found:
-                self._disbelieve(name)
-                self._found[f"{name}_limit"] = "server"
-                self._failures.append((name, "server_busy"))
 
     def _keep_series(self) -> None:
         """Both series have one step, so that both fit their hundred places."""

@@ -97,15 +97,6 @@ def read_note(body: bytes, kind: str) -> dict[str, Any]:
     return claims
 
 
-def health_state(body: bytes) -> str | None:
-    """How a point says it is: ok, busy or degraded; None if the answer says nothing of it."""
-    try:
-        state = json.loads(body)["state"]
-    except (ValueError, KeyError, TypeError):
-        return None
-    return state if isinstance(state, str) else None
-
-
 def retry_after_s(reply: Reply) -> int | None:
     """How long a busy point asks to wait; None if it does not say so in seconds."""
     text = reply.fields.get("retry-after", "")

@@ -3,7 +3,7 @@
 Bounded: it ends with its standard input, each transfer at 12 s, and it binds the address that it is given. Run as
 `python point_double.py ADDRESS PORT [fault ...]`; prints `{"port": N}` when it listens.
 Faults: busy (503 for ever), busy-once, refused (403), lost (404 for all), portal, redirect, mute (never answers),
-mute-download, no-receipt, small-receipt, degraded, cut-N (resets downloads after N megabytes), no-echo.
+mute-download, no-receipt, small-receipt, unfit (503), cut-N (resets downloads after N megabytes), no-echo.
 """
 
 from __future__ import annotations
@@ -108,8 +108,6 @@ class Double:
             _reply(sock, 302, b"", "Location: http://198.18.9.9/")
         elif path == "/v1/ticket":
             self._ticket(sock, peer, query)
-        elif path == "/health":
-            _reply(sock, 200, json.dumps({"state": "degraded" if "degraded" in self.faults else "ok"}).encode())
         elif query.get("ticket") not in self.leaves:
             _reply(sock, 403, b"no such ticket")
         elif path == "/v1/download":
@@ -176,9 +174,10 @@ class Double:
 
     def _receipt(self, sock: socket.socket, ticket: str, way: str) -> None:
         leave = self.leaves[ticket]
-        if "no-receipt" in self.faults:
-            _reply(sock, 500, b"")
-            return
+        for fault, status in (("no-receipt", 500), ("unfit", 503)):
+            if fault in self.faults:
+                _reply(sock, status, b"", "Retry-After: 1")
+                return
         with self._lock:
             if leave.open[way]:
                 _reply(sock, 409, b"open")

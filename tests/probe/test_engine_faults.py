@@ -115,8 +115,8 @@ def test_bytes_that_the_point_never_saw_are_no_rate(double: Double) -> None:
     assert len(result.receipts) == 2, "what it signed is evidence all the same"
 
 
-@pytest.mark.parametrize("double", ["degraded"], indirect=True)
-def test_a_point_that_is_unwell_marks_the_test(double: Double) -> None:
+@pytest.mark.parametrize("double", ["unfit"], indirect=True)
+def test_a_point_that_was_the_limit_itself_says_so_and_there_is_no_rate(double: Double) -> None:
     result = _run(double.port)
     assert (result.outcome, result.stage, result.cause) == ("failed", "downlink", "server_busy")
     assert _no_rate(result)

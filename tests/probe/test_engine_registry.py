@@ -72,7 +72,16 @@ def test_every_figure_of_an_engine_has_its_place_or_is_known_to_have_none() -> N
     """A field that silently went nowhere would be data lost."""
     names = {field.name for field in fields(EngineResult)}
     homeless = names - set(TestRecord.__struct_fields__)
-    assert homeless == {"cpu_ppm", "receipts", "downlink_limit", "uplink_limit", "cross_bps", "retry_after_s", "downlink_wall_us", "uplink_wall_us"}
+    assert homeless == {
+        "cpu_ppm",
+        "receipts",
+        "downlink_limit",
+        "uplink_limit",
+        "cross_bps",
+        "retry_after_s",
+        "downlink_wall_us",
+        "uplink_wall_us",
+    }
 
 
 def test_the_hosts_ceiling_is_measured_and_survives_its_mark() -> None:
