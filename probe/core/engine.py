@@ -2,13 +2,14 @@
 
 Samples go in (`Estimator.add`), decisions come out; the transport obeys them. The rules, numbered as in the source:
 1  One connection first, four once over 8 Mbit/s: four on a slow link read low, for each hole holds a stream back.
-4  The ramp ends with the first 200-ms bin that grew by at most 15 %, 1.5 s after the first 20 KB at the latest.
-   Its end is fixed once: a start that slides while throughput grows is biased.
+4  The ramp ends with the first 200 ms that grew by at most 15 % over the 200 ms before, looked at every 50 ms, 1.5 s
+   after the first 20 KB at the latest. Its end is fixed once: a start that slides while throughput grows is biased.
 5  Enough is 1.0 s after the ramp with a standard error of at most 2 %, halves within 3 % and application and link
    counts within 3 %; else 5 s (saver: 3 s) after the ramp, 8 s in all, or the byte limit.
 6  The rate is the plain mean between the ramp's end and the last sample. Nothing is trimmed.
-Two rules are our own: 300 KB at least are needed to be precise (a packet is 0.5 % of that), and a transfer that the
-receive window may have limited is never called precise.
+Three rules are our own. Bytes come in steps (a packet on the link, two for an acknowledgement), so 400 KB (uplink:
+700 KB) at least are needed to be precise. Under 3 Mbit/s both ends of an uplink's window are taken where the count last
+stepped, and 300 KB do. And a transfer that the receive window may have limited is never called precise.
 Source: facts note 03 §3.5, §5.
 """
 
@@ -23,7 +24,8 @@ RAMP_BIN_US = 200_000
 RAMP_LIMIT_US = 1_500_000
 BIN_US = 100_000
 LEAST_WINDOW_US = 1_000_000
-LEAST_PRECISE_BYTES = 300_000
+LEAST_DOWNLINK_BYTES, LEAST_UPLINK_BYTES, LEAST_STEPPED_BYTES = 400_000, 700_000, 300_000
+STEPPED_BPS = 3_000_000
 SHORTEST_WINDOW_US = 300_000
 MOST_FLOWS = 4
 MANY_FLOWS_BPS = 8_000_000
@@ -58,7 +60,8 @@ class Sample:
 
     `payload_bytes`: received in order (downlink) or acknowledged by the far end (uplink). `link_bytes`: the
     interface's own count in that direction without our echoes, None if it cannot be read. `sent_bytes` (uplink):
-    payload handed to the link, sent again or not; None if the kernel has no word.
+    payload handed to the link, sent again or not; None if the kernel has no word. `step_us` (uplink): when the
+    count last stepped, None if that is not known (several connections).
     """
 
     at_us: int
@@ -66,6 +69,7 @@ class Sample:
     link_bytes: int | None
     flows: tuple[Flow, ...] = ()
     sent_bytes: int | None = None
+    step_us: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +134,7 @@ class Estimator:
     _flows: int = 1
     _opened_us: int = 0
     _start_us: int | None = None
+    _start_step_us: int | None = None
     _share_ppm: int = 0
     _stop: str | None = None
 
@@ -149,7 +154,7 @@ class Estimator:
         last = self._samples[-1] if self._samples else Sample(0, 0, None)
         stop, cause = self._stop or "error", self._fault(last)
         start_us = self._window_start(last)
-        window_us = last.at_us - start_us
+        window_us = self._span_us(start_us, last)
         bps = None if cause or window_us <= 0 else _bps(self._moved(start_us, last.at_us), window_us)
         return Outcome(
             stop="error" if cause else stop,
@@ -205,18 +210,17 @@ class Estimator:
         return self._shape.bins(start_us, end_us, BIN_US)
 
     def _find_start(self, sample: Sample) -> None:
-        """Fix the ramp's end once, at the first sample after the bin that shows it."""
+        """Fix the ramp's end once, at the sample that shows it."""
         if self._start_us is not None or self._begin_us is None:
             return
         begin, now = self._begin_us, sample.at_us
-        last_edge = begin + (now - begin) // RAMP_BIN_US * RAMP_BIN_US
         is_over = now >= begin + RAMP_LIMIT_US
-        if last_edge >= begin + 2 * RAMP_BIN_US and last_edge - RAMP_BIN_US >= self._opened_us:
-            before = self._shape.moved(last_edge - 2 * RAMP_BIN_US, last_edge - RAMP_BIN_US)
-            after = self._shape.moved(last_edge - RAMP_BIN_US, last_edge)
+        if now >= begin + 2 * RAMP_BIN_US and now - RAMP_BIN_US >= self._opened_us:
+            before = self._shape.moved(now - 2 * RAMP_BIN_US, now - RAMP_BIN_US)
+            after = self._shape.moved(now - RAMP_BIN_US, now)
             is_over = is_over or 0 < after * 100 <= before * 115
         if is_over:
-            self._start_us = now
+            self._start_us, self._start_step_us = now, sample.step_us
 
     def _why_stop(self, now: Sample) -> str | None:
         limit_us = SILENCE_LIMIT_US if now.payload_bytes else START_LIMIT_US
@@ -243,7 +247,10 @@ class Estimator:
 
     def _is_precise(self, start_us: int, now: Sample) -> bool:
         window_us = now.at_us - start_us
-        if window_us < LEAST_WINDOW_US or self._payload.moved(start_us, now.at_us) < LEAST_PRECISE_BYTES:
+        is_stepped = self._span_us(start_us, now) != window_us
+        least_bytes = LEAST_DOWNLINK_BYTES if self.terms.link_is_last else LEAST_UPLINK_BYTES
+        least_bytes = LEAST_STEPPED_BYTES if is_stepped else least_bytes
+        if window_us < LEAST_WINDOW_US or self._payload.moved(start_us, now.at_us) < least_bytes:
             return False
         bins = self._bins(start_us, now.at_us)
         error_ppm, halves_ppm = relative_error_ppm(bins), halves_differ_ppm(bins)
@@ -263,6 +270,15 @@ class Estimator:
         mine = now.payload_bytes if self.terms.link_is_last or now.sent_bytes is None else now.sent_bytes
         expected = now.link_bytes * PAYLOAD_PPM // 1_000_000
         return abs(mine - expected) * 1_000_000 <= expected * AGREE_PPM
+
+    def _span_us(self, start_us: int, last: Sample) -> int:
+        """How long the window is: from step to step on a slow link, where the place within a step is what errs most."""
+        span_us = last.at_us - start_us
+        if start_us != self._start_us or self._start_step_us is None or last.step_us is None or span_us <= 0:
+            return span_us
+        if _bps(self._payload.moved(start_us, last.at_us), span_us) >= STEPPED_BPS:
+            return span_us
+        return last.step_us - self._start_step_us
 
     def _window_start(self, last: Sample) -> int:
         """The ramp's end; the transfer's start if less than 300 ms lie behind it."""

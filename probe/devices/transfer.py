@@ -31,6 +31,9 @@ QUIET_BYTES = 4096
 _ETHERNET_BYTES = 14
 _SENDS_A_TICK = 16
 _READS_A_TICK = 32
+_TICKS_A_LOOK = 5
+"""How often an uplink looks for an answer: only a refusal comes."""
+
 _READ_BYTES = 1 << 20
 _SEND_BYTES = 1 << 18
 _TCP_INFO_BYTES = 256
@@ -70,11 +73,16 @@ class Moved:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One connection's counts: payload as in `Sample`, payload handed to the link (None: unknown), and the rest."""
+    """One connection's counts: payload as in `Sample`, payload handed to the link (None: unknown), and the rest.
+
+    `step_ms_ago`: when the last acknowledgement came (uplink), in whole jiffies. (Its downlink twin, last_data_recv,
+    stands still while a hole is open.)
+    """
 
     payload_bytes: int
     sent_bytes: int | None
     flow: Flow
+    step_ms_ago: int
 
 
 class Connection:
@@ -91,6 +99,7 @@ class Connection:
         self._to_send = self._request
         self._head = b""
         self._is_read = False
+        self._ticks = 0
         self._head_bytes = 0
         self._sock = socket.socket(family_of(order.address), socket.SOCK_STREAM)
         try:
@@ -109,7 +118,9 @@ class Connection:
             if self._to_send:
                 self._to_send = self._to_send[self._sock.send(self._to_send) :]
             if not self._to_send:
-                self._receive()
+                self._ticks += 1
+                if not self._is_uplink or self._ticks % _TICKS_A_LOOK == 1:
+                    self._receive()
                 if self._is_uplink and self.problem is None:
                     self._fill()
         except BlockingIOError:
@@ -133,7 +144,8 @@ class Connection:
         head = len(self._request) + 1 if self._is_uplink else self._head_bytes
         sent = struct.unpack_from("=Q", raw, 200)[0] - len(self._request) if len(raw) >= 208 else None
         payload = max(0, _payload(raw, is_uplink=self._is_uplink) - head)
-        return Look(payload, None if sent is None else max(0, sent), _flow(raw, self._is_uplink))
+        (step_ms_ago,) = struct.unpack_from("=I", raw, 56)
+        return Look(payload, None if sent is None else max(0, sent), _flow(raw, self._is_uplink), step_ms_ago)
 
     def end(self) -> socket.socket | None:
         """Reset the connection: what was not sent yet never is. Returns what stands in for it; close that later.
@@ -154,8 +166,10 @@ class Connection:
             self._read_head()
             return
         for _ in range(_READS_A_TICK):
-            if not self._sock.recv_into(self._sink, _READ_BYTES, socket.MSG_TRUNC):
+            count = self._sock.recv_into(self._sink, _READ_BYTES, socket.MSG_TRUNC)
+            if not count:
                 self.problem = "server_error"
+            if count < _READ_BYTES:
                 return
 
     def _read_head(self) -> None:
@@ -256,6 +270,7 @@ class Transfer:
             link,
             tuple(look.flow for look in looks if look.flow.rtt_us),
             sum(sent) if self._order.is_uplink and len(sent) == len(looks) else None,
+            max(0, at_us - looks[0].step_ms_ago * 1000) if len(looks) == 1 and self._order.is_uplink else None,
         )
 
     def _link_bytes(self) -> int | None:
