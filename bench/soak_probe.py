@@ -1,8 +1,8 @@
 """Does `dosong-probe run` stay as small as it begins? Minutes at the pace of days, with everything around it failing.
 
 One simulated site with the real broker and collector; a coverage record every 5 s and a test every 10 s, a spool of
-64 KB; broker and collector are killed, the modem pulled, the network lost, each once in 80 s. Sampled every 2 s: resident memory,
-file handles, threads, bytes of the spool and of the log. The first third warms up; the last third is compared with
+64 KB; broker and collector are killed, the modem pulled, the network lost, each once in 80 s. Sampled every 2 s:
+resident memory, file handles, threads, bytes of spool and log. The first third warms up; the last is compared with
 the second. Needs root. Prints a line for each goal and writes the samples to `bench/results/`. Source: design §5, §12.
 """
 

@@ -48,6 +48,14 @@ _TABLES = {
 }
 
 
+_FORMS = {
+    "id": "3 to 32 of a-z 0-9 -, such as p-dong-chuoi",
+    "plmn": "5 or 6 digits, such as 45204",
+    "argon2": "an argon2id hash; dosong-provision add-user makes it",
+}
+"""What stands for a regular expression in a message, by key."""
+
+
 def decode_document(document: Mapping[str, Any]) -> dict[str, list[Any]]:
     """Read every row strictly. Raises Refused("schema") naming the list, the row, what is wrong, and a remedy."""
     unknown = sorted(set(document) - set(SHAPES))
@@ -69,8 +77,18 @@ def _row(name: str, number: int, row: object, shape: type[Row]) -> Row:
             _check_probe(decoded)
     except (msgspec.ValidationError, Refused) as error:
         keys = ", ".join(shape.__struct_fields__)
-        raise Refused("schema", f"{name}, row {number}: {error}; its keys are {keys}") from error
+        raise Refused("schema", f"{name}, row {number}: {_plain(str(error), name)}; its keys are {keys}") from error
     return decoded
+
+
+def _plain(text: str, name: str) -> str:
+    """What msgspec says, without its regular expressions: nobody should have to read those."""
+    what, _, where = text.partition(" - at ")
+    key = where.strip("`").removeprefix("$.")
+    if "matching regex" not in what:
+        return f"{key}: {what}" if key else what
+    form = "small letters, digits, . _ -, 2 to 32 of them" if (name, key) == ("users", "name") else _FORMS.get(key)
+    return f"{key}: write {form or 'letters of A-Z a-z, digits, _ and -, at most 32 of them'}"
 
 
 def _check_probe(row: ProbeRow) -> None:

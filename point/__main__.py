@@ -11,9 +11,11 @@ import signal
 import sys
 from pathlib import Path
 
+from point.desk import Identity
 from point.server import SPARE_CONNECTIONS, Server
 from point.settings import Settings, load, override
 from wire.errors import EXIT_MISCONFIGURED, EXIT_OK, Misconfigured
+from wire.keyfile import read_signer
 
 _EPILOG = """examples:
   dosong-point                                   listen on every address, TCP and UDP port 7480
@@ -22,8 +24,18 @@ _EPILOG = """examples:
   dosong-point --config point.toml --log-level debug
 
 what it serves:
-  TCP  the mini server that speedtest-cli knows, /health (JSON), /dosong-portal-check (fixed body)
-  UDP  an echo of at most 64 bytes, and never more than was sent
+  TCP  /v1/ticket, download, upload, receipt, echo: tests with a signed receipt (point/PROTOCOL.md); needs a key
+       the mini server that speedtest-cli knows, /health (JSON), /dosong-portal-check (fixed body)
+  UDP  an echo of at most 64 bytes, never more than was sent, at a limited rate or with a ticket's MAC
+
+point.toml, to sign receipts (the key's name must be <origin>/point/<point>; paths are relative to the file):
+  [point]
+  origin = "dosong.example"
+  point = "hn-1"
+  key_file = "point.key"
+  state_dir = "state"            # health history of a day; without it in memory only
+  capacity_bps = 1000000000      # what the machine's link carries each way
+  max_tests = 32                 # tests at once; the next is told when to come back
 
 exit status: 0 stopped by SIGTERM or SIGINT, 2 usage, 78 settings or port unusable"""
 
@@ -33,7 +45,8 @@ def main(argv: list[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     logging.basicConfig(stream=sys.stderr, level=arguments.log_level.upper(), format="%(levelname)s %(message)s")
     try:
-        server = Server(_settings(arguments))
+        settings = _settings(arguments)
+        server = Server(settings, _identity(settings))
         _announce(server, arguments.json_ready)
     except Misconfigured as error:
         sys.stderr.write(f"dosong-point: {error}\n")
@@ -66,6 +79,16 @@ def _settings(arguments: argparse.Namespace) -> Settings:
     settings = override(load(arguments.config), given)
     _raise_file_limit(settings.max_connections + SPARE_CONNECTIONS + 32)
     return settings
+
+
+def _identity(settings: Settings) -> Identity | None:
+    if settings.origin is None or settings.point is None or settings.key_file is None:
+        return None
+    signer = read_signer(Path(settings.key_file))
+    name = f"{settings.origin}/point/{settings.point}"
+    if signer.name != name:
+        raise Misconfigured(f"{settings.key_file} is the key of {signer.name}; this point signs as {name}")
+    return Identity(settings.origin, settings.point, signer)
 
 
 def _raise_file_limit(wanted: int) -> None:

@@ -8,6 +8,7 @@ Source: ip(7), ipv6(7).
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 
 ECHO_LIMIT_BYTES = 64
 _RECEIVE_BYTES = 2048
@@ -23,12 +24,17 @@ def want_destination(sock: socket.socket) -> None:
         sock.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
 
 
-def answer_waiting(sock: socket.socket, most: int) -> int:
-    """Answer up to `most` waiting datagrams of a non-blocking socket; returns how many were answered."""
+def answer_waiting(sock: socket.socket, most: int, may_answer: Callable[[bytes, str], bool]) -> int:
+    """Answer up to `most` waiting datagrams of a non-blocking socket, if `may_answer(datagram, source address)`.
+
+    Returns how many were answered.
+    """
     answered = 0
     for _ in range(most):
         try:
             datagram, ancillary, _flags, sender = sock.recvmsg(_RECEIVE_BYTES, _ANCILLARY_BYTES)
+            if not may_answer(datagram, sender[0]):
+                continue
             sock.sendmsg([datagram[:ECHO_LIMIT_BYTES]], _reply_from(ancillary), 0, sender)
         except BlockingIOError:
             break

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from xml.sax.saxutils import quoteattr
 
@@ -32,17 +33,33 @@ IMAGE_BYTES = {
 }
 """Bytes of `random{n}x{n}.jpg`, as Ookla's own servers have them."""
 
+UPLOAD_PATH = "/v1/upload"
+UPLOAD_LENGTH_BYTES = 1 << 40
+"""Content-Length of an upload that is ended by its client: never reached."""
+
+STREAM_HEAD = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nCache-Control: no-store, no-transform\r\n"
+    b"Connection: close\r\n\r\n"
+)
+"""Head of a download without an end of its own."""
+
+BULK_BYTES = 64 << 10
 LARGEST_IMAGE_BYTES = max(IMAGE_BYTES.values())
 _IMAGE = re.compile(r"/speedtest/random(\d{3,4})x(\d{3,4})\.jpg")
 _HOST = re.compile(r"[A-Za-z0-9.\-\[\]:]{1,255}")
 _REASONS = {
     200: "OK",
     400: "Bad Request",
+    403: "Forbidden",
     404: "Not Found",
     405: "Method Not Allowed",
+    409: "Conflict",
+    410: "Gone",
     411: "Length Required",
     413: "Content Too Large",
+    429: "Too Many Requests",
     431: "Request Header Fields Too Large",
+    501: "Not Implemented",
     503: "Service Unavailable",
 }
 _INDEX = (
@@ -62,7 +79,10 @@ class BadRequest(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request head. `path` has no query; `body_bytes` is the Content-Length, 0 if there is no body."""
+    """One request head. `path` has no query; `body_bytes` is the Content-Length, 0 if there is no body.
+
+    `query` is what followed the question mark, undecoded.
+    """
 
     method: str
     path: str
@@ -70,6 +90,17 @@ class Request:
     body_bytes: int
     keep_alive: bool
     wants_continue: bool
+    query: str = ""
+
+    @property
+    def measures(self) -> bool:
+        """Whether this is of the measuring protocol."""
+        return self.path.startswith("/v1/")
+
+    @property
+    def is_bulk(self) -> bool:
+        """Whether the mini server would move many bytes for it."""
+        return self.path.startswith("/speedtest/random") or self.body_bytes > BULK_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +115,14 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """What replies say of the server: its state for `/health` and the caller's address for the client test."""
+    """What replies say of the server: its state for `/health` and the caller's address for the client test.
+
+    `history` makes the JSON of the last day's minutes, if it is asked for.
+    """
 
     health: dict[str, int | str]
     peer: str
+    history: Callable[[], bytes] = lambda: b"{}"
 
 
 def parse_head(head: bytes, max_body_bytes: int) -> Request:
@@ -104,13 +139,16 @@ def parse_head(head: bytes, max_body_bytes: int) -> Request:
     if method not in {"GET", "HEAD", "POST"}:
         raise BadRequest(405)
     connection = fields.get("connection", "").lower()
+    path, query = _path(target)
+    endless = method == "POST" and path == UPLOAD_PATH
     return Request(
         method=method,
-        path=_path(target),
+        path=path,
         host=_host(fields.get("host", "")),
-        body_bytes=_body_bytes(method, fields, max_body_bytes),
+        body_bytes=_body_bytes(method, fields, UPLOAD_LENGTH_BYTES if endless else max_body_bytes),
         keep_alive="close" not in connection if version == "HTTP/1.1" else "keep-alive" in connection,
         wants_continue=fields.get("expect", "").lower() == "100-continue",
+        query=query,
     )
 
 
@@ -127,12 +165,13 @@ def _fields(lines: list[str]) -> dict[str, str]:
     return fields
 
 
-def _path(target: str) -> str:
+def _path(target: str) -> tuple[str, str]:
     if target.startswith("http://"):
         target = "/" + target.removeprefix("http://").partition("/")[2]
     if not target.startswith("/"):
         raise BadRequest(400)
-    return target.partition("?")[0]
+    path, _, query = target.partition("?")
+    return path, query
 
 
 def _host(value: str) -> str:
@@ -173,6 +212,18 @@ def refusal(status: int) -> Reply:
     return Reply(status, _head(status, "text/plain", len(body), False, extra) + body)
 
 
+def words(status: int, text: str, *, keep_alive: bool = False, retry_after_s: int | None = None) -> Reply:
+    """A short reply in plain text: a reason word, a colon, one sentence."""
+    body = text.encode() + b"\n"
+    extra = "" if retry_after_s is None else f"Retry-After: {retry_after_s}\r\n"
+    return Reply(status, _head(status, "text/plain", len(body), keep_alive, extra) + body, 0, keep_alive)
+
+
+def note(body: bytes, *, keep_alive: bool, extra: str = "") -> Reply:
+    """A signed note; `extra` is further header lines, each ended by CR LF."""
+    return Reply(200, _head(200, "application/octet-stream", len(body), keep_alive, extra) + body, 0, keep_alive)
+
+
 def _page(request: Request, site: Site) -> tuple[str, bytes] | None:
     match request.path:
         case "/":
@@ -180,7 +231,8 @@ def _page(request: Request, site: Site) -> tuple[str, bytes] | None:
         case "/speedtest/latency.txt":
             return "text/plain", b"test=test\n"
         case "/health":
-            return "application/json", json.dumps(site.health, sort_keys=True).encode() + b"\n"
+            state = json.dumps(site.health, sort_keys=True).encode()[:-1]
+            return "application/json", state + b', "history": ' + site.history() + b"}\n"
         case "/speedtest-config.php":
             return "text/xml", _client_config(site.peer)
         case "/speedtest-servers-static.php" | "/speedtest-servers.php":

@@ -11,14 +11,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-ACL = """\
+from wire.topics import PARTS
+
+_ACL_HEAD = """\
 # A probe writes only its own records and status, and reads only its own answers. %u is the certificate's name.
-pattern write dosong/v1/up/+/%u
+# One line for each part, where `+` would do: a probe that leaves retained messages about fills 64 topics, not the
+# broker's memory.
+"""
+_ACL_TAIL = """\
 pattern write dosong/v1/status/%u
 pattern read dosong/v1/ack/%u
 pattern read dosong/v1/config/%u
 pattern read dosong/v1/checkpoint
 """
+ACL = _ACL_HEAD + "".join(f"pattern write dosong/v1/up/{part}/%u\n" for part in range(PARTS)) + _ACL_TAIL
 
 
 @dataclass(frozen=True, slots=True)

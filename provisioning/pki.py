@@ -41,6 +41,7 @@ def make_ca(name: str, now: datetime) -> Issued:
     builder = _builder(subject, subject, key, now, CA_YEARS)
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
     builder = builder.add_extension(_usage(sign_certificates=True), critical=True)
+    builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
     return Issued(key, builder.sign(key, hashes.SHA256()))
 
 
@@ -70,6 +71,9 @@ def _issue(
     builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
     builder = builder.add_extension(_usage(sign_certificates=False), critical=True)
     builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
+    # Since 3.13 Python verifies strictly: a certificate must name the key that signed it (RFC 5280 §4.2.1.1).
+    issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(ca.key.public_key())
+    builder = builder.add_extension(issuer, critical=False)
     return Issued(key, builder.sign(ca.key, hashes.SHA256()))
 
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Everything that dosong needs on this machine, said step by step; a second run only looks and takes a second.
-#   scripts/setup.sh demo|check|bench|test   what the set-up is for (test adds Chromium for pictures)
+#   scripts/setup.sh demo|check|bench|test   what the set-up is for (test adds what tests look with)
 #   LINK=loopback                            no root needed: namespaces are left out, and so are the packages for them
 # Exit status: 0 ready, 1 a download failed (run it again), 78 this machine or user does not allow it.
 set -euo pipefail
@@ -25,7 +25,10 @@ as_root() {
 # program that must be there, and the Debian package that brings it
 needs="mosquitto:mosquitto influxd:influxdb gpsd:gpsd"
 [ "$link" = loopback ] || needs="$needs ip:iproute2 ethtool:ethtool nft:nftables nsenter:util-linux"
-[ "$purpose" = test ] && needs="$needs chromium:chromium strace:strace"
+if [ "$purpose" = test ]; then
+  needs="$needs chromium:chromium strace:strace ping:iputils-ping gpspipe:gpsd-clients openssl:openssl"
+  needs="$needs mkfs.ext4:e2fsprogs victoria-metrics:victoria-metrics"
+fi
 
 missing=""
 for pair in $needs; do
@@ -73,7 +76,7 @@ install_quietly() {
     # shellcheck disable=SC2086
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq -o DPkg::Lock::Timeout=300 --no-install-recommends $1
   } >"$log" 2>&1 || { grep -E '^(E|Err|W):' "$log" | sort -u | tail -n 5 >&2; return 1; }
-  for unit in mosquitto.service influxdb.service gpsd.service gpsd.socket; do
+  for unit in mosquitto.service influxdb.service gpsd.service gpsd.socket victoria-metrics.service; do
     case " $1 " in *" ${unit%.*} "*)
       if command -v systemctl >/dev/null; then systemctl disable --quiet "$unit" 2>/dev/null
       else # a machine that is only being built, or has no systemd

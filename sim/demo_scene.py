@@ -63,5 +63,5 @@ class Pace:
     cut_every_s: float
 
 
-SHOW = Pace(slot_s=30, test_s=3, step_s=1, steps=60, history_days=30, cut_after_s=75, cut_s=60, cut_every_s=240)
+SHOW = Pace(slot_s=30, test_s=3, step_s=1, steps=60, history_days=30, cut_after_s=75, cut_s=110, cut_every_s=240)
 CHECK = Pace(slot_s=20, test_s=3, step_s=1, steps=10, history_days=2, cut_after_s=30, cut_s=25, cut_every_s=3600)

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from sim import site, state
+from sim import cell, site, state
 from sim.demo_scene import ORIGIN, PLACES, Pace, Place
 from sim.programs import Programs, free_port, listens, module, program_path, run
 
@@ -251,7 +251,7 @@ def send_history(world: World, place: Place, ack_vkey: str) -> str:
         "--port", str(_broker_port(world)), "--site", place.site, "--referral", place.referral, "--plmn", place.plmn,
         "--lat-e7", str(place.lat_e7), "--lon-e7", str(place.lon_e7), "--down", str(place.downlink_bps),
         "--up", str(place.uplink_bps), "--rsrp", str(int(place.rsrp_dbm * 10)), "--outages", str(place.outages_a_day),
-        "--days", str(world.pace.history_days),
+        "--days", str(world.pace.history_days), "--iface", "lo" if world.core is None else "cell0",
     )  # fmt: skip
     from sim import ns  # noqa: PLC0415 (only here: the rest starts long-lived programs)
 
@@ -265,12 +265,12 @@ def ack_vkey(world: World) -> str:
     return next(line.split('"')[1] for line in text.splitlines() if line.startswith("ack_vkey"))
 
 
-def start_site(world: World, place: Place) -> state.SiteState:
-    """Bring up one site: namespace, shaped link, modem, GPS."""
+def start_site(world: World, place: Place, shaper: str | None = None) -> state.SiteState:
+    """Bring up one site: namespace, link, modem, GPS. `shaper` None: with a radio's delay where this machine can."""
     spec = state.Spec(
         name=place.name, link=world.link, downlink_bps=place.downlink_bps, uplink_bps=place.uplink_bps,
         modem=place.modem, rsrp_dbm=place.rsrp_dbm, rsrq_db=place.rsrq_db, sinr_db=place.sinr_db, plmn=place.plmn,
-        lat=place.lat_e7 / 1e7, lon=place.lon_e7 / 1e7, attached=True,
+        lat=place.lat_e7 / 1e7, lon=place.lon_e7 / 1e7, shaper=shaper or cell.best_shaper(), attached=True,
     )  # fmt: skip
     return site.up(world.directory, spec)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import shutil
 import socket
 import subprocess
@@ -60,6 +61,9 @@ class Receiver:
             self._tty = pty.open_port()
         if self.state == "stopped":
             argv = [gpsd_program(), "-N", "-n", "-b", "-S", str(self.port), self._tty.path]
+            if os.geteuid() == 0:
+                # A gpsd that changes its user is no longer tied to us (prctl(2), PR_SET_PDEATHSIG): it stays root.
+                argv = ["setpriv", "--bounding-set=-setuid,-setgid", "--", *argv]
             with self._log.open("ab") as log:
                 self._daemon = ns.popen(None, argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         self.on()

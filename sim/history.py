@@ -36,7 +36,10 @@ FW = "0.1.0-sim"
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What the month looked like at one site. Rates in bit/s, RSRP in dBm/10, outages a day on average."""
+    """What the month looked like at one site. Rates in bit/s, RSRP in dBm/10, outages a day on average.
+
+    `iface`: where the tests left; anything but a modem's link is `invalid_path`, as in the field.
+    """
 
     probe: str
     site: str
@@ -48,6 +51,7 @@ class Scene:
     uplink_bps: int
     rsrp_dbm_x10: int
     outages_a_day: float
+    iface: str = "cell0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +156,8 @@ class Month:
             "rtt_sent": 20, "rtt_received": 20 - lost, "loss_ppm": lost * 50_000, "pdv_us_p95": int(rtt * 0.55),
             "connect_us": int(rtt * 1.05), "first_byte_us": int(rtt * 2.2),
             "path": records.Path(
-                verdict="ok", iface="cell0", rx_bytes=int(down_bytes * 1.06), tx_bytes=int(up_bytes * 1.06),
+                verdict="invalid_path" if scene.iface == "lo" else "ok", iface=scene.iface,
+                rx_bytes=int(down_bytes * 1.06), tx_bytes=int(up_bytes * 1.06),
                 other_rx_bytes=0, other_tx_bytes=0, ifindex_changed=False,
             ),
         }  # fmt: skip
@@ -286,6 +291,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--up", type=int, required=True, help="typical uplink, bit/s")
     parser.add_argument("--rsrp", type=int, required=True, help="typical RSRP, dBm/10")
     parser.add_argument("--outages", type=float, default=0.15, help="outages a day on average")
+    parser.add_argument("--iface", default="cell0", help="link of the tests; lo makes them invalid_path")
     parser.add_argument("--days", type=int, default=30)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--patience", type=float, default=120, help="seconds to wait for the last ACK")
@@ -312,6 +318,7 @@ def run(args: argparse.Namespace) -> int:
         args.up,
         args.rsrp,
         args.outages,
+        args.iface,
     )
     end_ms = int(time.time() * 1000)
     raws = list(sealed(Month(scene, end_ms - args.days * DAY_MS, end_ms, args.seed), origin, signer))

@@ -55,6 +55,8 @@ async def hold_site(directory: state.RunDir, spec: state.Spec, wires: link.Wires
         _stop_with(wires.core_pid, stop)
     try:
         await station.start()
+        if station.relay_pid:
+            _stop_with(station.relay_pid, stop)
         verbs = {**station.verbs, "down": _down(stop)}
         async with serve(folder, verbs):
             station.save()
@@ -89,7 +91,7 @@ def _stop_event() -> asyncio.Event:
 
 
 def _stop_with(pid: int, stop: asyncio.Event) -> None:
-    """Sets `stop` when that process ends: a site whose core is gone has lost its wires for good."""
+    """Sets `stop` when that process ends: a site whose core or relay is gone has lost its wires for good."""
     loop, fd = asyncio.get_running_loop(), os.pidfd_open(pid)
 
     def ended() -> None:

@@ -1,12 +1,15 @@
-"""The wires of a site: `cell0` (the modem, shaped) and `wlan0` (the hall's Wi-Fi, faster) to the core.
+"""The wires of a site: `cell0` (the modem, shaped or relayed) and `wlan0` (the hall's Wi-Fi, faster) to the core.
 
-Every function is called inside the site's namespace; the core's ends are set through its holder's pid. Pairs are made
-directly between the two namespaces and never appear in the machine's own.
+Every function is called inside the site's namespace; the core's ends are set through its holder's pid. No wire ever
+appears in the machine's own namespace.
 """
 
 from __future__ import annotations
 
-import re
+import fcntl
+import os
+import struct
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,8 +27,11 @@ PROGRAMS = (
     ("setpriv", "util-linux"),
 )
 _CELL_METRIC, _WIFI_METRIC = 700, 600
-_RATE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmg]?)bit", re.IGNORECASE)
-_SCALE = {"": 1, "k": 1_000, "m": 1_000_000, "g": 1_000_000_000}
+# linux/if_tun.h
+TUN = Path("/dev/net/tun")
+_TUNSETIFF, _IFF_TUN, _IFF_NO_PI = 0x400454CA, 0x0001, 0x1000
+# Packets that the kernel keeps for the relay between two passes; 40 ms of a gigabit.
+_TUN_PACKETS = 4_096
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,17 +62,6 @@ class Wires:
         return f"198.18.{100 + self.index}.1"
 
 
-def parse_rate(text: str) -> int:
-    """`20mbit`, `1.5Mbit` or `500kbit` as bits a second. Raises ValueError with an example."""
-    found = _RATE.fullmatch(text.strip())
-    if found is None:
-        raise ValueError(f"{text!r} is no rate; write it like 20mbit or 500kbit")
-    rate_bps = round(float(found.group(1)) * _SCALE[found.group(2).lower()])
-    if not 10_000 <= rate_bps <= 10_000_000_000:
-        raise ValueError(f"{text!r} is out of range; a link has 10kbit to 10gbit")
-    return rate_bps
-
-
 def burst_bytes(rate_bps: int) -> int:
     """Bucket of the shaper: 8 ms of the rate, so that it never counts as throughput; 2 packets to 16 KiB."""
     return max(3_200, min(16_384, rate_bps // 1000))
@@ -78,13 +73,36 @@ def build_core() -> None:
     _ip("link set lo up", f"addr add {CORE_ADDRESS}/32 dev lo")
 
 
-def build_site(wires: Wires, downlink_bps: int, uplink_bps: int) -> None:
-    """Sets up the site's namespace, from within it: loopback and the shaped cell0 with its default route."""
+def build_site() -> None:
+    """Sets up the site's namespace, from within it: loopback, and no wire yet."""
     _quiet()
     _ip("link set lo up")
+
+
+def shaped_cell(wires: Wires, downlink_bps: int, uplink_bps: int) -> None:
+    """Adds cell0 as a veth pair that tbf shapes, with its default route."""
     _pair(wires, "cell", "cell0", wires.cell_address, wires.cell_gateway)
     shape(wires, downlink_bps, uplink_bps)
     cell_up(wires)
+
+
+def relayed_cell(wires: Wires) -> tuple[int, int]:
+    """Adds cell0 and the core's end as two TUN devices (raw IP, as a modem's wwan interface), with the default route.
+
+    Returns their descriptors, not inherited by children; the devices vanish when the last copy of each is closed.
+    """
+    peer = _peer(wires, "cell")
+    site_fd, core_fd = _tun("cell0"), _tun(peer)
+    _ip(
+        f"link set cell0 txqueuelen {_TUN_PACKETS}",
+        f"addr add {wires.cell_address}/30 dev cell0",
+        f"link set {peer} netns {wires.core_pid}",
+    )
+    core = ns.enter(wires.core_pid, ["ip", "-batch", "-"], "/")
+    settings = f"addr add {wires.cell_gateway}/30 dev {peer}\nlink set {peer} txqueuelen {_TUN_PACKETS} up\n"
+    ns.run(*core, stdin=settings)
+    cell_up(wires)
+    return site_fd, core_fd
 
 
 def cell_up(wires: Wires) -> None:
@@ -135,6 +153,22 @@ def _tbf(rate_bps: int) -> list[str]:
 
 def _peer(wires: Wires, kind: str) -> str:
     return f"{kind}-{wires.index}"
+
+
+def close(fds: Iterable[int]) -> None:
+    """Closes descriptors that someone else holds now."""
+    for fd in fds:
+        os.close(fd)
+
+
+def _tun(name: str) -> int:
+    """Makes a TUN device in this namespace. Raises Misconfigured if the machine does not allow it."""
+    try:
+        fd = os.open(TUN, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+        fcntl.ioctl(fd, _TUNSETIFF, struct.pack("16sH22x", name.encode(), _IFF_TUN | _IFF_NO_PI))
+    except OSError as error:
+        raise Misconfigured(f"no TUN device ({error.strerror}); run `modprobe tun`, or take `--shaper tbf`") from error
+    return fd
 
 
 def _pair(wires: Wires, kind: str, device: str, address: str, gateway: str) -> None:

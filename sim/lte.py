@@ -128,6 +128,15 @@ def csq(cell: Cell) -> int:
     return clamp((cell.rssi_dbm + 113) / 2, 0, 31)
 
 
+def faded(cell: Cell, rsrp_db: float, sinr_db: float) -> Cell:
+    """The cell with levels so many dB off, within what a modem reports."""
+    return replace(
+        cell,
+        rsrp_dbm=max(-138.0, min(-46.0, cell.rsrp_dbm + rsrp_db)),
+        sinr_db=max(-20.0, min(30.0, cell.sinr_db + sinr_db)),
+    )
+
+
 def vary(cell: Cell, seed: int, tick: int) -> Cell:
     """The cell a moment later: levels move by at most 2 dB, the same for the same seed and tick."""
     digest = hashlib.sha256(f"{seed}:{tick}".encode()).digest()

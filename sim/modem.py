@@ -34,10 +34,13 @@ def families() -> dict[str, Family]:
 class Modem:
     """One modem. All methods are called on the event loop's thread; `link` is the stable name of its port.
 
-    `cell=None` plays the recordings unchanged; a restart keeps it off the bus for `boot_s` (a real stick: 20 s).
+    `cell` tells what it sees; None plays the recordings unchanged. A restart keeps it off the bus for `boot_s` (a real
+    stick: 20 s).
     """
 
-    def __init__(self, family: str, cell: Cell | None, *, link: Path, seed: int = 1, boot_s: float = 2.0) -> None:
+    def __init__(
+        self, family: str, cell: Callable[[], Cell] | None, *, link: Path, seed: int = 1, boot_s: float = 2.0
+    ) -> None:
         if family not in FAMILIES:
             raise Misconfigured(f"no modem family {family!r}; there are {', '.join(FAMILIES)}")
         self.family = families()[family]
@@ -129,7 +132,7 @@ class Modem:
             self._port.write(text)
 
     def _now(self) -> Cell | None:
-        return vary(self.cell, self._seed, int(time.monotonic())) if self.cell else None
+        return vary(self.cell(), self._seed, int(time.monotonic())) if self.cell else None
 
     def _later(self, delay_s: float, action: Callable[[], None]) -> None:
         loop = asyncio.get_running_loop()

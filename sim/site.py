@@ -20,8 +20,8 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any, TypeVar
 
+from sim import air, cell, gps, holder, link, ns, state
 from sim import control as socket_control
-from sim import gps, holder, link, ns, state
 from sim.at_table import FAMILIES
 from wire.errors import Misconfigured, Unavailable
 
@@ -100,12 +100,14 @@ def check(spec: state.Spec) -> None:
             raise Misconfigured(f"{name} {value:g} is out of range; a 4G modem reports {low} to {high}")
     gps.gpsd_program()
     if spec.link == "netns":
+        cell.check(spec.shaper, air.of(spec))
         ns.require_root(f"site {spec.name}")
         ns.require_programs(*link.PROGRAMS)
 
 
 def control(directory: state.RunDir, name: str, verb: str, **args: Any) -> state.SiteState:
-    """Changes a site and returns it as it is then. Verbs: state, rate (downlink_bps, uplink_bps), service (on),
+    """Changes a site and returns it as it is then. Verbs: state, rate (downlink_bps, uplink_bps; constant, a
+    trace of that direction ends), link (any field of `sim.air.Air`; a named trace or offset begins anew), service (on),
     unplug, plug, wifi (on), gps (action on|off|stop|move, lat, lon), modem-state (state).
 
     Raises Misconfigured if no such site is up, Unavailable if the change failed.

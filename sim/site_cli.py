@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from sim import link, ns, site, state
+from sim import link_cli, ns, site, state
 from sim.at_table import FAMILIES
 from sim.modem import STATES
 from wire.errors import EXIT_FAILED, EXIT_OK, EXIT_USAGE
@@ -36,6 +36,10 @@ def add_parser(commands: Commands) -> None:
     listing = _leaf(verbs, "list", "show what is up, and forget what was killed", "site list --json", _list)
     listing.add_argument("--json", action="store_true", help="one JSON object, for scripts")
     _add_changes(verbs)
+    example = "site truth ban-lung --seconds 30"
+    counting = _named(verbs, "truth", "what the link was offered and delivered, and how late it ran", example, _truth)
+    counting.add_argument("--seconds", type=float, default=10.0, metavar="S", help="how far back (%(default)s)")
+    counting.add_argument("--json", action="store_true", help="each 50 ms as one JSON line")
     text = "run the command that follows -- inside a site"
     _named(verbs, "exec", text, "site exec ban-lung --run demo -- ip route", _exec)
 
@@ -44,8 +48,12 @@ def _add_up(verbs: Commands) -> None:
     example = "site up ban-lung --down 20mbit --up 8mbit --modem huawei-e3372 --rsrp -101"
     up = _named(verbs, "up", "bring a site up", example, _up)
     spec = state.Spec("")
-    up.add_argument("--down", type=_rate, default=spec.downlink_bps, metavar="RATE", help="downlink, like 20mbit")
-    up.add_argument("--up", type=_rate, default=spec.uplink_bps, metavar="RATE", help="uplink, like 8mbit")
+    up.add_argument(
+        "--down", type=link_cli.rate, default=spec.downlink_bps, metavar="RATE", help="downlink, like 20mbit"
+    )
+    up.add_argument("--up", type=link_cli.rate, default=spec.uplink_bps, metavar="RATE", help="uplink, like 8mbit")
+    link_cli.add_shaper(up)
+    link_cli.add_options(up)
     up.add_argument("--wifi", type=_on_off, default=False, metavar="on|off", help="add wlan0, faster and preferred")
     up.add_argument("--link", choices=("netns", "loopback"), default=spec.link, help="loopback: modem and GPS only")
     up.add_argument("--modem", choices=FAMILIES, default=spec.modem, help="whose AT dialect it speaks")
@@ -62,8 +70,10 @@ def _add_up(verbs: Commands) -> None:
 
 def _add_changes(verbs: Commands) -> None:
     rate = _named(verbs, "rate", "reshape the link", "site rate ban-lung --down 2mbit --up 512kbit", _rate_change)
-    rate.add_argument("--down", type=_rate, metavar="RATE", help="downlink, like 20mbit")
-    rate.add_argument("--up", type=_rate, metavar="RATE", help="uplink, like 8mbit")
+    rate.add_argument("--down", type=link_cli.rate, metavar="RATE", help="downlink, like 20mbit")
+    rate.add_argument("--up", type=link_cli.rate, metavar="RATE", help="uplink, like 8mbit")
+    example = "site link ban-lung --delay 40 --loss 0.5 --trace-down cellular:7"
+    link_cli.add_options(_named(verbs, "link", "change delay, queue, loss, trace, policing", example, _link_change))
     for verb, text in (
         ("service", "lose the network and find it again: the modem searches, packets are dropped"),
         ("wifi", "switch the hall's Wi-Fi, by which packets can leave on the wrong way"),
@@ -109,13 +119,6 @@ def _named(verbs: Commands, name: str, text: str, example: str, run: Run) -> arg
     return made
 
 
-def _rate(text: str) -> int:
-    try:
-        return link.parse_rate(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
-
-
 def _on_off(text: str) -> bool:
     if text not in {"on", "off"}:
         raise argparse.ArgumentTypeError(f"{text!r} is neither on nor off")
@@ -147,8 +150,7 @@ def _up(options: argparse.Namespace) -> int:
     spec = state.Spec(
         name=options.name,
         link=options.link,
-        downlink_bps=options.down,
-        uplink_bps=options.up,
+        shaper=options.shaper,
         wifi=options.wifi,
         modem=options.modem,
         rsrp_dbm=options.rsrp,
@@ -159,6 +161,7 @@ def _up(options: argparse.Namespace) -> int:
         lon=options.lon,
         gps_hz=options.gps_hz,
         seed=options.seed,
+        **link_cli.chosen(options),
     )
     if options.foreground:
         return site.hold(directory, spec, lambda error: _reported(directory, spec.name, error))
@@ -198,6 +201,27 @@ def _rate_change(options: argparse.Namespace) -> int:
     return _changed(options, "rate", downlink_bps=options.down, uplink_bps=options.up)
 
 
+def _link_change(options: argparse.Namespace) -> int:
+    changes = link_cli.chosen(options)
+    if not changes:
+        print("dosong-sim: say what is to change, like --delay 40; see --help", file=sys.stderr)
+        return EXIT_USAGE
+    return _changed(options, "link", **changes)
+
+
+def _truth(options: argparse.Namespace) -> int:
+    found = site.find(_directory(options), options.name)
+    if found.truth is None:
+        print(
+            f"dosong-sim: {options.name} has no relay, so nobody counts; bring it up with --shaper relay",
+            file=sys.stderr,
+        )
+        return EXIT_FAILED
+    for line in link_cli.show_truth(Path(found.truth), options.seconds, as_json=options.json):
+        _say(line)
+    return EXIT_OK
+
+
 def _switch(verb: str) -> Run:
     return lambda options: _changed(options, verb, on=options.on)
 
@@ -234,13 +258,10 @@ def _changed(options: argparse.Namespace, verb: str, **args: Any) -> int:
 
 
 def _line(each: state.SiteState) -> str:
-    link_text = "loopback, no link of its own"
-    if each.downlink_bps and each.uplink_bps:
-        link_text = f"{each.downlink_bps / 1e6:g} down, {each.uplink_bps / 1e6:g} up Mbit/s"
     wifi = ", wifi on" if each.wifi else ""
     service = "" if each.service else ", no service"
     return (
-        f"{each.name}: {each.interface} {each.address}, {link_text}{wifi}{service}; "
+        f"{each.name}: {each.interface} {each.address}, {link_cli.text_of(each)}{wifi}{service}; "
         f"modem {each.modem_family} {each.modem_state}; gps {each.gps} at {each.lat:.5f}, {each.lon:.5f}"
     )
 

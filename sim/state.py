@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from sim import ns
+from sim.air import Air
 from wire.errors import Misconfigured
 
 CORE = "core"
@@ -25,16 +26,16 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 
 
 @dataclass(frozen=True, slots=True)
-class Spec:
-    """How a site is to be: link `netns` or `loopback`, rates in bits a second, radio levels in dBm and dB.
+class Spec(Air):
+    """How a site is to be: link `netns` or `loopback`, the link's `Air` (rates, delay, loss ...), levels in dBm and dB.
 
-    `gps_hz` is fixes a second. `attached` ends the site when the *thread* that asked for it ends.
+    `shaper` is `tbf` (rates only, no delay) or `relay`; `sim.cell.best_shaper()` chooses. `gps_hz` is fixes a second.
+    `attached` ends the site when the *thread* that asked for it ends.
     """
 
     name: str
     link: str = "netns"
-    downlink_bps: int = 20_000_000
-    uplink_bps: int = 8_000_000
+    shaper: str = "tbf"
     wifi: bool = False
     modem: str = "quectel-eg25"
     rsrp_dbm: float = -85.0
@@ -44,7 +45,6 @@ class Spec:
     lat: float = 21.7
     lon: float = 106.0
     gps_hz: float = 1.0
-    seed: int = 1
     attached: bool = False
 
 
@@ -54,6 +54,8 @@ class SiteState:
 
     `netns_pid` is the process whose namespaces are the site's; `modem` the stable symlink to the AT port and
     `modem_tty` what it points to now, None while unplugged. `gpsd_host` and `gpsd_port` hold inside the namespace.
+    With a relay: `relay_pid`, its idle round trip `rtt_ms`, the path of its ground truth (`sim.truth.read`) and, where
+    a trace rules a direction, its name; the rate is the trace's mean then, or what the trace was made around.
     """
 
     name: str
@@ -71,6 +73,12 @@ class SiteState:
     wifi_address: str | None
     downlink_bps: int | None
     uplink_bps: int | None
+    shaper: str | None
+    rtt_ms: float | None
+    downlink_trace: str | None
+    uplink_trace: str | None
+    relay_pid: int | None
+    truth: str | None
     service: bool
     plugged: bool
     modem_family: str

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict
+import time
+from dataclasses import asdict, replace
 from typing import Any
 
-from sim import gps, link, ns, state
+from sim import air, cell, gps, link, ns, state
 from sim.at_table import Mode
 from sim.control import Verb
-from sim.lte import cell_at
+from sim.lte import Cell, cell_at, faded
 from sim.modem import STATES, Modem
 from wire.errors import Misconfigured
+
+_TRACES = ("downlink_trace", "uplink_trace", "trace_offset")
 
 
 class Station:
@@ -20,10 +23,11 @@ class Station:
     def __init__(self, directory: state.RunDir, spec: state.Spec, wires: link.Wires | None) -> None:
         folder = directory.folder(spec.name)
         self._directory, self._spec, self._wires = directory, spec, wires
-        self._downlink_bps, self._uplink_bps = spec.downlink_bps, spec.uplink_bps
+        self._link = cell.make(spec.shaper, wires, folder) if wires else None
         self._wifi, self._service, self._wanted = False, True, Mode.NORMAL
-        cell = cell_at(spec.name, spec.rsrp_dbm, spec.rsrq_db, spec.sinr_db, spec.plmn)
-        self._modem = Modem(spec.modem, cell, link=folder / "modem", seed=spec.seed)
+        self._mean = cell_at(spec.name, spec.rsrp_dbm, spec.rsrq_db, spec.sinr_db, spec.plmn)
+        self._fading_since_s = time.monotonic()
+        self._modem = Modem(spec.modem, self._cell_now, link=folder / "modem", seed=spec.seed)
         port = gps.GPSD_PORT if wires else gps.free_port()
         log = folder / "gpsd.log"
         self._gps = gps.Receiver(spec.lat, spec.lon, port=port, log=log, hz=spec.gps_hz, seed=spec.seed)
@@ -34,6 +38,7 @@ class Station:
         return {
             "state": self._state,
             "rate": self._set_rate,
+            "link": self._set_link,
             "service": self._set_service,
             "unplug": self._unplug,
             "plug": self._plug,
@@ -44,8 +49,9 @@ class Station:
 
     async def start(self) -> None:
         """Brings up link, modem and GPS."""
-        if self._wires:
-            link.build_site(self._wires, self._downlink_bps, self._uplink_bps)
+        if self._wires and self._link:
+            link.build_site()
+            self._link.build(self._spec)
             if self._spec.wifi:
                 link.wifi_up(self._wires)
                 self._wifi = True
@@ -53,9 +59,16 @@ class Station:
         await self._gps.start()
 
     def close(self) -> None:
-        """Ends gpsd and hangs up the ports; the link ends with the namespace."""
+        """Ends gpsd and the relay and hangs up the ports; the wires end with the namespace."""
         self._gps.close()
         self._modem.unplug()
+        if self._link:
+            self._link.close()
+
+    @property
+    def relay_pid(self) -> int | None:
+        """The relay's process, None without one."""
+        return self._link.pid if self._link else None
 
     def save(self) -> None:
         """Writes the state file."""
@@ -78,8 +91,14 @@ class Station:
             gateway=wires.cell_gateway if wires else None,
             wifi=self._wifi,
             wifi_address=wires.wifi_address if wires and self._wifi else None,
-            downlink_bps=self._downlink_bps if wires else None,
-            uplink_bps=self._uplink_bps if wires else None,
+            downlink_bps=spec.downlink_bps if wires else None,
+            uplink_bps=spec.uplink_bps if wires else None,
+            shaper=spec.shaper if wires else None,
+            rtt_ms=spec.rtt_ms if self.relay_pid else None,
+            downlink_trace=spec.downlink_trace if wires else None,
+            uplink_trace=spec.uplink_trace if wires else None,
+            relay_pid=self.relay_pid,
+            truth=str(self._link.truth) if self._link and self._link.truth else None,
             service=self._service,
             plugged=self._modem.tty is not None,
             modem_family=spec.modem,
@@ -101,26 +120,48 @@ class Station:
     async def _state(self, _args: dict[str, Any]) -> dict[str, Any]:
         return asdict(self.snapshot())
 
-    def _linked(self) -> link.Wires:
-        if self._wires is None:
+    def _cell_now(self) -> Cell:
+        """The serving cell as it is now: with a generated link its levels go with the downlink's rate."""
+        if not (self._spec.downlink_trace or "").startswith("cellular:"):
+            return self._mean
+        fading = air.fading_of(self._spec, "downlink")
+        since_s = time.monotonic() - self._fading_since_s + self._spec.trace_offset_s
+        at = int(since_s) % len(fading.rsrp_db)
+        return faded(self._mean, fading.rsrp_db[at], fading.sinr_db[at])
+
+    def _linked(self) -> tuple[link.Wires, cell.Cell]:
+        if self._wires is None or self._link is None:
             raise Misconfigured("this site is on loopback and has no link to change; bring it up with `--link netns`")
-        return self._wires
+        return self._wires, self._link
 
     async def _set_rate(self, args: dict[str, Any]) -> dict[str, Any]:
-        wires = self._linked()
-        self._downlink_bps = int(args.get("downlink_bps") or self._downlink_bps)
-        self._uplink_bps = int(args.get("uplink_bps") or self._uplink_bps)
-        if self._service:
-            link.shape(wires, self._downlink_bps, self._uplink_bps)
+        changes: dict[str, Any] = {}
+        for direction in air.DIRECTIONS:
+            if args.get(f"{direction}_bps"):
+                changes |= {f"{direction}_bps": int(args[f"{direction}_bps"]), f"{direction}_trace": None}
+        return self._change_link(changes, restart=False)
+
+    async def _set_link(self, args: dict[str, Any]) -> dict[str, Any]:
+        unknown = sorted(set(args) - set(air.FIELDS))
+        if unknown:
+            raise ValueError(f"no such part of a link: {', '.join(unknown)}; there are {', '.join(air.FIELDS)}")
+        return self._change_link(args, restart=any(name.startswith(_TRACES) for name in args))
+
+    def _change_link(self, changes: dict[str, Any], *, restart: bool) -> dict[str, Any]:
+        _, its_link = self._linked()
+        wanted = replace(self._spec, **changes)
+        cell.check(wanted.shaper, air.of(wanted))
+        its_link.change(wanted, service=self._service, restart=restart)
+        self._spec = wanted
+        if restart:
+            self._fading_since_s = time.monotonic()
         return self._done()
 
     async def _set_service(self, args: dict[str, Any]) -> dict[str, Any]:
         self._service = bool(args["on"])
         self._modem.set_mode(self._wanted if self._service else Mode.SEARCHING)
-        if self._wires and self._service:
-            link.shape(self._wires, self._downlink_bps, self._uplink_bps)
-        elif self._wires:
-            link.block(self._wires)
+        if self._link:
+            self._link.change(self._spec, service=self._service)
         return self._done()
 
     async def _unplug(self, _args: dict[str, Any]) -> dict[str, Any]:
@@ -136,7 +177,7 @@ class Station:
         return self._done()
 
     async def _set_wifi(self, args: dict[str, Any]) -> dict[str, Any]:
-        wires, on = self._linked(), bool(args["on"])
+        (wires, _), on = self._linked(), bool(args["on"])
         if on and not self._wifi:
             link.wifi_up(wires)
         elif self._wifi and not on:

@@ -112,7 +112,10 @@ PAGE_WORDS: dict[str, tuple[str, str]] = {
         "Trạng thái là lúc này; tốc độ và độ trễ là trung vị các mẫu được tính từ đầu tháng {month}.",
         "State is now; rates and delay are medians of the counted samples since the beginning of {month}.",
     ),
-    "hamlets.none": ("Chưa có xóm nào trong sổ đăng ký.", "No hamlet is registered yet."),
+    "hamlets.none": (
+        "Chưa có xóm nào trong sổ đăng ký. Người vận hành nhập danh sách bằng dosong-provision import TỆP.toml.",
+        "No hamlet is registered yet. The operator loads them with dosong-provision import FILE.toml.",
+    ),
     "hamlets.next": ("Trang sau", "Next page"),
     "hamlets.previous": ("Trang trước", "Previous page"),
     "col.hamlet": ("Xóm", "Hamlet"),

@@ -23,6 +23,7 @@ BEGIN_BYTES = 20_000
 RAMP_BIN_US = 200_000
 RAMP_LIMIT_US = 1_500_000
 BIN_US = 100_000
+OPEN_US = 50_000
 LEAST_WINDOW_US = 1_000_000
 LEAST_DOWNLINK_BYTES, LEAST_UPLINK_BYTES, LEAST_STEPPED_BYTES = 400_000, 700_000, 300_000
 STEPPED_BPS = 3_000_000
@@ -144,8 +145,8 @@ class Estimator:
         self._find_start(sample)
         self._stop = self._why_stop(sample)
         if self._stop is None and self._start_us is None and self._flows < MOST_FLOWS:
-            recent_us = max(0, sample.at_us - BIN_US)
-            if _bps(self._payload.moved(recent_us, sample.at_us), BIN_US) > MANY_FLOWS_BPS:
+            recent_us = max(0, sample.at_us - OPEN_US)
+            if _bps(self._payload.moved(recent_us, sample.at_us), OPEN_US) > MANY_FLOWS_BPS:
                 self._flows, self._opened_us = MOST_FLOWS, sample.at_us
         return Decision(self._flows, self._stop)
 

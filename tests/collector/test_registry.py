@@ -82,3 +82,24 @@ def test_a_login_never_shows_its_hash(registry: Registry) -> None:
     assert user is not None
     assert user.argon2 == argon2
     assert argon2 not in repr(user)
+
+
+@pytest.mark.parametrize(
+    ("rows", "says"),
+    [
+        ({"probes": [{"id": "P One", "vkey": "x"}]}, "probes, row 1: id: write 3 to 32 of a-z 0-9 -"),
+        ({"users": [{"name": "x", "argon2": "y", "role": "operator"}]}, "users, row 1: name: write small letters"),
+        ({"hamlets": [{"code": "a b", "name": "A", "kind": "x", "commune": "1"}]}, "row 1: code: write letters of A-Z"),
+        (
+            {"hamlets": [{"code": 5, "name": "A", "kind": "x", "commune": "1"}]},
+            "row 1: code: Expected `str`, got `int`",
+        ),
+    ],
+)
+def test_a_form_is_told_in_words(tmp_path: Path, rows: dict[str, Any], says: str) -> None:
+    registry = Registry(tmp_path / "registry.db")
+    with pytest.raises(Refused) as told:
+        registry.load(rows)
+    registry.close()
+    assert says in told.value.detail
+    assert "regex" not in told.value.detail

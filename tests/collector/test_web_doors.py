@@ -67,6 +67,17 @@ def test_the_code_that_a_technician_reads_out_is_the_record_pages(here: World) -
     assert found[2] in words_of(get(here.client(), f"/samples/p-one/1/{found[1]}").text)
 
 
+def test_an_empty_registry_is_no_good_news(tmp_path: Path) -> None:
+    lists = ("provinces", "communes", "hamlets", "sites", "probes", "referrals", "quotas")
+    empty: dict[str, list[dict[str, str]]] = {name: [] for name in lists}
+    with world(tmp_path, **empty) as here:
+        page = words_of(get(here.client("operator"), "/operator").text)
+        assert say("operator.all_well", "vi") not in page
+        assert say("technician.none", "vi") in page
+        assert say("official.none", "vi") in page
+        assert say("hamlets.none", "vi") in words_of(get(here.client(), "/").text)
+
+
 def test_the_health_page_says_since_when(here: World) -> None:
     receive = ReceiveState(1, here.now_ms, 0, False, here.now_ms - 600_000, "no route", None, None, 0, 0, 0)
     here.health = Health(receive, None, True, False)

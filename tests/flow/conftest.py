@@ -119,7 +119,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Whole]:
         demo_world.start_core(world)
         demo_world.provision(world)
         demo_world.start_servers(world)
-        demo_world.start_site(world, PLACE)
+        demo_world.start_site(world, PLACE, shaper="tbf")
         demo_world.start_probe(world, PLACE)
         yield Whole(world)
     finally:

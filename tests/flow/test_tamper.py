@@ -360,8 +360,10 @@ def test_nobody_writes_on_another_probes_topic(
     one.session.send(topics.up("p-nobody"), _framed(b"x"))
     one.session.send("dosong/v1/up/0/p-nobody/more", b"x")
     one.session.send(topics.status(two.id), b"offline")
-    one.session.send("dosong/v1/up/99/" + one.id, _framed(b"marker"))
-    _shown(whole, operator, after, [("wrong_topic", None, f"dosong/v1/up/99/{one.id}")])
+    one.session.send("dosong/v1/up/99/" + one.id, _framed(b"x"))
+    wrong_part = f"dosong/v1/up/{(topics.part(one.id) + 1) % topics.PARTS}/{one.id}"
+    one.session.send(wrong_part, _framed(b"marker"))
+    _shown(whole, operator, after, [("wrong_topic", None, wrong_part)])
     assert len(_kept(whole, two.id)) == held
     assert _points(whole, two.id) == 0
 

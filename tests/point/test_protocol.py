@@ -18,7 +18,7 @@ def _get(path: str, method: str = "GET") -> Reply:
 
 def test_a_head_becomes_a_request() -> None:
     head = b"POST http://www.speedtest.net/speedtest/upload.php?x=1.0 HTTP/1.1\r\nHost: a.b:80\r\nContent-Length: 7"
-    assert parse_head(head, LIMIT) == Request("POST", "/speedtest/upload.php", "a.b:80", 7, True, False)
+    assert parse_head(head, LIMIT) == Request("POST", "/speedtest/upload.php", "a.b:80", 7, True, False, "x=1.0")
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_any_bytes_are_a_request_or_a_bad_one(head: bytes) -> None:
         ("/speedtest/latency.txt?x=1", 200, b"\r\n\r\ntest=test"),
         ("/speedtest/upload.php", 200, b"\r\n\r\nsize=0"),
         ("/dosong-portal-check", 200, b"\r\n\r\ndosong point v1: this link reaches the internet\n"),
-        ("/health", 200, b'{"status": "ok"}'),
+        ("/health", 200, b'{"status": "ok", "history": {}}'),
         ("/speedtest-config.php", 200, b'ip="198.18.1.2"'),
         ("/speedtest-servers-static.php", 200, b'url="http://point:7480/speedtest/upload.php"'),
         ("/speedtest/random350x500.jpg", 404, b"not found"),

@@ -88,7 +88,7 @@ slot_s = 86400
 seed = "{seed}"
 [coverage]
 step_s = 1
-steps = 4
+steps = 2
 poll_s = 1
 [gps]
 port = {gps}
@@ -217,9 +217,9 @@ def test_run_keeps_boot_coverage_events_and_ends_cleanly(world: World, daemon: s
     assert (records[-1].event, records[-1].cause) == ("stopping", "stopped")
     whole = next(record for record in world.of(CoverageRecord) if is_whole(record))
     assert whole.t_ms is not None
-    assert whole.t_ms % 4000 == 0
+    assert whole.t_ms % 2000 == 0
     assert whole.polls_registered is not None
-    assert sum(whole.polls_registered) >= 2
+    assert sum(whole.polls_registered) >= 1
     assert whole.echo_received == whole.echo_sent
     assert not any(secret.search(text) for text in (log, repr(records)) for secret in SECRETS)
 
@@ -229,7 +229,7 @@ SECRETS = (re.compile(r"(?<![0-9a-f])\d{15,20}(?![0-9a-f])"), re.compile(r"\+?84
 
 
 def is_whole(record: CoverageRecord) -> bool:
-    return record.states == "CCCC"
+    return record.states == "CC"
 
 
 def test_unplugged_modem_is_unknown_coverage_and_is_back_by_itself(world: World, daemon: subprocess.Popen[str]) -> None:

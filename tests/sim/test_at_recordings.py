@@ -281,7 +281,7 @@ class _Live:
     async def _main(self):
         family, cell, boot_s = self._args
         self.loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        self.modem = Modem(family, cell, link=self.link, boot_s=boot_s)
+        self.modem = Modem(family, cell and (lambda: cell), link=self.link, boot_s=boot_s)
         self.modem.plug()
         self._ready.set()
         await self._stop.wait()

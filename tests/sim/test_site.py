@@ -13,70 +13,13 @@ import pytest
 import serial
 
 from sim import ns, site, state
+from tests.sim.kit import CLIENT, SERVER, children, inside, namespaces, python, transfer, until
 from wire.errors import Misconfigured, Unavailable
 
 pytestmark = [pytest.mark.netns, pytest.mark.skipif(os.geteuid() != 0, reason="namespaces need root")]
 
 # Payload of a full TCP segment for its share of the shaped layer-2 rate (timestamps on, no VLAN).
 PAYLOAD_SHARE = 1448 / 1514
-SERVER = """
-import socket, sys, time
-listener = socket.create_server((sys.argv[1], 0))
-print(listener.getsockname()[1], flush=True)
-way, size = sys.argv[2], int(sys.argv[3])
-peer, _ = listener.accept()
-if way == "send":
-    peer.sendall(bytes(size))
-    peer.shutdown(socket.SHUT_WR)
-    peer.recv(1)
-else:
-    first, got = None, 0
-    while chunk := peer.recv(1 << 18):
-        first = first or (time.monotonic(), len(chunk))
-        got += len(chunk)
-    print((got - first[1]) * 8 / (time.monotonic() - first[0]), flush=True)
-"""
-CLIENT = """
-import socket, sys, time
-address, port, way, size, device = sys.argv[1], int(sys.argv[2]), sys.argv[3], int(sys.argv[4]), sys.argv[5]
-peer = socket.socket()
-peer.settimeout(20)
-if device != "-":
-    peer.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device.encode())
-peer.connect((address, port))
-if way == "send":
-    peer.sendall(bytes(size))
-    peer.shutdown(socket.SHUT_WR)
-    peer.recv(1)
-else:
-    first, got = None, 0
-    while chunk := peer.recv(1 << 18):
-        first = first or (time.monotonic(), len(chunk))
-        got += len(chunk)
-    print((got - first[1]) * 8 / (time.monotonic() - first[0]), flush=True)
-"""
-
-
-def _python(pid, script, *args):
-    return ns.popen(pid, [sys.executable, "-c", script, *map(str, args)], stdout=subprocess.PIPE, text=True)
-
-
-def transfer(up, way, size, device="-"):
-    """Goodput in bit/s of `size` bytes downlink or uplink between the site and the core."""
-    server_way, client_way = ("send", "recv") if way == "down" else ("recv", "send")
-    with _python(up.core_pid, SERVER, "198.18.0.1", server_way, size) as server:
-        port = server.stdout.readline().strip()
-        with _python(up.netns_pid, CLIENT, "198.18.0.1", port, client_way, size, device) as client:
-            measured = client if way == "down" else server
-            figure = measured.stdout.readline()
-        server.terminate()
-    return float(figure)
-
-
-def inside(up, *argv):
-    """Output of a command in the site, whatever its exit status."""
-    with ns.popen(up.netns_pid, argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as child:
-        return child.communicate(timeout=20)[0]
 
 
 def counters(up):
@@ -85,37 +28,18 @@ def counters(up):
     return {name: int(inside(up, "cat", f"/sys/class/net/{name}/statistics/rx_bytes")) for name in names}
 
 
-def until(condition, deadline_s=10.0):
-    """Waits for the condition; False if the deadline passes first."""
-    end = time.monotonic() + deadline_s
-    while time.monotonic() < end:
-        if condition():
-            return True
-        time.sleep(0.02)
-    return False
-
-
-def namespaces():
-    """Inodes of every network namespace that some process is in."""
-    found = set()
-    for path in Path("/proc").glob("[0-9]*/ns/net"):
-        try:
-            found.add(str(path.readlink()))
-        except OSError:
-            continue
-    return found
-
-
-def children(pid):
-    """Pids of the direct children of a process."""
-    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+def fastest(up, way, size):
+    """Goodput of up to three transfers: a busy machine makes one slower, a shaper that leaks makes one faster."""
+    found = []
+    while len(found) < 3 and not (found and max(found) > 0.98 * PAYLOAD_SHARE * up.downlink_bps):
+        found.append(transfer(up, way, size))
+    return max(found)
 
 
 @pytest.mark.parametrize("way", ["down", "up"])
 def test_site_gives_the_shaped_rate(run, way):
     up = site.up(run, state.Spec("a", downlink_bps=20_000_000, uplink_bps=20_000_000, attached=True))
-    goodput = transfer(up, way, 3_000_000)
-    assert goodput == pytest.approx(20_000_000 * PAYLOAD_SHARE, rel=0.02)
+    assert fastest(up, way, 3_000_000) == pytest.approx(20_000_000 * PAYLOAD_SHARE, rel=0.02)
 
 
 @pytest.mark.parametrize("rate_bps", [1_000_000, 100_000_000])
@@ -123,7 +47,7 @@ def test_site_gives_slow_and_fast_rates(run, rate_bps):
     up = site.up(run, state.Spec("a", downlink_bps=5_000_000, attached=True))
     up = site.control(run, "a", "rate", downlink_bps=rate_bps)
     assert (up.downlink_bps, up.uplink_bps) == (rate_bps, 8_000_000)
-    assert transfer(up, "down", rate_bps // 8) == pytest.approx(rate_bps * PAYLOAD_SHARE, rel=0.02)
+    assert fastest(up, "down", rate_bps // 8) == pytest.approx(rate_bps * PAYLOAD_SHARE, rel=0.02)
 
 
 def test_unbound_socket_leaves_by_wifi_when_it_is_on_and_bound_one_by_cell0(run):
@@ -193,6 +117,8 @@ def test_kill_9_of_the_holder_leaves_no_process_namespace_or_veth(run):
     network = str(Path(f"/proc/{up.pid}/ns/net").readlink())
     core_links = ["nsenter", "-t", str(up.core_pid), "-n", "ip", "-br", "link"]
     assert len(daemons) == 1, "gpsd"
+    # By its first report gpsd has become the user it runs as, which would untie it from its parent.
+    assert until(lambda: '"TPV"' in inside(up, "gpspipe", "-w", "-n", "6"))
     assert "cell-1" in subprocess.check_output(core_links, text=True)
     ns.kill(up.pid, up.start_ticks)
     assert until(lambda: ns.start_ticks(up.pid) is None)
@@ -248,9 +174,9 @@ def test_two_runs_with_equal_names_and_addresses_do_not_meet(run, other_run):
     here = site.up(run, state.Spec("a", attached=True))
     there = site.up(other_run, state.Spec("a", attached=True))
     assert (here.address, here.gpsd_port) == (there.address, there.gpsd_port)
-    with _python(here.core_pid, SERVER, "198.18.0.1", "recv", 1) as server:
+    with python(here.core_pid, SERVER, "198.18.0.1", "recv", 1, "cubic") as server:
         port = server.stdout.readline().strip()
-        wrong = inside(there, sys.executable, "-c", CLIENT, "198.18.0.1", port, "send", "1", "-")
+        wrong = inside(there, sys.executable, "-c", CLIENT, "198.18.0.1", port, "send", "1", "-", "cubic")
         server.terminate()
     assert "ConnectionRefusedError" in wrong
     site.down(other_run, "a")
