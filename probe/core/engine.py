@@ -8,8 +8,8 @@ Samples go in (`Estimator.add`), decisions come out; the transport obeys them. T
    counts within 3 %; else 5 s (saver: 3 s) after the ramp, 8 s in all, or the byte limit.
 6  The rate is the plain mean between the ramp's end and the last sample. Nothing is trimmed.
 Three rules are our own. Bytes come in steps (a packet on the link, two for an acknowledgement), so 400 KB (uplink:
-700 KB) at least are needed to be precise. Under 3 Mbit/s both ends of an uplink's window are taken where the count last
-stepped, and 300 KB do. And a transfer that the receive window may have limited is never called precise.
+700 KB, or 300 KB under 3 Mbit/s) at least are needed to be precise. Over one connection both ends of an uplink's window
+are taken where the count last stepped. And a transfer that the receive window may have limited is never called precise.
 Source: facts note 03 §3.5, §5.
 """
 
@@ -24,9 +24,12 @@ RAMP_BIN_US = 200_000
 RAMP_LIMIT_US = 1_500_000
 BIN_US = 100_000
 OPEN_US = 50_000
+SLACK_US = 5_000
+"""A sample comes a little after or before its due time; a whole one more would be waited for otherwise."""
+
 LEAST_WINDOW_US = 1_000_000
-LEAST_DOWNLINK_BYTES, LEAST_UPLINK_BYTES, LEAST_STEPPED_BYTES = 400_000, 700_000, 300_000
-STEPPED_BPS = 3_000_000
+LEAST_DOWNLINK_BYTES, LEAST_UPLINK_BYTES, LEAST_SLOW_BYTES = 400_000, 700_000, 300_000
+SLOW_BPS = 3_000_000
 SHORTEST_WINDOW_US = 300_000
 MOST_FLOWS = 4
 MANY_FLOWS_BPS = 8_000_000
@@ -216,7 +219,8 @@ class Estimator:
             return
         begin, now = self._begin_us, sample.at_us
         is_over = now >= begin + RAMP_LIMIT_US
-        if now >= begin + 2 * RAMP_BIN_US and now - RAMP_BIN_US >= self._opened_us:
+        late = now + SLACK_US
+        if late >= begin + 2 * RAMP_BIN_US and late - RAMP_BIN_US >= self._opened_us:
             before = self._shape.moved(now - 2 * RAMP_BIN_US, now - RAMP_BIN_US)
             after = self._shape.moved(now - RAMP_BIN_US, now)
             is_over = is_over or 0 < after * 100 <= before * 115
@@ -248,10 +252,11 @@ class Estimator:
 
     def _is_precise(self, start_us: int, now: Sample) -> bool:
         window_us = now.at_us - start_us
-        is_stepped = self._span_us(start_us, now) != window_us
+        moved = self._payload.moved(start_us, now.at_us)
         least_bytes = LEAST_DOWNLINK_BYTES if self.terms.link_is_last else LEAST_UPLINK_BYTES
-        least_bytes = LEAST_STEPPED_BYTES if is_stepped else least_bytes
-        if window_us < LEAST_WINDOW_US or self._payload.moved(start_us, now.at_us) < least_bytes:
+        if not self.terms.link_is_last and now.step_us is not None and _bps(moved, window_us or 1) < SLOW_BPS:
+            least_bytes = LEAST_SLOW_BYTES
+        if window_us < LEAST_WINDOW_US or moved < least_bytes:
             return False
         bins = self._bins(start_us, now.at_us)
         error_ppm, halves_ppm = relative_error_ppm(bins), halves_differ_ppm(bins)
@@ -273,11 +278,9 @@ class Estimator:
         return abs(mine - expected) * 1_000_000 <= expected * AGREE_PPM
 
     def _span_us(self, start_us: int, last: Sample) -> int:
-        """How long the window is: from step to step on a slow link, where the place within a step is what errs most."""
+        """How long the window is: from step to step where these are known: on slow links the place within one errs."""
         span_us = last.at_us - start_us
         if start_us != self._start_us or self._start_step_us is None or last.step_us is None or span_us <= 0:
-            return span_us
-        if _bps(self._payload.moved(start_us, last.at_us), span_us) >= STEPPED_BPS:
             return span_us
         return last.step_us - self._start_step_us
 

@@ -17,7 +17,7 @@ import time
 from dataclasses import dataclass
 
 from probe.core import cause, engine_echo, engine_http
-from probe.core.engine import Estimator, Flow, Outcome, Sample, Terms
+from probe.core.engine import BEGIN_BYTES, Estimator, Flow, Outcome, Sample, Terms
 from probe.devices import links
 from probe.devices.bound import bind_to, family_of
 from probe.devices.ticket_echo import TicketEcho
@@ -231,7 +231,7 @@ class Transfer:
     def _loop(self) -> str | None:
         """Tick until a decision stops. Returns why no connection is left, None if one is."""
         wanted, tick_s = 1, time.monotonic()
-        sample_s, echo_s = tick_s + SAMPLE_S, tick_s
+        sample_s, echo_s = tick_s + TICK_S, tick_s
         while True:
             self._open(wanted)
             for connection in self._connections:
@@ -245,8 +245,10 @@ class Transfer:
             broken = [one.problem for one in self._connections if one.problem is not None]
             is_broken = len(broken) == len(self._connections)
             if now_s >= sample_s or is_broken:
-                decision = self._estimator.add(self._sample())
-                wanted, sample_s = decision.flows, max(sample_s + SAMPLE_S, now_s)
+                sample = self._sample()
+                decision = self._estimator.add(sample)
+                gap_s = SAMPLE_S if sample.payload_bytes >= BEGIN_BYTES else TICK_S  # to see soon that it has begun
+                wanted, sample_s = decision.flows, max(sample_s + gap_s, now_s)
                 if decision.stop is not None or is_broken:
                     return broken[0] if is_broken else None
             tick_s = max(tick_s + TICK_S, now_s)
