@@ -32,7 +32,7 @@ LEAST_CROSS_BPS = 100_000
 RECEIPT_WAIT_S = 5.0
 RECEIPT_STEP_S = 0.1
 RECEIPT_SHARE = 0.9
-RECEIPT_SLACK_BYTES = 65_536
+RECEIPT_SLACK_BYTES, RECEIPT_SLACK_MS = 65_536, 20
 _ECHO_LINK_BYTES = 2 * (28 + 28 + 14)
 
 
@@ -252,9 +252,13 @@ class Engine:
         self._compare(name, claims.get("bytes"))
 
     def _compare(self, name: str, seen: object) -> None:
-        """Bytes that the point never saw were moved by something between us: then there is no rate."""
-        mine = self._found[f"{name}_bytes"]
-        if isinstance(seen, int) and seen + RECEIPT_SLACK_BYTES < mine * RECEIPT_SHARE:
+        """Bytes that the point never saw were moved by something between us: then there is no rate.
+
+        Of a downlink the point saw what was acknowledged, and what comes between two reads is not acknowledged yet.
+        """
+        mine, bps = self._found[f"{name}_bytes"], self._found[f"{name}_bps"] or 0
+        slack_bytes = RECEIPT_SLACK_BYTES + bps * RECEIPT_SLACK_MS // 8000
+        if isinstance(seen, int) and seen + slack_bytes < mine * RECEIPT_SHARE:
             self._disbelieve(name)
             self._stage = name
             raise Failed("bytes_missing")

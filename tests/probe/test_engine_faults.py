@@ -106,15 +106,6 @@ def test_without_the_second_witness_a_test_is_only_partial(double: Double) -> No
     assert result.downlink_receipt is result.uplink_receipt is None
 
 
-@pytest.mark.parametrize("double", ["small-receipt"], indirect=True)
-def test_bytes_that_the_point_never_saw_are_no_rate(double: Double) -> None:
-    """Something between us took the bytes: a rate to a box in the path is none of the network."""
-    result = _run(double.port)
-    assert (result.outcome, result.stage, result.cause) == ("failed", "downlink", "bytes_missing")
-    assert _no_rate(result)
-    assert len(result.receipts) == 2, "what it signed is evidence all the same"
-
-
 @pytest.mark.parametrize("double", ["unfit"], indirect=True)
 def test_a_point_that_was_the_limit_itself_says_so_and_there_is_no_rate(double: Double) -> None:
     result = _run(double.port)

@@ -162,6 +162,17 @@ def test_a_link_that_dies_in_the_middle_is_cut_off_and_has_no_rate(site: EngineS
 
 
 @pytest.mark.netns
+def test_bytes_that_the_point_never_saw_are_no_rate(site: EngineSite) -> None:
+    """Something between us took the bytes: a rate to a box in the path is none of the network."""
+    site.shape(20)
+    site.serve("small-receipt")
+    result = site.measure().result
+    assert (result.outcome, result.stage, result.cause) == ("failed", "downlink", "bytes_missing")
+    assert result.downlink_bps is result.uplink_bps is result.uplink_series_bytes is None
+    assert len(result.receipts) == 2, "what it signed is evidence all the same"
+
+
+@pytest.mark.netns
 def test_others_on_the_link_are_waited_for_and_said(site: EngineSite) -> None:
     site.shape(20)
     site.serve()
