@@ -80,8 +80,10 @@ def load(path: Path | None) -> Settings:
         return Settings()
     try:
         document = tomllib.loads(path.read_text())
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise Misconfigured(f"cannot read the settings file {path}: {error}") from error
+    except OSError as error:
+        raise Misconfigured(f"cannot read the settings file {path}: {error.strerror}; correct --config") from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise Misconfigured(f"{path} is not TOML: {error}; correct that line") from error
     table = document.get("point", {})
     if set(document) - {"point"} or not isinstance(table, dict):
         raise Misconfigured(f"{path}: the only table known here is [point]; remove the others")

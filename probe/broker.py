@@ -61,7 +61,9 @@ def tls_context(access: Access) -> ssl.SSLContext:
     try:
         context = ssl.create_default_context(cafile=access.ca_file)
     except (OSError, ssl.SSLError) as error:
-        raise Misconfigured(f"broker.ca_file {access.ca_file}: {_why(error)}; install the broker's CA there") from error
+        raise Misconfigured(
+            f"broker.ca_file {access.ca_file}: {_why(error)}; put the deployment's ca.crt there"
+        ) from error
     try:
         context.load_cert_chain(access.cert_file, access.key_file)
     except (OSError, ssl.SSLError) as error:
@@ -72,6 +74,8 @@ def tls_context(access: Access) -> ssl.SSLContext:
 
 
 def _why(error: Exception) -> str:
+    if isinstance(error, ssl.SSLError) and error.reason:
+        return error.reason.replace("_", " ").lower()
     return getattr(error, "strerror", None) or str(error)
 
 

@@ -255,9 +255,19 @@ def _check(path: Path, settings: Settings) -> None:
             f"{path}: coverage.poll_s = {settings.coverage.poll_s} is longer than coverage.step_s = {limit}; lower it"
         )
     _check_engine(path, settings.engine)
-    for name in ("ack_vkey", "config_vkey"):
+    for name, purpose in (("ack_vkey", "ack"), ("config_vkey", "config")):
         if (text := getattr(settings, name)) is not None:
-            read_verifier(text, f"{path}: {name}")
+            _check_vkey(f"{path}: {name}", text, f"{settings.origin}/{purpose}")
+
+
+def _check_vkey(where: str, text: str, wanted: str) -> None:
+    """A key of another purpose would have every answer of the collector refused for ever: stop at once instead."""
+    try:
+        found = read_verifier(text, where).name
+    except Misconfigured as error:
+        raise Misconfigured(f"{error}; copy the line from identity.toml") from error
+    if found != wanted:
+        raise Misconfigured(f"{where} is the key of {found}; put that of {wanted} there (it is in identity.toml)")
 
 
 def _check_engine(path: Path, engine: Engine) -> None:

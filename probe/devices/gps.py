@@ -182,7 +182,11 @@ class GpsReader:
         self._learn(None)
         if not self._is_lost and not self._stop.is_set():
             self._is_lost = True
-            log.warning("gpsd=lost host=%s port=%d cause=%s", self._host, self._port, type(error).__name__)
+            log.warning(
+                "gpsd=lost host=%s port=%d cause=%s: start gpsd and check the receiver's cable, or correct [gps];"
+                " tests go on with the surveyed position",
+                *(self._host, self._port, type(error).__name__),
+            )
 
 
 def _disconnect() -> None:

@@ -306,9 +306,9 @@ MISTAKES: list[Mistake] = [
         "probe",
         "run",
         _no_file(f"{OWN}/ca.crt"),
-        "broker.ca_file .*: No such file or directory; install the broker's CA",
+        "broker.ca_file .*: No such file or directory; put the deployment's ca.crt there",
     ),
-    ("probe", "run", _holds(f"{OWN}/ca.crt", "x"), "broker.ca_file .*; install the broker's CA there"),
+    ("probe", "run", _holds(f"{OWN}/ca.crt", "x"), "broker.ca_file .*; put the deployment's ca.crt there"),
     (
         "probe",
         "run",

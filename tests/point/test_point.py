@@ -218,7 +218,7 @@ def test_a_taken_port_is_one_sentence_and_status_78() -> None:
         ("[point]\nprot = 1\n", "prot is no setting"),
         ("port = 1\n", "[point]"),
         ("point = 3\n", "[point]"),
-        ("[point\n", "cannot read"),
+        ("[point\n", "is not TOML"),
     ],
 )
 def test_a_bad_setting_is_named(tmp_path: Path, text: str, part: str) -> None:
