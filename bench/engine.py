@@ -93,12 +93,20 @@ class Bed:
         self._servers: list[subprocess.Popen[bytes]] = []
 
     def __enter__(self) -> Bed:
+        """Bring it up; nothing is left behind if that fails."""
+        try:
+            self._up()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def _up(self) -> None:
         given = {"name": "a", "downlink_bps": 20_000_000, "uplink_bps": 20_000_000}
         self.site = site.up(self._directory, state.Spec(**given, **({"shaper": "relay"} if HAS_RELAY else {})))
         self._servers.append(self._start_point())
         if shutil.which("iperf3"):
             self._servers.append(ns.popen(self.site.core_pid, ["iperf3", "-s"], stdout=subprocess.DEVNULL))
-        return self
 
     def __exit__(self, *_: object) -> None:
         for server in self._servers:
