@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from probe import compose, measure, show
+from probe import calibrate, compose, measure, show
 from probe.boot import keep_boot
 from probe.settings import Settings, load
 from probe.spool import Standing, read_standing
@@ -32,6 +32,7 @@ _EPILOG = """examples:
   dosong-probe run --config /etc/dosong/probe.toml   the daemon that systemd starts
   dosong-probe once                                  one test now, printed, and kept like any other
   dosong-probe once --modem m2 --json                the same by the second modem, as JSON
+  dosong-probe calibrate                             how fast this host can measure at all; kept, marks tests near it
   dosong-probe status                                what waits to be sent, the last ACK, the last test
 
 exit status:
@@ -73,6 +74,8 @@ def _parser() -> argparse.ArgumentParser:
     once.add_argument("--modem", metavar="ID", help="which modem (the first one)")
     once.add_argument("--json", action="store_true", help="print the record as JSON")
     once.set_defaults(command=_once)
+    ceiling = commands.add_parser("calibrate", parents=[shared], help="measure this host's own ceiling over loopback")
+    ceiling.set_defaults(command=_calibrate)
     status = commands.add_parser("status", parents=[shared], help="show spool, last ACK and last test")
     status.add_argument("--json", action="store_true", help="print as JSON")
     status.set_defaults(command=_status)
@@ -135,6 +138,17 @@ def _once(settings: Settings, arguments: argparse.Namespace) -> int:
     sys.stdout.write(_as_json(kept.raw) if arguments.json else f"{show.test(record)}\n")
     is_good = record.outcome == "ok" and record.path is not None and record.path.verdict == "ok"
     return EXIT_OK if is_good else EXIT_FAILED
+
+
+def _calibrate(settings: Settings, _arguments: argparse.Namespace) -> int:
+    """Measure the host's ceiling and keep it; the daemon must not run, for a test beside it would spoil both."""
+    with compose.opened(settings, has_coverage=False) as probe:
+        ceiling = calibrate.measure()
+        probe.recorder.remember({calibrate.MARK: ceiling.as_mark()})
+    down, up = ceiling.downlink_bps / 1e6, ceiling.uplink_bps / 1e6
+    sys.stdout.write(f"this host moves {down:.0f} Mbit/s down and {up:.0f} Mbit/s up at most (loopback)\n")
+    sys.stdout.write("tests above 0.7 of that are marked host_limited\n")
+    return EXIT_OK
 
 
 def _manual(order: measure.Order) -> measure.Order:

@@ -11,10 +11,11 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from probe import boot, build
+from probe import boot, build, calibrate, engines
 from probe.broker import Access
 from probe.core import chain, clock, schedule, tpv
 from probe.core.coverage import EchoSeen
@@ -26,7 +27,7 @@ from probe.devices import host, links
 from probe.devices.gps import GpsReader
 from probe.devices.modem import AtModem, ModemGone, ModemMute
 from probe.devices.reach import reach
-from probe.devices.throughput import EngineRequest, SpeedtestEngine
+from probe.devices.throughput import EngineRequest
 from probe.measure import Bench, Order
 from probe.owner import Observed, Owner
 from probe.publish import Publisher
@@ -44,6 +45,8 @@ from wire.records import Host
 log = logging.getLogger(__name__)
 FAST_POLL_S = 2.0
 ECHO_TIMEOUT_S = 2.0
+SPEEDTEST_ECHOES, DOSONG_ECHOES = 20, 40
+FULL_CAP_MS, SAVER_CAP_MS, DOSONG_HARD_S = 5_000, 3_000, 8
 _OVERHEAD_BYTES = 200_000
 """Allowed beside a test's payload: headers, requests, echoes."""
 
@@ -96,13 +99,16 @@ class Probe:
         owner = self._owner(modem, purse)
         return Station(
             owner=owner,
-            bench=self._bench(modem, owner),
+            bench=self._bench(modem, owner, settings.engine.name),
+            compared=self._bench(modem, owner, engines.other(settings.engine.name))
+            if settings.engine.compare
+            else None,
             plan=schedule.Plan(
                 settings.probe,
                 modem.id,
                 bytes.fromhex(settings.schedule.seed),
                 settings.schedule.slot_s * 1000,
-                settings.engine.time_limit_s * 1000,
+                settings.engine.time_limit_s * 1000 * (2 if settings.engine.compare else 1),
                 settings.schedule.catch_up,
             ),
             order=Order(modem.id, modem.interface, "scheduled", modem.plmn, settings.referral),
@@ -142,17 +148,28 @@ class Probe:
             referral=settings.referral,
         )
 
-    def _bench(self, modem: Modem, owner: Owner) -> Bench:
+    def _bench(self, modem: Modem, owner: Owner, name: str) -> Bench:
         surveyed = self.settings.position
         place = None if surveyed is None else (surveyed.lat_e7, surveyed.lon_e7)
         state_dir = self.settings.path(self.settings.state_dir)
         return Bench(
             watch=owner,
-            engine=partial(SpeedtestEngine().run, request(self.settings.engine, modem.interface)),
+            engine=lambda: engines.ENGINES[name].run(self._request(modem)),
             counters=links.read,
             position=lambda: tpv.resolve(place, self._gps.position() if self._gps else None),
             host=partial(_host, state_dir, self.spool),
             mono_ms=kernel_clock.mono_ms,
+        )
+
+    def _request(self, modem: Modem) -> EngineRequest:
+        """The next test's request: with the epoch that its record will have, and this host's ceiling."""
+        ceiling = calibrate.read(self.spool.mark(calibrate.MARK))
+        return replace(
+            request(self.settings.engine, modem.interface),
+            probe=self.settings.probe,
+            epoch=int(self.spool.mark("epoch") or 1),
+            ceiling_downlink_bps=ceiling.downlink_bps if ceiling else None,
+            ceiling_uplink_bps=ceiling.uplink_bps if ceiling else None,
         )
 
     def _purse(self, modem: Modem) -> Purse | None:
@@ -207,15 +224,24 @@ def request(engine: Engine, interface: str) -> EngineRequest:
         max_downlink_bytes=engine.max_downlink_bytes,
         max_uplink_bytes=engine.max_uplink_bytes,
         time_limit_s=engine.time_limit_s,
+        echo_count=DOSONG_ECHOES if engine.name == "dosong" else SPEEDTEST_ECHOES,
+        cap_ms=SAVER_CAP_MS if engine.saver else FULL_CAP_MS,
+        busy_wait_s=engine.busy_wait_s,
+        quiet_wait_s=engine.quiet_wait_s,
     )
 
 
 def test_limit_bytes(engine: Engine) -> int:
-    """Return the most that one test may move; without byte limits, what 300 Mbit/s would move in its seconds."""
+    """Return the most that one slot may move; without byte limits, what 300 Mbit/s would move in its seconds."""
     fastest = 300_000_000 // 8
-    down = engine.max_downlink_bytes or engine.downlink_s * fastest
-    up = engine.max_uplink_bytes or engine.uplink_s * fastest
-    return down + up + _OVERHEAD_BYTES
+    names = {engine.name} | ({engines.other(engine.name)} if engine.compare else set())
+    total = 0
+    for name in names:
+        longest_s = DOSONG_HARD_S if name == "dosong" else engine.downlink_s + engine.uplink_s
+        down = engine.max_downlink_bytes or min(engine.downlink_s, longest_s) * fastest
+        up = engine.max_uplink_bytes or min(engine.uplink_s, longest_s) * fastest
+        total += down + up + _OVERHEAD_BYTES
+    return total
 
 
 def _echo(settings: Settings, modem: Modem) -> EchoSeen | None:

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from probe import measure, watchdog
+from probe import engines, measure, watchdog
 from probe.boot import keep_boot
 from probe.core import clock, schedule
 from probe.core.draft import Stamp
@@ -38,7 +38,10 @@ HELD_RECORDS = 50
 
 @dataclass(frozen=True, slots=True)
 class Station:
-    """One modem with all that its tests need. `order` is completed with slot and budget for each run."""
+    """One modem with all that its tests need. `order` is completed with slot and budget for each run.
+
+    `compared` runs the other engine beside `bench` in every slot; None unless engines are compared.
+    """
 
     owner: Owner
     bench: Bench
@@ -48,6 +51,7 @@ class Station:
     """Add the budget to an order; the cause is why the run must not start, None if it may."""
     settle: Callable[[], object] = lambda: None
     """Count what the run used, as soon as it has ended."""
+    compared: Bench | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,21 +179,30 @@ class Daemon:
         self._test = threading.Thread(target=self._run_test, args=(station, order), name="test", daemon=True)
         self._test.start()
 
-    def _run_test(self, station: Station, order: Order) -> None:
-        record = self._measured(station, order)
-        with self._lock:
-            is_wanted, self._running = self._running is not None, None
-            if is_wanted:
+    def _run_test(self, station: Station, slot: Order) -> None:
+        """Run what is due in a slot: one test, or two engines one after the other; each leaves its record."""
+        due = list(engines.runs(slot, station.plan, station.bench, station.compared))
+        while due:
+            order, bench = due.pop(0)
+            with self._lock:
+                if self._running is None:  # the books are closed
+                    return
+                self._running = replace(self._running, order=order)
+            record = self._measured(station, order, bench)
+            with self._lock:
+                if self._running is None:
+                    return
                 self._keep_test(record, order)
+                self._running = self._running if due else None
 
-    def _measured(self, station: Station, order: Order) -> TestRecord:
+    def _measured(self, station: Station, order: Order, bench: Bench) -> TestRecord:
         """Run one test. A fault of ours must not cost the slot its record."""
         head = self._recorder.head()
         try:
             order, refusal = station.admit(order)
             if refusal is not None:
                 return measure.not_run(order, head, "skipped", Stage.SCHEDULE, refusal)
-            record = measure.run(order, station.bench, head)
+            record = measure.run(order, bench, head)
             station.settle()
         except Exception:
             log.exception("test of modem %s failed inside", order.modem)

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Literal, Protocol
 
+from msgspec.structs import replace
+
 from probe.core.draft import Head
 from probe.core.path import LinkCounters, PathProof, judge
 from probe.core.radio import RadioReading, mask_raw, summarise
@@ -37,7 +39,11 @@ _STAGE = {
     Cause.LIMITED_SERVICE: Stage.REGISTRATION,
 }
 _READING_FIELDS = tuple(f.name for f in fields(RadioReading) if f.name in Reading.__struct_fields__)
-_ENGINE_FIELDS = tuple(f.name for f in fields(EngineResult) if f.name not in ("outcome", "stage", "cause", "cpu_ppm"))
+_ENGINE_FIELDS = tuple(
+    f.name
+    for f in fields(EngineResult)
+    if f.name in TestRecord.__struct_fields__ and f.name not in ("outcome", "stage", "cause")
+)
 
 
 class Watch(Protocol):
@@ -116,11 +122,17 @@ def run(order: Order, bench: Bench, head: Head) -> TestRecord:
         path=_path(order, transfer.proof),
         radio=_radio(before, transfer.during, after if transfer.proof else None),
         position=_position(bench.position()),
-        host=bench.host(result.cpu_ppm),
+        host=_host(bench.host(result.cpu_ppm), result),
         budget=order.budget,
         loss_ppm=_loss_ppm(result) if transfer.proof is not None else None,
         **{name: getattr(result, name) for name in _ENGINE_FIELDS if transfer.proof is not None},
     )
+
+
+def _host(host: Host | None, result: EngineResult) -> Host | None:
+    """A rate near this host's own ceiling is as much the host's as the link's."""
+    is_limited = "host" in (result.downlink_limit, result.uplink_limit)
+    return replace(host, host_limited=True) if host is not None and is_limited else host
 
 
 def _loss_ppm(result: EngineResult) -> int | None:

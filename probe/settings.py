@@ -33,7 +33,7 @@ _PLAIN = {
     "seed": "64 hexadecimal digits",
     "site": "at most 32 of A-Z a-z 0-9 _ -",
     "referral": "at most 32 of A-Z a-z 0-9 _ -",
-    "server": "http://HOST:PORT/speedtest/upload.php",
+    "server": "http://HOST:PORT or http://HOST:PORT/speedtest/upload.php",
 }
 """What stands for a regular expression in a message, by the last part of the key."""
 _PATH = re.compile(r" - at `\$\.?(?P<path>[^`]*)`$")
@@ -99,10 +99,13 @@ class Engine(Table, frozen=True, kw_only=True):
 
     `server`: URL of a mini server. `echo`: "address:port" of a UDP echo, a literal address. `dns`: addresses of the
     link's own name servers, needed if the server is a name. `portal_check`: the server is a measurement point of ours.
+    For the engine dosong: it stops when it is precise, at most `downlink_s`, `uplink_s` and 5 s (`saver`: 3 s) after
+    the ramp. `busy_wait_s`, `quiet_wait_s`: how long a busy point or others on the link are waited for in the slot.
+    `compare`: run the other engine too, in the same slot, as a record that is never counted.
     """
 
-    name: Literal["speedtest-cli"] = "speedtest-cli"
-    server: Annotated[str, Meta(pattern=r"^http://[^/?#]+/speedtest/upload\.php\Z")]
+    name: Literal["dosong", "speedtest-cli"] = "speedtest-cli"
+    server: Annotated[str, Meta(pattern=r"^http://[^/?#]+(/speedtest/upload\.php)?\Z")]
     echo: Name | None = None
     downlink_s: Annotated[int, Meta(ge=0, le=60)] = 10
     uplink_s: Annotated[int, Meta(ge=0, le=60)] = 10
@@ -111,6 +114,10 @@ class Engine(Table, frozen=True, kw_only=True):
     dns: tuple[str, ...] = ()
     time_limit_s: Annotated[int, Meta(ge=5, le=600)] = 90
     portal_check: bool = True
+    saver: bool = False
+    compare: bool = False
+    busy_wait_s: Annotated[int, Meta(ge=0, le=300)] = 20
+    quiet_wait_s: Annotated[int, Meta(ge=0, le=300)] = 10
 
     @property
     def server_address(self) -> tuple[str, int]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from statistics import median
 
 BEGIN_BYTES = 20_000
 """A transfer has begun once so much payload has moved."""
@@ -123,6 +122,12 @@ def round_trips(echoes: Sequence[int | None]) -> RoundTrips:
         return RoundTrips(len(echoes), 0, None, None, None, None)
     p95 = seen[-(-len(seen) * 95 // 100) - 1]
     return RoundTrips(len(echoes), len(seen), seen[0], round(median(seen)), p95, p95 - seen[0])
+
+
+def median(ordered: Sequence[int]) -> float:
+    """The median of sorted values. (The library's own module costs a child 3 ms of its start.)"""
+    half = len(ordered) // 2
+    return ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2
 
 
 def _moved(ticks: Sequence[Tick], start_us: int, end_us: int) -> int:

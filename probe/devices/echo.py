@@ -17,9 +17,9 @@ import time
 
 from probe.devices.bound import datagram, family_of
 
-_SO_TIMESTAMPNS = 35
+SO_TIMESTAMPNS = 35
 _PACKET = struct.Struct(">8sI12x")
-_ANCILLARY_BYTES = 64
+ANCILLARY_BYTES = 64
 
 
 class Echo:
@@ -31,7 +31,7 @@ class Echo:
         self._sock = datagram(iface, family_of(address))
         try:
             self._sock.setblocking(False)
-            self._sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+            self._sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
             self._sock.connect((address, port))
         except OSError:
             self._sock.close()
@@ -82,7 +82,7 @@ class Echo:
 
     def _receive(self, sent_ns: dict[int, int], found: dict[int, int]) -> None:
         try:
-            packet, ancillary, _flags, _sender = self._sock.recvmsg(256, _ANCILLARY_BYTES)
+            packet, ancillary, _flags, _sender = self._sock.recvmsg(256, ANCILLARY_BYTES)
         except OSError:
             return
         now_ns, wall_ns = time.monotonic_ns(), time.time_ns()
@@ -90,13 +90,13 @@ class Echo:
             return
         token, number = _PACKET.unpack(packet)
         if token == self._token and number in sent_ns and number not in found:
-            found[number] = max(1, (now_ns - _waited_ns(ancillary, wall_ns) - sent_ns[number]) // 1000)
+            found[number] = max(1, (now_ns - waited_ns(ancillary, wall_ns) - sent_ns[number]) // 1000)
 
 
-def _waited_ns(ancillary: list[tuple[int, int, bytes]], wall_ns: int) -> int:
+def waited_ns(ancillary: list[tuple[int, int, bytes]], wall_ns: int) -> int:
     """How long the datagram lay in the socket; 0 if the kernel did not say, or the clock was set meanwhile."""
     for level, kind, value in ancillary:
-        if level == socket.SOL_SOCKET and kind == _SO_TIMESTAMPNS and len(value) in (8, 16):
+        if level == socket.SOL_SOCKET and kind == SO_TIMESTAMPNS and len(value) in (8, 16):
             seconds, nanoseconds = struct.unpack("=qq" if len(value) == 16 else "=ii", value)
             waited_ns = wall_ns - (seconds * 1_000_000_000 + nanoseconds)
             return int(waited_ns) if 0 <= waited_ns < 1_000_000_000 else 0

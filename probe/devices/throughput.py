@@ -1,7 +1,7 @@
-"""The speedtest-cli engine as the daemon sees it: one blocking call, a child process that is gone afterwards.
+"""An engine as the daemon sees it: one blocking call, a child process that is gone afterwards.
 
-The child (`probe.engine_speedtest`) writes a line of JSON whenever it enters a stage: the result if it died
-there. So the last line is always the truth, also after a kill.
+The child (`probe.engine_speedtest`, `probe.engine_dosong`) writes a line of JSON whenever it enters a stage: the result
+if it died there. So the last line is always the truth, also after a kill.
 Source: facts note 03 §4; design §6.
 """
 
@@ -11,106 +11,50 @@ import os
 import subprocess
 import sys
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from pathlib import Path
 from typing import IO, cast
 
 import msgspec
 
+from probe.core.engine_terms import EngineRequest, EngineResult
+
+__all__ = [
+    "ENGINE",
+    "PORTAL_BODY",
+    "PORTAL_PATH",
+    "ChildEngine",
+    "DosongEngine",
+    "EngineRequest",
+    "EngineResult",
+    "SpeedtestEngine",
+]
+
 ENGINE = "speedtest-cli"
+ROOT = str(Path(__file__).resolve().parents[2])
+"""Where the package `probe` lies."""
+
 PORTAL_PATH = "/dosong-portal-check"
 PORTAL_BODY = b"dosong point v1: this link reaches the internet\n"
 """What our own point answers; the same words stand in `point.protocol` (a test compares them)."""
 
-SETUP_LIMIT_S = 60
-MEMORY_LIMIT_BYTES = 192 << 20  # address space; 42 MiB are used
 
+class ChildEngine:
+    """Runs tests in children of one module. Holds nothing between two runs.
 
-@dataclass(frozen=True, slots=True)
-class EngineRequest:
-    """One test to run.
-
-    `server_host` is an address, or a name that `dns_servers` (addresses of the link's servers) resolve.
-    `udp_port` None: the server has no echo, so latency stays unknown. `portal_check`: the server is a point of
-    ours and must give the fixed body first. A duration of 0 leaves that direction out; the byte limits count
-    the link's bytes, None is no limit. `time_limit_s` None allows the durations and a minute for the rest.
+    `name` is the engine's word in records, `module` what `python -m` starts; it speaks as this module says. `is_bare`:
+    it needs the standard library alone, so that Python can leave its search for packages out (a sixth of the CPU).
     """
 
-    interface: str
-    server_host: str
-    server_port: int
-    server_id: str
-    udp_port: int | None = None
-    dns_servers: tuple[str, ...] = ()
-    portal_check: bool = True
-    downlink_s: int = 10
-    uplink_s: int = 10
-    max_downlink_bytes: int | None = None
-    max_uplink_bytes: int | None = None
-    flows: int = 4
-    echo_count: int = 20
-    echo_interval_ms: int = 50
-    memory_limit_bytes: int = MEMORY_LIMIT_BYTES
-    time_limit_s: int | None = None
-
-    @property
-    def kill_after_s(self) -> int:
-        """Seconds after which the child is killed."""
-        return self.time_limit_s or self.downlink_s + self.uplink_s + SETUP_LIMIT_S
-
-
-@dataclass(frozen=True, slots=True)
-class EngineResult:
-    """What a test found; None is unknown. Rates in bit/s, times in microseconds.
-
-    `outcome` is ok, partial (one direction failed) or failed; `stage` and `cause` are words of
-    `wire.failure`, None if ok. `downlink_bytes` and `uplink_bytes` are all payload that the direction moved,
-    `downlink_us` and `uplink_us` the window after the ramp that the rate is the mean of. Uplink payload is
-    what the far end acknowledged. `engine_*_bps` is what the library said, ramp included and never corrected.
-    `first_byte_us` counts from the start of the connection. `cpu_ppm` is the child's share of one core while
-    bytes were moving; near 1,000,000 the host may have been the limit.
-    """
-
-    outcome: str
-    stage: str | None = None
-    cause: str | None = None
-    engine: str = ENGINE
-    engine_version: str | None = None
-    server: str | None = None
-    downlink_bps: int | None = None
-    uplink_bps: int | None = None
-    downlink_bytes: int | None = None
-    uplink_bytes: int | None = None
-    downlink_us: int | None = None
-    uplink_us: int | None = None
-    downlink_flows: int | None = None
-    uplink_flows: int | None = None
-    engine_downlink_bps: int | None = None
-    engine_uplink_bps: int | None = None
-    downlink_stop: str | None = None
-    uplink_stop: str | None = None
-    rtt_us_min: int | None = None
-    rtt_us_median: int | None = None
-    rtt_us_p95: int | None = None
-    rtt_sent: int | None = None
-    rtt_received: int | None = None
-    pdv_us_p95: int | None = None
-    rtt_loaded_downlink_us_median: int | None = None
-    rtt_loaded_uplink_us_median: int | None = None
-    dns_us: int | None = None
-    connect_us: int | None = None
-    first_byte_us: int | None = None
-    cpu_ppm: int | None = None
-
-
-class SpeedtestEngine:
-    """Runs tests in children. Holds nothing between two runs."""
+    def __init__(self, name: str, module: str, *, is_bare: bool = False) -> None:
+        self.name, self._module, self._is_bare = name, module, is_bare
 
     def run(self, request: EngineRequest) -> EngineResult:
         """Run one test and return when its child is gone. A failure of the network is a result, never raised.
 
         Blocks for at most `request.kill_after_s` and a moment. Raises OSError if no process can be started.
         """
-        child = _start()
+        child = _start(self._module, is_bare=self._is_bare)
         killed = threading.Event()
         timer = threading.Timer(request.kill_after_s, _kill, (child, killed))
         timer.daemon = True
@@ -121,16 +65,34 @@ class SpeedtestEngine:
             timer.cancel()
             child.kill()
             child.wait()
-        return _result(last_line, request, timed_out=killed.is_set(), status=child.returncode)
+        result = _result(last_line, request, timed_out=killed.is_set(), status=child.returncode)
+        return replace(result, engine=self.name)
 
 
-def _start() -> subprocess.Popen[bytes]:
+class SpeedtestEngine(ChildEngine):
+    """speedtest-cli 2.1.3 in a guarded child."""
+
+    def __init__(self) -> None:
+        super().__init__(ENGINE, "probe.engine_speedtest")
+
+
+class DosongEngine(ChildEngine):
+    """Our own engine, against our own point."""
+
+    def __init__(self) -> None:
+        super().__init__("dosong", "probe.engine_dosong", is_bare=True)
+
+
+def _start(module: str, *, is_bare: bool) -> subprocess.Popen[bytes]:
     """A child with an environment of our own: no proxy, one malloc arena, no warnings as errors."""
     kept = ("PATH", "HOME", "LANG", "VIRTUAL_ENV", "DOSONG_FAIL")
     environment = {name: os.environ[name] for name in kept if name in os.environ}
     environment["MALLOC_ARENA_MAX"] = "1"
+    bare = ["-S"] if is_bare else []
+    if is_bare:
+        environment["PYTHONPATH"] = ROOT
     return subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-m", "probe.engine_speedtest"],
+        [sys.executable, *bare, "-W", "ignore", "-m", module],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

@@ -1,0 +1,334 @@
+"""When to open connections, when a transfer has said enough, and what it said: our engine's rules, without I/O.
+
+Samples go in (`Estimator.add`), decisions come out; the transport obeys them. The rules, numbered as in the source:
+1  One connection first, four once over 8 Mbit/s: four on a slow link read low, for each hole holds a stream back.
+4  The ramp ends with the first 200 ms that grew by at most 15 % over the 200 ms before, looked at every 50 ms, 1.5 s
+   after the first 20 KB at the latest. Its end is fixed once: a start that slides while throughput grows is biased.
+5  Enough is 1.0 s after the ramp with a standard error of at most 2 %, halves within 3 % and application and link
+   counts within 3 %; else 5 s (saver: 3 s) after the ramp, 8 s in all, or the byte limit.
+6  The rate is the plain mean between the ramp's end and the last sample. Nothing is trimmed.
+Three rules are our own. Bytes come in steps (a packet on the link, two for an acknowledgement), so 400 KB (uplink:
+700 KB, or 300 KB under 3 Mbit/s) at least are needed to be precise. Over one connection both ends of an uplink's window
+are taken where the count last stepped. And a transfer that the receive window may have limited is never called precise.
+Source: facts note 03 §3.5, §5.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from probe.core.engine_stats import Curve, halves_differ_ppm, relative_error_ppm, series
+
+BEGIN_BYTES = 20_000
+RAMP_BIN_US = 200_000
+RAMP_LIMIT_US = 1_500_000
+BIN_US = 100_000
+OPEN_US = 50_000
+SLACK_US = 5_000
+"""A sample comes a little after or before its due time; a whole one more would be waited for otherwise."""
+
+LEAST_WINDOW_US = 1_000_000
+LEAST_DOWNLINK_BYTES, LEAST_UPLINK_BYTES, LEAST_SLOW_BYTES = 400_000, 700_000, 300_000
+SLOW_BPS = 3_000_000
+SHORTEST_WINDOW_US = 300_000
+MOST_FLOWS = 4
+MANY_FLOWS_BPS = 8_000_000
+ERROR_GOAL_PPM = 20_000
+HALVES_GOAL_PPM = 30_000
+AGREE_PPM = 30_000
+PAYLOAD_PPM = 1448 * 1_000_000 // 1500
+LEAST_SHARE_PPM, MOST_SHARE_PPM = 850_000, 1_000_000
+START_LIMIT_US = 3_000_000
+SILENCE_LIMIT_US = 2_000_000
+FINAL_SILENCE_US = 1_000_000
+WINDOW_GATE_PPM = 700_000
+CEILING_GATE_PPM = 700_000
+SERIES_STEP_US = 50_000
+SERIES_PLACES = 100
+TAIL_US = 200_000
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """What TCP_INFO says of one connection. `window_bytes` is the receive window, None if the kernel has no word."""
+
+    rtt_us: int
+    rtt_us_min: int | None
+    retrans: int
+    window_bytes: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Counts at one instant since the start of the transfer.
+
+    `payload_bytes`: received in order (downlink) or acknowledged by the far end (uplink). `link_bytes`: the
+    interface's own count in that direction without our echoes, None if it cannot be read. `sent_bytes` (uplink):
+    payload handed to the link, sent again or not; None if the kernel has no word. `step_us` (uplink): when the
+    count last stepped, None if that is not known (several connections).
+    """
+
+    at_us: int
+    payload_bytes: int
+    link_bytes: int | None
+    flows: tuple[Flow, ...] = ()
+    sent_bytes: int | None = None
+    step_us: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How long a transfer may last and which way it goes.
+
+    `link_is_last` (downlink): the interface counts what the bottleneck let through, so that its bytes give the shape.
+    In the uplink it counts what enters the modem's queue: there the acknowledged bytes are used alone.
+    `ceiling_bps` is what this host can do at most, None if it was never calibrated.
+    """
+
+    link_is_last: bool
+    cap_us: int = 5_000_000
+    hard_us: int = 8_000_000
+    most_bytes: int | None = None
+    ceiling_bps: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What the transport is to do now: hold `flows` connections; `stop` is time, bytes, precise or error."""
+
+    flows: int
+    stop: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a transfer said. `cause` is None if the rate may be believed, else a word of `wire.failure` and `bps` None.
+
+    `limit` names who limited it: link, window (the receive window), host (over 0.7 of its calibrated ceiling) or cap
+    (the byte limit came before the ramp was over, so that the rate reads low). `se_ppm` is None if the window was
+    too short to tell. `rtt_us` is the largest smoothed round trip of the last sample, the queue included.
+    """
+
+    stop: str
+    cause: str | None
+    bps: int | None
+    payload_bytes: int
+    window_us: int | None
+    start_us: int | None
+    end_us: int
+    se_ppm: int | None
+    limit: str
+    retrans: int
+    rtt_us: int | None
+    rtt_us_min: int | None
+
+
+@dataclass(slots=True)
+class Estimator:
+    """The rules over one transfer. Add samples in order of time; once a decision stops, ask for the outcome."""
+
+    terms: Terms
+    _payload: Curve = field(default_factory=Curve)
+    _link: Curve = field(default_factory=Curve)
+    _samples: list[Sample] = field(default_factory=list)
+    _has_link: bool = True
+    _begin_us: int | None = None
+    _moved_us: int = 0
+    _silence_us: int = 0
+    _flows: int = 1
+    _opened_us: int = 0
+    _start_us: int | None = None
+    _start_step_us: int | None = None
+    _share_ppm: int = 0
+    _stop: str | None = None
+
+    def add(self, sample: Sample) -> Decision:
+        """Take one sample in; returns what follows from all so far."""
+        self._take(sample)
+        self._find_start(sample)
+        self._stop = self._why_stop(sample)
+        if self._stop is None and self._start_us is None and self._flows < MOST_FLOWS:
+            recent_us = max(0, sample.at_us - OPEN_US)
+            if _bps(self._payload.moved(recent_us, sample.at_us), OPEN_US) > MANY_FLOWS_BPS:
+                self._flows, self._opened_us = MOST_FLOWS, sample.at_us
+        return Decision(self._flows, self._stop)
+
+    def outcome(self) -> Outcome:
+        """What the samples so far say. Ask once a decision has stopped (or the transport has)."""
+        last = self._samples[-1] if self._samples else Sample(0, 0, None)
+        stop, cause = self._stop or "error", self._fault(last)
+        start_us = self._window_start(last)
+        window_us = self._span_us(start_us, last)
+        bps = None if cause or window_us <= 0 else _bps(self._moved(start_us, last.at_us), window_us)
+        return Outcome(
+            stop="error" if cause else stop,
+            cause=cause,
+            bps=bps,
+            payload_bytes=last.payload_bytes,
+            window_us=None if bps is None else window_us,
+            start_us=None if bps is None else start_us,
+            end_us=last.at_us,
+            se_ppm=None if bps is None else relative_error_ppm(self._bins(start_us, last.at_us)),
+            limit=self._limit(last, bps, stop),
+            retrans=sum(flow.retrans for flow in last.flows),
+            rtt_us=max((flow.rtt_us for flow in last.flows), default=None),
+            rtt_us_min=min((flow.rtt_us_min for flow in last.flows if flow.rtt_us_min), default=None),
+        )
+
+    def series(self, start_us: int, end_us: int, step_us: int) -> tuple[int, ...]:
+        """Payload of each step of the window, as the rate was made: by the link's shape, or as acknowledged."""
+        parts = series(self._shape, start_us, end_us, step_us)
+        share_ppm = self._share_ppm if self._uses_link else 1_000_000
+        return tuple(part * share_ppm // 1_000_000 for part in parts)
+
+    def _take(self, sample: Sample) -> None:
+        old = self._samples[-1] if self._samples else None
+        if old is None or sample.payload_bytes > old.payload_bytes or _grew(old.link_bytes, sample.link_bytes):
+            if old is not None and old.payload_bytes:
+                self._silence_us = max(self._silence_us, sample.at_us - self._moved_us)
+            self._moved_us = sample.at_us
+        self._samples.append(sample)
+        self._payload.add(sample.at_us, sample.payload_bytes)
+        self._has_link = self._has_link and sample.link_bytes is not None
+        self._link.add(sample.at_us, sample.link_bytes or 0)
+        if self._begin_us is None and sample.payload_bytes >= BEGIN_BYTES:
+            self._begin_us = sample.at_us
+        if self._begin_us is not None and sample.link_bytes:
+            self._share_ppm = max(self._share_ppm, sample.payload_bytes * 1_000_000 // sample.link_bytes)
+
+    @property
+    def _uses_link(self) -> bool:
+        shares = LEAST_SHARE_PPM <= self._share_ppm <= MOST_SHARE_PPM
+        return self.terms.link_is_last and self._has_link and shares
+
+    @property
+    def _shape(self) -> Curve:
+        return self._link if self._uses_link else self._payload
+
+    def _moved(self, start_us: int, end_us: int) -> int:
+        """Payload between two samples."""
+        moved = self._shape.moved(start_us, end_us)
+        return moved * self._share_ppm // 1_000_000 if self._uses_link else moved
+
+    def _bins(self, start_us: int, end_us: int) -> list[int]:
+        return self._shape.bins(start_us, end_us, BIN_US)
+
+    def _find_start(self, sample: Sample) -> None:
+        """Fix the ramp's end once, at the sample that shows it."""
+        if self._start_us is not None or self._begin_us is None:
+            return
+        begin, now = self._begin_us, sample.at_us
+        is_over = now >= begin + RAMP_LIMIT_US
+        late = now + SLACK_US
+        if late >= begin + 2 * RAMP_BIN_US and late - RAMP_BIN_US >= self._opened_us:
+            before = self._shape.moved(now - 2 * RAMP_BIN_US, now - RAMP_BIN_US)
+            after = self._shape.moved(now - RAMP_BIN_US, now)
+            is_over = is_over or 0 < after * 100 <= before * 115
+        if is_over:
+            self._start_us, self._start_step_us = now, sample.step_us
+
+    def _why_stop(self, now: Sample) -> str | None:
+        limit_us = SILENCE_LIMIT_US if now.payload_bytes else START_LIMIT_US
+        if now.at_us - self._moved_us >= limit_us:
+            return "error"
+        if self._is_full(now):
+            return "bytes"
+        if now.at_us >= self.terms.hard_us:
+            return "time"
+        if self._start_us is None:
+            return None
+        if self._is_precise(self._start_us, now):
+            return "precise"
+        return "time" if now.at_us - self._start_us >= self.terms.cap_us else None
+
+    def _is_full(self, now: Sample) -> bool:
+        """Whether what is under way could pass the byte limit: the bytes of one loaded round trip, 200 ms at least."""
+        if self.terms.most_bytes is None or len(self._samples) < 2:
+            return False
+        tail_us = max([TAIL_US, *(flow.rtt_us for flow in now.flows)])
+        used = max(now.payload_bytes, now.link_bytes or 0)
+        recent = self._shape.moved(now.at_us - TAIL_US // 2, now.at_us)
+        return used + recent * tail_us // (TAIL_US // 2) >= self.terms.most_bytes
+
+    def _is_precise(self, start_us: int, now: Sample) -> bool:
+        window_us = now.at_us - start_us
+        moved = self._payload.moved(start_us, now.at_us)
+        least_bytes = LEAST_DOWNLINK_BYTES if self.terms.link_is_last else LEAST_UPLINK_BYTES
+        if not self.terms.link_is_last and now.step_us is not None and _bps(moved, window_us or 1) < SLOW_BPS:
+            least_bytes = LEAST_SLOW_BYTES
+        if window_us < LEAST_WINDOW_US or moved < least_bytes:
+            return False
+        bins = self._bins(start_us, now.at_us)
+        error_ppm, halves_ppm = relative_error_ppm(bins), halves_differ_ppm(bins)
+        if error_ppm is None or error_ppm > ERROR_GOAL_PPM or halves_ppm is None or halves_ppm > HALVES_GOAL_PPM:
+            return False
+        bps = _bps(self._moved(start_us, now.at_us), window_us)
+        return self._agrees(now) and not _is_window_limited(now, bps)
+
+    def _agrees(self, now: Sample) -> bool:
+        """Whether application and link tell the same since the start. Without a link count there is no witness.
+
+        Not since the ramp's end: a hole that was open then and closed since would look like a disagreement. In the
+        uplink what was sent is compared, for the link counts what enters the modem's queue, not what was acknowledged.
+        """
+        if not now.link_bytes:
+            return False
+        mine = now.payload_bytes if self.terms.link_is_last or now.sent_bytes is None else now.sent_bytes
+        expected = now.link_bytes * PAYLOAD_PPM // 1_000_000
+        return abs(mine - expected) * 1_000_000 <= expected * AGREE_PPM
+
+    def _span_us(self, start_us: int, last: Sample) -> int:
+        """How long the window is: from step to step where these are known: on slow links the place within one errs."""
+        span_us = last.at_us - start_us
+        if start_us != self._start_us or self._start_step_us is None or last.step_us is None or span_us <= 0:
+            return span_us
+        return last.step_us - self._start_step_us
+
+    def _window_start(self, last: Sample) -> int:
+        """The ramp's end; the transfer's start if less than 300 ms lie behind it."""
+        if self._start_us is not None and last.at_us - self._start_us >= SHORTEST_WINDOW_US:
+            return self._start_us
+        return self._samples[0].at_us if self._samples else 0
+
+    def _fault(self, last: Sample) -> str | None:
+        """Why the rate must not be believed; None if it may."""
+        if not last.payload_bytes:
+            return "timeout"
+        final_us = last.at_us - self._moved_us
+        if self._stop in {None, "error"} or self._silence_us > SILENCE_LIMIT_US or final_us > FINAL_SILENCE_US:
+            return "cut_off"
+        if self._has_link and last.payload_bytes * 100 > (last.link_bytes or 0) * 102:
+            return "bytes_missing"
+        return None
+
+    def _limit(self, last: Sample, bps: int | None, stop: str) -> str:
+        if stop == "bytes" and (self._start_us is None or last.at_us - self._start_us < LEAST_WINDOW_US):
+            return "cap"
+        if bps is not None and self.terms.ceiling_bps and bps * 1_000_000 > self.terms.ceiling_bps * CEILING_GATE_PPM:
+            return "host"
+        return "window" if bps is not None and _is_window_limited(last, bps) else "link"
+
+
+def series_step_us(windows_us: tuple[int, ...]) -> int:
+    """The step, a multiple of 50 ms, at which every one of these windows fits 100 places."""
+    longest_us = max(windows_us, default=0)
+    return SERIES_STEP_US * max(1, -(-longest_us // (SERIES_STEP_US * SERIES_PLACES)))
+
+
+def _is_window_limited(now: Sample, bps: int) -> bool:
+    """Whether the bytes under way fill over 0.7 of the receive windows. A kernel without a word on them: no."""
+    windows = [flow.window_bytes for flow in now.flows]
+    known = [window for window in windows if window is not None]
+    if not known or len(known) < len(windows):
+        return False
+    under_way = bps * max(flow.rtt_us for flow in now.flows) // 8_000_000
+    return under_way * 1_000_000 > sum(known) * WINDOW_GATE_PPM
+
+
+def _grew(old: int | None, new: int | None) -> bool:
+    """Whether the link moved more than idle chatter (acknowledgements, echoes, ARP) between two samples."""
+    return old is not None and new is not None and new - old > 3000
+
+
+def _bps(count: int, span_us: int) -> int:
+    return count * 8_000_000 // span_us

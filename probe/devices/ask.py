@@ -1,0 +1,70 @@
+"""One small HTTP exchange by one interface, timed. No library: `http.client` costs a child more than its whole test.
+
+Source: measuring protocol v1; RFC 9112.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from dataclasses import dataclass
+
+from probe.core import engine_http
+from probe.devices.bound import bind_to, family_of
+
+TIMEOUT_S = 6.0
+MOST_BODY_BYTES = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came. `connect_us` and `first_byte_us` count from the start of the connection."""
+
+    reply: engine_http.Reply
+    body: bytes
+    connect_us: int
+    first_byte_us: int
+
+
+def ask(interface: str, address: tuple[str, int], path: str, host: str) -> Answer:
+    """GET `path` on a connection of its own, 6 s at most for each wait and 12 s in all.
+
+    Raises OSError (TimeoutError included), or NotOurs if what comes is no HTTP.
+    """
+    started_s = time.monotonic()
+    with socket.socket(family_of(address[0]), socket.SOCK_STREAM) as sock:
+        bind_to(sock, interface)
+        sock.settimeout(TIMEOUT_S)
+        sock.connect(address)
+        connect_us = _since_us(started_s)
+        sock.sendall(engine_http.get(path, host))
+        received = sock.recv(4096)
+        first_byte_us = _since_us(started_s)
+        while more := _wanted(received):
+            if time.monotonic() - started_s > 2 * TIMEOUT_S:
+                raise TimeoutError
+            part = sock.recv(more)
+            if not part:
+                break
+            received += part
+    reply = engine_http.read_head(received)
+    if reply is None:
+        raise engine_http.NotOurs("the connection ended inside the head")
+    return Answer(reply, received[reply.head_bytes :], connect_us, first_byte_us)
+
+
+def _wanted(received: bytes) -> int:
+    """How many bytes to read next; 0 once the answer is whole or too long for one of ours."""
+    if not received or len(received) > MOST_BODY_BYTES:
+        return 0
+    reply = engine_http.read_head(received)
+    if reply is None:
+        return 4096
+    length = reply.fields.get("content-length", "")
+    if length.isascii() and length.isdigit():
+        return max(0, min(int(length), MOST_BODY_BYTES) - (len(received) - reply.head_bytes))
+    return 4096
+
+
+def _since_us(started_s: float) -> int:
+    return round((time.monotonic() - started_s) * 1_000_000)
