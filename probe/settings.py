@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Meta, Struct
 
+from probe.core.dialects import DIALECTS
 from wire.errors import Misconfigured
 from wire.keyfile import read_verifier
 from wire.records import Code, LatE7, LonE7, ModemId, Plmn, ProbeId
@@ -148,7 +149,7 @@ class Modem(Table, frozen=True, kw_only=True):
     port: Name
     interface: Interface
     plmn: Plmn | None = None
-    family: Literal["auto", "huawei", "quectel", "simcom", "generic"] = "auto"
+    family: Name = "auto"
 
 
 class Clock(Table, frozen=True, kw_only=True):
@@ -254,10 +255,18 @@ def _check(path: Path, settings: Settings) -> None:
         raise Misconfigured(
             f"{path}: coverage.poll_s = {settings.coverage.poll_s} is longer than coverage.step_s = {limit}; lower it"
         )
+    _check_families(path, settings.modem)
     _check_engine(path, settings.engine)
     for name, purpose in (("ack_vkey", "ack"), ("config_vkey", "config")):
         if (text := getattr(settings, name)) is not None:
             _check_vkey(f"{path}: {name}", text, f"{settings.origin}/{purpose}")
+
+
+def _check_families(path: Path, modems: tuple[Modem, ...]) -> None:
+    known = ("auto", *DIALECTS)
+    for modem in modems:
+        if modem.family not in known:
+            raise Misconfigured(f"{path}: modem.family = {modem.family!r} is not one of {', '.join(known)}; correct it")
 
 
 def _check_vkey(where: str, text: str, wanted: str) -> None:
