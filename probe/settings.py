@@ -98,14 +98,15 @@ class Gps(Table, frozen=True, kw_only=True):
 class Engine(Table, frozen=True, kw_only=True):
     """`[engine]`: what measures, against which server, within which limits.
 
-    `server`: URL of a mini server. `echo`: "address:port" of a UDP echo, a literal address. `dns`: addresses of the
-    link's own name servers, needed if the server is a name. `portal_check`: the server is a measurement point of ours.
+    `server`: URL of a measurement point; speedtest-cli takes any mini server. `echo`: "address:port" of a UDP echo, a
+    literal address. `dns`: addresses of the link's own name servers, needed if the server is a name. `portal_check`:
+    the server is a measurement point of ours.
     For the engine dosong: it stops when it is precise, at most `downlink_s`, `uplink_s` and 5 s (`saver`: 3 s) after
     the ramp. `busy_wait_s`, `quiet_wait_s`: how long a busy point or others on the link are waited for in the slot.
     `compare`: run the other engine too, in the same slot, as a record that is never counted.
     """
 
-    name: Literal["dosong", "speedtest-cli"] = "speedtest-cli"
+    name: Literal["dosong", "speedtest-cli"] = "dosong"
     server: Annotated[str, Meta(pattern=r"^http://[^/?#]+(/speedtest/upload\.php)?\Z")]
     echo: Name | None = None
     downlink_s: Annotated[int, Meta(ge=0, le=60)] = 10
