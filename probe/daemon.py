@@ -172,7 +172,7 @@ class Daemon:
         order = replace(
             station.order,
             slot_ms=choice.slot_ms,
-            slot_length_ms=None if choice.slot_ms is None else station.plan.slot_ms,
+            slot_length_ms=None if choice.slot_ms is None else station.plan.slot_at(choice.slot_ms).length_ms,
             due_ms=choice.due_ms,
         )
         self._running = _Running(order, stamp.mono_ms + station.plan.run_ms + TEST_SPARE_MS)

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Meta, Struct
 
+from probe.core.dialects import DIALECTS
 from wire.errors import Misconfigured
 from wire.keyfile import read_verifier
 from wire.records import Code, LatE7, LonE7, ModemId, Plmn, ProbeId
@@ -97,14 +98,15 @@ class Gps(Table, frozen=True, kw_only=True):
 class Engine(Table, frozen=True, kw_only=True):
     """`[engine]`: what measures, against which server, within which limits.
 
-    `server`: URL of a mini server. `echo`: "address:port" of a UDP echo, a literal address. `dns`: addresses of the
-    link's own name servers, needed if the server is a name. `portal_check`: the server is a measurement point of ours.
+    `server`: URL of a measurement point; speedtest-cli takes any mini server. `echo`: "address:port" of a UDP echo, a
+    literal address. `dns`: addresses of the link's own name servers, needed if the server is a name. `portal_check`:
+    the server is a measurement point of ours.
     For the engine dosong: it stops when it is precise, at most `downlink_s`, `uplink_s` and 5 s (`saver`: 3 s) after
     the ramp. `busy_wait_s`, `quiet_wait_s`: how long a busy point or others on the link are waited for in the slot.
     `compare`: run the other engine too, in the same slot, as a record that is never counted.
     """
 
-    name: Literal["dosong", "speedtest-cli"] = "speedtest-cli"
+    name: Literal["dosong", "speedtest-cli"] = "dosong"
     server: Annotated[str, Meta(pattern=r"^http://[^/?#]+(/speedtest/upload\.php)?\Z")]
     echo: Name | None = None
     downlink_s: Annotated[int, Meta(ge=0, le=60)] = 10
@@ -148,7 +150,7 @@ class Modem(Table, frozen=True, kw_only=True):
     port: Name
     interface: Interface
     plmn: Plmn | None = None
-    family: Literal["auto", "huawei", "quectel", "simcom", "generic"] = "auto"
+    family: Name = "auto"
 
 
 class Clock(Table, frozen=True, kw_only=True):
@@ -254,10 +256,18 @@ def _check(path: Path, settings: Settings) -> None:
         raise Misconfigured(
             f"{path}: coverage.poll_s = {settings.coverage.poll_s} is longer than coverage.step_s = {limit}; lower it"
         )
+    _check_families(path, settings.modem)
     _check_engine(path, settings.engine)
     for name, purpose in (("ack_vkey", "ack"), ("config_vkey", "config")):
         if (text := getattr(settings, name)) is not None:
             _check_vkey(f"{path}: {name}", text, f"{settings.origin}/{purpose}")
+
+
+def _check_families(path: Path, modems: tuple[Modem, ...]) -> None:
+    known = ("auto", *DIALECTS)
+    for modem in modems:
+        if modem.family not in known:
+            raise Misconfigured(f"{path}: modem.family = {modem.family!r} is not one of {', '.join(known)}; correct it")
 
 
 def _check_vkey(where: str, text: str, wanted: str) -> None:

@@ -20,6 +20,7 @@ from probe.core.bands import BANDS, band_of
 Rat = Literal["LTE", "UMTS", "GSM", "NR_NSA", "NR_SA"]
 Registration = Literal["home", "roaming", "searching", "denied", "not_registered", "limited", "unknown"]
 Sim = Literal["ready", "absent", "busy", "pin", "puk", "wrong", "unknown"]
+Pdp = Literal["up", "down"]
 OutageCause = Literal["no_sim", "sim_locked", "sim_puk", "denied", "searching", "not_registered", "limited_service"]
 
 RAW_LIMIT = 512
@@ -29,6 +30,7 @@ _LTE_LIMITS: dict[str, tuple[int, int]] = {
     "rsrq_db_x10": (-340, 25),
     "sinr_db_x10": (-200, 300),
     "pci": (0, 503),
+    "bandwidth_khz": (1400, 20_000),
 }
 _LIMITS: dict[str, tuple[int, int]] = _LTE_LIMITS | {
     "rssi_dbm_x10": (-1200, -250),
@@ -38,7 +40,7 @@ _LIMITS: dict[str, tuple[int, int]] = _LTE_LIMITS | {
     "tac": (1, 2**24 - 1),
     "eci": (0, 2**36 - 1),
 }
-_NR_PCI = (0, 1007)
+_NR_LIMITS = {"pci": (0, 1007), "bandwidth_khz": (1400, 400_000)}
 _PLMN = re.compile(r"(?!000)\d{5,6}")  # MCC 000 is a placeholder
 _IDENTIFIER = re.compile(r"\d{15,}")
 
@@ -59,7 +61,8 @@ class Observation:
     """What one information line says, converted but not yet believed.
 
     `tac`, `eci`: area code and cell identity, LAC and CI on 2G and 3G. `psc`, `uarfcn`, `rscp_dbm_x10`, `ecio_db_x10`
-    are 3G's and never leave as LTE figures. `rssnr_raw`: SIMCom's, whose unit is unsettled, so it is no SINR.
+    are 3G's and never leave as LTE figures. `rssnr_raw`: SIMCom's and Intel's, whose unit is unsettled, so it is no
+    SINR. `pdp`: whether the data context is up.
     """
 
     rat: Rat | None = None
@@ -71,6 +74,7 @@ class Observation:
     pci: int | None = None
     earfcn: int | None = None
     band: int | None = None
+    bandwidth_khz: int | None = None
     rsrp_dbm_x10: int | None = None
     rsrq_db_x10: int | None = None
     sinr_db_x10: int | None = None
@@ -81,6 +85,7 @@ class Observation:
     ecio_db_x10: int | None = None
     rssnr_raw: int | None = None
     sim: Sim | None = None
+    pdp: Pdp | None = None
     temp_c_x10: int | None = None
 
 
@@ -101,11 +106,13 @@ class RadioReading:
     pci: int | None = None
     earfcn: int | None = None
     band: int | None = None
+    bandwidth_khz: int | None = None
     rsrp_dbm_x10: int | None = None
     rsrq_db_x10: int | None = None
     sinr_db_x10: int | None = None
     rssi_dbm_x10: int | None = None
     sim: Sim | None = None
+    pdp: Pdp | None = None
     temp_c_x10: int | None = None
     raw: str | None = None
 
@@ -147,7 +154,7 @@ def accept(seen: Observation, line: str) -> RadioReading:
 
 
 def _believed(seen: Observation) -> Observation:
-    limits = _LIMITS | ({"pci": _NR_PCI} if seen.rat == "NR_SA" else {})
+    limits = _LIMITS | (_NR_LIMITS if seen.rat == "NR_SA" else {})
     bad: dict[str, None] = {
         name: None
         for name, (low, high) in limits.items()
@@ -175,10 +182,11 @@ def mask_raw(lines: Iterable[str]) -> str | None:
 
 
 def merge(readings: Iterable[RadioReading]) -> RadioReading:
-    """Join what several lines of one poll say; what was said first counts, with four exceptions.
+    """Join what several lines of one poll say; what was said first counts, with five exceptions.
 
     The best registration counts, since data may be served while voice is not. NR_NSA beats LTE: the LTE lines of a
     modem in dual connectivity do not mention it, and a sheet that says "4G only" must know. The hottest sensor counts.
+    A bearer that one line calls up is up: modems list contexts that the host does not use.
     A SIM that asks for a code is there, though Huawei's ^SYSINFOEX may say 255 ("none") until the code was given.
     """
     parts = tuple(readings)
@@ -191,6 +199,8 @@ def merge(readings: Iterable[RadioReading]) -> RadioReading:
     first["sim"] = next((part.sim for part in parts if part.sim in ("pin", "puk", "wrong")), first["sim"])
     if any(part.rat == "NR_NSA" for part in parts):
         first["rat"] = "NR_NSA"
+    if any(part.pdp == "up" for part in parts):
+        first["pdp"] = "up"
     first["temp_c_x10"] = max((part.temp_c_x10 for part in parts if part.temp_c_x10 is not None), default=None)
     first["raw"] = mask_raw(part.raw for part in parts if part.raw is not None)
     return RadioReading(**first)

@@ -31,7 +31,6 @@ from probe.core.dialects import (
     DIALECTS,
     QUERY_TIMEOUT_S,
     RESTART_TIMEOUT_S,
-    Family,
     ModemIdentity,
     Query,
     identify,
@@ -78,7 +77,7 @@ class AtModem:
     """
 
     def __init__(
-        self, port: str, *, family: Family | None = None, monotonic: Callable[[], float] = time.monotonic
+        self, port: str, *, family: str | None = None, monotonic: Callable[[], float] = time.monotonic
     ) -> None:
         self._path = port
         self._family = family

@@ -14,11 +14,14 @@ from probe.core.at_parse import (
     parse_cpin,
     parse_csq,
     parse_registration,
+    parse_temperature,
     to_float,
     to_int,
 )
-from probe.core.at_vendor import parse_cpsi, parse_hcsq, parse_qcsq, parse_qeng, parse_temperature
 from probe.core.bands import band_of, downlink_khz
+from probe.core.dialect_huawei import parse_hcsq
+from probe.core.dialect_quectel import parse_qcsq, parse_qeng
+from probe.core.dialect_simcom import parse_cpsi
 from probe.core.radio import Observation, RadioReading, accept, mask_raw, merge, outage_cause, summarise
 
 

@@ -236,6 +236,7 @@ def test_an_off_by_one_modem_is_brought_back_into_step(plug: Plug, modem: AtMode
     assert (reading.plmn, reading.rsrp_dbm_x10, reading.sim) == ("45204", -970, "ready")
 
 
+@pytest.mark.rates
 def test_one_time_out_is_survived_three_in_a_row_are_mute(plug: Plug, modem: AtModem) -> None:
     peer = plug(EC25)
     modem.open()
@@ -253,6 +254,7 @@ def test_one_time_out_is_survived_three_in_a_row_are_mute(plug: Plug, modem: AtM
     assert modem.poll(5.0).sim == "ready"
 
 
+@pytest.mark.rates
 def test_a_poll_ends_at_its_deadline_with_what_it_has(plug: Plug, modem: AtModem) -> None:
     peer = plug(EC25)
     modem.open()
