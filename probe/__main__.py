@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import os
 import signal
 import sys
 import threading
@@ -16,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from probe import calibrate, compose, measure, show
+from probe import calibrate, compose, compose_visit, measure, show
 from probe.boot import keep_boot
 from probe.settings import Settings, load
 from probe.spool import Standing, read_standing
@@ -33,6 +34,8 @@ _EPILOG = """examples:
   dosong-probe once                                  one test now, printed, and kept like any other
   dosong-probe once --modem m2 --json                the same by the second modem, as JSON
   dosong-probe calibrate                             how fast this host can measure at all; kept, marks tests near it
+  dosong-probe doctor                                check the station: red or green, and what to do
+  dosong-probe doctor --lang en --no-test --json     the same for a script, without a test
   dosong-probe status                                what waits to be sent, the last ACK, the last test
 
 exit status:
@@ -76,6 +79,13 @@ def _parser() -> argparse.ArgumentParser:
     once.set_defaults(command=_once)
     ceiling = commands.add_parser("calibrate", parents=[shared], help="measure this host's own ceiling over loopback")
     ceiling.set_defaults(command=_calibrate)
+    doctor = commands.add_parser("doctor", parents=[shared], help="check the station, live; 0 if all is green")
+    default = "vi" if os.environ.get("LANG", "vi").startswith(("vi", "C")) else "en"
+    doctor.add_argument("--lang", choices=["vi", "en"], default=default, help=f"({default})")
+    doctor.add_argument("--json", action="store_true", help="print the result as JSON")
+    doctor.add_argument("--no-test", action="store_true", help="leave the short test out")
+    doctor.add_argument("--wait", type=float, default=180.0, metavar="S", help="leave open what takes longer (180)")
+    doctor.set_defaults(command=_doctor)
     status = commands.add_parser("status", parents=[shared], help="show spool, last ACK and last test")
     status.add_argument("--json", action="store_true", help="print as JSON")
     status.set_defaults(command=_status)
@@ -90,7 +100,8 @@ def _run(settings: Settings, _arguments: argparse.Namespace) -> int:
         if publisher is None:
             log.warning("[broker] is not set: records stay in %s until it is", settings.state_dir)
         log.info("probe=%s modems=%d running", settings.probe, len(settings.modem))
-        daemon.run(publisher)
+        with compose_visit.serving(probe, daemon, publisher):
+            daemon.run(publisher)
     return EXIT_OK
 
 
@@ -149,6 +160,14 @@ def _calibrate(settings: Settings, _arguments: argparse.Namespace) -> int:
     sys.stdout.write(f"this host moves {down:.0f} Mbit/s down and {up:.0f} Mbit/s up at most (loopback)\n")
     sys.stdout.write("tests above 0.7 of that are marked host_limited\n")
     return EXIT_OK
+
+
+def _doctor(settings: Settings, arguments: argparse.Namespace) -> int:
+    """Check the station, beside a running daemon or without one."""
+    from probe import doctor  # noqa: PLC0415 (its words and views are no part of an idle daemon)
+
+    wishes = doctor.Wishes(arguments.lang, arguments.json, not arguments.no_test, arguments.wait)
+    return doctor.run(settings, wishes)
 
 
 def _manual(order: measure.Order) -> measure.Order:

@@ -15,6 +15,8 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from msgspec import structs
+
 from probe import boot, build, calibrate, engines
 from probe.broker import Access
 from probe.core import chain, clock, schedule, tpv
@@ -47,6 +49,8 @@ FAST_POLL_S = 2.0
 ECHO_TIMEOUT_S = 2.0
 SPEEDTEST_ECHOES, DOSONG_ECHOES = 20, 40
 FULL_CAP_MS, SAVER_CAP_MS, DOSONG_HARD_S = 5_000, 3_000, 8
+SHORT_S = 5
+"""Each direction of a test that a person asked for takes at most this long, whatever the schedule's tests take."""
 _OVERHEAD_BYTES = 200_000
 """Allowed beside a test's payload: headers, requests, echoes."""
 
@@ -81,7 +85,7 @@ class Probe:
         identity = Identity(settings.probe, build.firmware(), settings.simulated, settings.site)
         self._boot_id = kernel_clock.boot_id()
         self.recorder = Recorder(self.spool, signer, settings.origin, identity, self.stamp)
-        self._gps = _gps(settings, stack)
+        self.gps = _gps(settings, stack)
         self.stations = {modem.id: self._station(modem) for modem in settings.modem}
 
     def stamp(self) -> Stamp:
@@ -100,6 +104,7 @@ class Probe:
         return Station(
             owner=owner,
             bench=self._bench(modem, owner, settings.engine.name),
+            short=self._bench(modem, owner, settings.engine.name, is_short=True),
             compared=self._bench(modem, owner, engines.other(settings.engine.name))
             if settings.engine.compare
             else None,
@@ -148,24 +153,24 @@ class Probe:
             referral=settings.referral,
         )
 
-    def _bench(self, modem: Modem, owner: Owner, name: str) -> Bench:
+    def _bench(self, modem: Modem, owner: Owner, name: str, *, is_short: bool = False) -> Bench:
         surveyed = self.settings.position
         place = None if surveyed is None else (surveyed.lat_e7, surveyed.lon_e7)
         state_dir = self.settings.path(self.settings.state_dir)
         return Bench(
             watch=owner,
-            engine=lambda: engines.ENGINES[name].run(self._request(modem)),
+            engine=lambda: engines.ENGINES[name].run(self._request(modem, is_short=is_short)),
             counters=links.read,
-            position=lambda: tpv.resolve(place, self._gps.position() if self._gps else None),
+            position=lambda: tpv.resolve(place, self.gps.position() if self.gps else None),
             host=partial(_host, state_dir, self.spool),
             mono_ms=kernel_clock.mono_ms,
         )
 
-    def _request(self, modem: Modem) -> EngineRequest:
+    def _request(self, modem: Modem, *, is_short: bool) -> EngineRequest:
         """The next test's request: with the epoch that its record will have, and this host's ceiling."""
         ceiling = calibrate.read(self.spool.mark(calibrate.MARK))
         return replace(
-            request(self.settings.engine, modem.interface),
+            request(_shortened(self.settings.engine) if is_short else self.settings.engine, modem.interface),
             probe=self.settings.probe,
             epoch=int(self.spool.mark("epoch") or 1),
             ceiling_downlink_bps=ceiling.downlink_bps if ceiling else None,
@@ -185,6 +190,12 @@ class Probe:
             link_bytes=partial(links.read_bytes, modem.interface),
             saved=self.spool.mark(f"budget {modem.id}"),
         )
+
+
+def _shortened(engine: Engine) -> Engine:
+    """The same engine in its saving form, for a test beside the schedule."""
+    seconds = {"downlink_s": min(SHORT_S, engine.downlink_s), "uplink_s": min(SHORT_S, engine.uplink_s)}
+    return structs.replace(engine, saver=True, **seconds)
 
 
 def _host(state_dir: Path, spool: Spool, cpu_ppm: int | None) -> Host | None:

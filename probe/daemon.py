@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from probe import engines, measure, watchdog
+from probe.asked import Asked
 from probe.boot import keep_boot
 from probe.core import clock, schedule
 from probe.core.draft import Stamp
@@ -52,6 +53,8 @@ class Station:
     settle: Callable[[], object] = lambda: None
     """Count what the run used, as soon as it has ended."""
     compared: Bench | None = None
+    short: Bench | None = None
+    """For a test that a person asked for; None: `bench`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +89,7 @@ class Daemon:
         self._lock = threading.Lock()
         self._unsaved: list[tuple[TestRecord, Order]] = []
         self._publisher: Publisher | None = None
+        self.asked = Asked(self._stations, lambda: read_clock().mono_ms)
 
     def _last_usage(self, modem: str) -> schedule.Usage:
         slots = self._spool.mark(f"slots {modem}") or ""
@@ -122,6 +126,9 @@ class Daemon:
         self._watch_clock(stamp)
         if (running := self._running) is not None:
             self._watch_test(running, stamp.mono_ms)
+            return round(TICK_S * 1000)
+        if (modem := self.asked.take()) is not None:
+            self._begin_asked(modem, stamp)
             return round(TICK_S * 1000)
         plans = [(station.plan, self._usage[name]) for name, station in self._stations.items()]
         choice = schedule.decide(plans, schedule.Now(stamp.t_ms, stamp.mono_ms, self._since_mono_ms))
@@ -179,6 +186,15 @@ class Daemon:
         self._test = threading.Thread(target=self._run_test, args=(station, order), name="test", daemon=True)
         self._test.start()
 
+    def _begin_asked(self, modem: str, stamp: Stamp) -> None:
+        """Begin the short test that a person asked for: it belongs to no slot and is never compared."""
+        station = self._stations[modem]
+        station = replace(station, bench=station.short or station.bench, compared=None)
+        order = replace(station.order, trigger="acceptance")
+        self._running = _Running(order, stamp.mono_ms + station.plan.run_ms + TEST_SPARE_MS)
+        self._test = threading.Thread(target=self._run_test, args=(station, order), name="test", daemon=True)
+        self._test.start()
+
     def _run_test(self, station: Station, slot: Order) -> None:
         """Run what is due in a slot: one test, or two engines one after the other; each leaves its record."""
         due = list(engines.runs(slot, station.plan, station.bench, station.compared))
@@ -227,7 +243,9 @@ class Daemon:
                 kept = self._recorder.keep(record, marks)
         except Unavailable as error:
             self._tell_disk(str(error))
+            self.asked.ended(order, record, None)
             return False
+        self.asked.ended(order, record, kept)
         log.info(describe(record), record.modem, kept.epoch, kept.seq, *figures(record))
         return True
 

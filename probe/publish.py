@@ -75,6 +75,8 @@ class Publisher:
         self._purge_ms = 0
         self._disputed_ms, self._disputed_after = 0, _BEFORE_ALL
         self._told: str | None = None
+        self.is_connected = False
+        self._wanted_ms = 0
         self._stop = threading.Event()
         self.moved_ms = clocks.mono_ms()
         self._thread = threading.Thread(target=self._run, name="publish", daemon=True)
@@ -93,6 +95,15 @@ class Publisher:
         """False once the thread has ended."""
         return self._thread.is_alive()
 
+    def hasten(self, seconds: float) -> None:
+        """Somebody looks: for the next `seconds` a lost connection is tried again soon, whatever the back-off says."""
+        self._wanted_ms = self._clocks.mono_ms() + round(seconds * 1000)
+
+    @property
+    def trouble(self) -> str | None:
+        """What was said when the connection was last lost; None while it stands, or before the first attempt ended."""
+        return self._told
+
     def _run(self) -> None:
         attempt = 0
         while not self._stop.is_set():
@@ -109,8 +120,11 @@ class Publisher:
             self._rest(delay_s(attempt, random.random(), *self._retry_s))  # noqa: S311 (jitter, no secret)
 
     def _rest(self, seconds: float) -> None:
-        until_ms = self._clocks.mono_ms() + round(seconds * 1000)
+        begun_ms = self._clocks.mono_ms()
+        until_ms = begun_ms + round(seconds * 1000)
         while not self._stop.is_set() and (left_ms := until_ms - self._clocks.mono_ms()) > 0:
+            if begun_ms + self._retry_s[0] * 1000 <= self.moved_ms < self._wanted_ms:
+                return
             self._stop.wait(min(left_ms / 1000, 10.0))
             self.moved_ms = self._clocks.mono_ms()
 
@@ -120,12 +134,13 @@ class Publisher:
         try:
             return self._serve(connection)
         finally:
+            self.is_connected = False
             connection.release()
 
     def _serve(self, connection: Connection) -> bool:
         connection.connect()
         log.info("broker=connected host=%s port=%d", self._access.host, self._access.port)
-        self._told, self._seen_version = None, -1
+        self._told, self._seen_version, self.is_connected = None, -1, True
         self._state, _ = chain.step(self._state, chain.Connected(), self._policy)
         begun_ms = self._clocks.mono_ms()
         for _ in connection.turns():
