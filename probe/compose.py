@@ -9,13 +9,13 @@ import fcntl
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from probe import boot, build, calibrate, engines
+from probe import boot, build, calibrate, engines, link_terms
 from probe.broker import Access
 from probe.core import chain, clock, schedule, tpv
 from probe.core.coverage import EchoSeen
@@ -25,9 +25,11 @@ from probe.daemon import Daemon, Station
 from probe.devices import clock as kernel_clock
 from probe.devices import host, links
 from probe.devices.gps import GpsReader
+from probe.devices.link_check import LinkCheck
 from probe.devices.modem import AtModem, ModemGone, ModemMute
 from probe.devices.reach import reach
-from probe.devices.throughput import EngineRequest
+from probe.devices.throughput import EngineRequest, EngineResult
+from probe.diagnosis import Diagnosis, Watched
 from probe.measure import Bench, Order
 from probe.owner import Observed, Owner
 from probe.publish import Publisher
@@ -45,6 +47,8 @@ from wire.records import Host
 log = logging.getLogger(__name__)
 FAST_POLL_S = 2.0
 ECHO_TIMEOUT_S = 2.0
+BROKER_LOST_MS = 120_000
+"""A broker that is out of reach for less is a reconnection."""
 SPEEDTEST_ECHOES, DOSONG_ECHOES = 20, 40
 FULL_CAP_MS, SAVER_CAP_MS, DOSONG_HARD_S = 5_000, 3_000, 8
 _OVERHEAD_BYTES = 200_000
@@ -68,7 +72,7 @@ class Probe:
 
     def __init__(self, settings: Settings, stack: ExitStack, *, has_coverage: bool) -> None:
         self.settings = settings
-        self._has_coverage = has_coverage
+        self._has_coverage, self._stack = has_coverage, stack
         self.stop = threading.Event()
         signer = read_signer(settings.path(settings.key_file))
         name = probe_key_name(settings.origin, settings.probe)
@@ -82,6 +86,7 @@ class Probe:
         self._boot_id = kernel_clock.boot_id()
         self.recorder = Recorder(self.spool, signer, settings.origin, identity, self.stamp)
         self._gps = _gps(settings, stack)
+        self._publisher: Publisher | None = None
         self.stations = {modem.id: self._station(modem) for modem in settings.modem}
 
     def stamp(self) -> Stamp:
@@ -91,15 +96,18 @@ class Probe:
     def daemon(self) -> tuple[Daemon, Publisher | None]:
         """Return the loop, and the publisher (None without `[broker]`)."""
         daemon = Daemon(self.recorder, self.spool, self.stations, self.stop, read_clock=self.stamp)
-        return daemon, _publisher(self, daemon) if self.settings.broker else None
+        self._publisher = _publisher(self, daemon) if self.settings.broker else None
+        return daemon, self._publisher
 
     def _station(self, modem: Modem) -> Station:
         settings = self.settings
         purse = self._purse(modem)
-        owner = self._owner(modem, purse)
+        diagnosis = self._diagnosis(modem, purse)
+        owner = self._owner(modem, purse, diagnosis)
+        bench = self._bench(modem, owner, settings.engine.name)
         return Station(
             owner=owner,
-            bench=self._bench(modem, owner, settings.engine.name),
+            bench=replace(bench, engine=partial(_told, diagnosis, bench.engine)),
             compared=self._bench(modem, owner, engines.other(settings.engine.name))
             if settings.engine.compare
             else None,
@@ -116,7 +124,29 @@ class Probe:
             settle=purse.update if purse else lambda: None,
         )
 
-    def _owner(self, modem: Modem, purse: Purse | None) -> Owner:
+    def _diagnosis(self, modem: Modem, purse: Purse | None) -> Diagnosis:
+        """The diagnosis of a modem's link; the broker's loss is looked into by the modem that records leave by."""
+        settings, name = self.settings, link_terms.broker_modem(self.settings)
+        look = LinkCheck(link_terms.look_request(settings, modem, settings.path))
+        diagnosis = Diagnosis(
+            modem.id,
+            look if settings.reachability.looks else None,
+            Watched(
+                plan=lambda: link_terms.plan(modem, self.stamp().t_ms, purse.update().used_bytes if purse else None),
+                is_free=lambda: not self.stations[modem.id].owner.is_watched(),
+                is_broker_lost=lambda: modem.id == name and self._is_broker_lost(),
+                throttle_bps=modem.plan.throttle_bps,
+            ),
+            self.recorder,
+            self.spool.mark(f"rates {modem.id}"),
+        )
+        self._stack.callback(diagnosis.stop)
+        return diagnosis
+
+    def _is_broker_lost(self) -> bool:
+        return self._publisher is not None and self._publisher.lost_ms() >= BROKER_LOST_MS
+
+    def _owner(self, modem: Modem, purse: Purse | None, diagnosis: Diagnosis) -> Owner:
         owner: Owner
         keeper = CoverageKeeper(
             self._terms(modem),
@@ -124,6 +154,7 @@ class Probe:
             echo=lambda: None if owner.is_watched() else _echo(self.settings, modem),
             link_bytes=partial(links.read_bytes, modem.interface),
             saved=self.spool.mark(f"coverage {modem.id}"),
+            diagnosis=diagnosis,
         )
         owner = Owner(
             modem.id,
@@ -199,6 +230,13 @@ def _on_poll(keeper: CoverageKeeper, purse: Purse | None, observed: Observed) ->
     keeper.on_poll(observed)
     if purse is not None and observed.number % 6 == 0:
         purse.update()
+
+
+def _told(diagnosis: Diagnosis, run: Callable[[], EngineResult]) -> EngineResult:
+    """Run a test, and let the link's diagnosis know how it went."""
+    result = run()
+    diagnosis.on_test(result.downlink_bps, result.cause)
+    return result
 
 
 def fault_cause(error: Unavailable) -> Cause:
