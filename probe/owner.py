@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from queue import Empty, SimpleQueue
 from typing import Protocol
 
 from probe.core.radio import RadioReading, outage_cause
@@ -35,6 +36,10 @@ class ModemPort(Protocol):
 
     def poll(self, deadline_s: float) -> RadioReading:
         """Read the radio once."""
+        ...
+
+    def restart(self) -> None:
+        """Have the modem start anew."""
         ...
 
     def close(self) -> None:
@@ -77,6 +82,7 @@ class Owner:
         self._latest: Observed | None = None
         self._watched: list[Observed] | None = None
         self._wanted = False
+        self._restarts: list[SimpleQueue[str | None]] = []
         self._stopping = False
         self._told: Cause | None = None
         self._is_disk_told = False
@@ -120,6 +126,20 @@ class Owner:
     def _mute(self, asked_ms: int) -> Observed:
         return Observed(0, asked_ms, self._mono_ms(), None, Cause.MODEM_MUTE)
 
+    def restart(self, timeout_s: float) -> None:
+        """Have the modem start anew, between two polls. Raises Unavailable with the reason if it did not."""
+        answer: SimpleQueue[str | None] = SimpleQueue()
+        with self._changed:
+            self._restarts.append(answer)
+            self._wanted = True
+            self._changed.notify_all()
+        try:
+            why = answer.get(timeout=timeout_s)
+        except Empty:
+            why = "the modem is busy or mute"
+        if why is not None:
+            raise Unavailable(f"{self.modem_id} was not restarted: {why}")
+
     def begin_watch(self) -> None:
         """Collect polls, more often than usual, until `end_watch`."""
         with self._changed:
@@ -140,6 +160,7 @@ class Owner:
         number = 0
         while not self._stopping:
             number += 1
+            self._restart_if_asked()
             observed = self._poll(number)
             self.moved_ms = observed.ended_ms
             with self._changed:
@@ -151,6 +172,21 @@ class Owner:
                 self._tell(observed)
             self._wait(observed)
         self._modem.close()
+
+    def _restart_if_asked(self) -> None:
+        with self._changed:
+            asked, self._restarts = self._restarts, []
+        if not asked:
+            return
+        why: str | None = None
+        try:
+            if not self._modem.is_open:
+                self._modem.open()
+            self._modem.restart()
+        except Unavailable as error:
+            why = str(error)
+        for answer in asked:
+            answer.put(why)
 
     def _wait(self, observed: Observed) -> None:
         with self._changed:
