@@ -15,7 +15,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from probe import boot, build, calibrate, engines
+from probe import backends, boot, build, calibrate, engines
 from probe.broker import Access
 from probe.core import chain, clock, tpv
 from probe.core.coverage import EchoSeen
@@ -26,7 +26,7 @@ from probe.daemon import Daemon, Station
 from probe.devices import clock as kernel_clock
 from probe.devices import host, links
 from probe.devices.gps import GpsReader
-from probe.devices.modem import AtModem, ModemGone, ModemMute
+from probe.devices.modem import ModemGone, ModemMute
 from probe.devices.reach import reach
 from probe.devices.throughput import EngineRequest
 from probe.measure import Bench, Order
@@ -151,7 +151,7 @@ class Probe:
         )
         owner = Owner(
             modem.id,
-            AtModem(modem.port, family=None if modem.family == "auto" else modem.family),
+            backends.make(modem, self.settings),
             poll_s=self.settings.coverage.poll_s,
             fast_s=FAST_POLL_S,
             fault_cause=fault_cause,

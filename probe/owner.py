@@ -10,7 +10,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from queue import Empty, SimpleQueue
 from typing import Protocol
 
@@ -51,7 +51,8 @@ class ModemPort(Protocol):
 class Observed:
     """One poll, from `began_ms` to `ended_ms` (monotonic since boot).
 
-    `reading` None: the modem did not answer; `cause` says why. With a reading, `cause` None: the modem is served.
+    `reading` None: the modem did not answer; `cause` says why. With a reading, `cause` None: the modem is served;
+    with `no_pdp` and `not_lte` it is registered all the same.
     """
 
     number: int
@@ -237,8 +238,13 @@ class Owner:
 
 
 def service_cause(reading: RadioReading) -> Cause | None:
-    """Say why a modem that answers gives no service; None if it is served, `unknown` if it does not say."""
-    if reading.is_registered:
-        return None
+    """Say why a modem that answers gives no 4G service; None if it does, `unknown` if it does not say.
+
+    Registration outranks what the SIM's state may seem to be, but not a SIM that is the wrong one.
+    """
+    if reading.is_registered and not reading.is_wrong_sim:
+        reading = replace(reading, sim=None)
     cause = outage_cause(reading)
-    return Cause.UNKNOWN if cause is None else Cause(cause)
+    if cause is not None:
+        return Cause(cause)
+    return None if reading.is_registered else Cause.UNKNOWN
