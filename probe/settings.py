@@ -33,6 +33,7 @@ _PLAIN = {
     "interface": "an interface's name such as cell0, at most 15 characters",
     "plmn": "5 or 6 digits such as 45204",
     "seed": "64 hexadecimal digits",
+    "sim": "16 hexadecimal digits",
     "site": "at most 32 of A-Z a-z 0-9 _ -",
     "referral": "at most 32 of A-Z a-z 0-9 _ -",
     "server": "http://HOST:PORT or http://HOST:PORT/speedtest/upload.php",
@@ -170,12 +171,17 @@ class SimPlan(Table, frozen=True, kw_only=True):
 
 
 class Modem(Table, frozen=True, kw_only=True):
-    """One `[[modem]]`: its AT port and its network interface. `plmn`: the SIM's operator."""
+    """One `[[modem]]`: its AT port and its network interface.
+
+    `plmn`: the SIM's operator, MCC and MNC; with another one's SIM nothing is measured (`wrong_sim`). `sim`: the SIM's
+    hash (`probe.core.sim_card.sim_ref`), where the very card matters.
+    """
 
     id: ModemId
     port: Name
     interface: Interface
     plmn: Plmn | None = None
+    sim: Annotated[str, Meta(pattern=r"^[0-9a-f]{16}\Z")] | None = None
     family: Name = "auto"
     plan: SimPlan = SimPlan()
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import subprocess
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from typing import IO, cast
 
@@ -19,9 +20,9 @@ log = logging.getLogger(__name__)
 
 
 class LinkCheck:
-    """At most one look at a time. Not safe for several threads."""
+    """At most one look at a time, at what `request` says then. Not safe for several threads."""
 
-    def __init__(self, request: LookRequest) -> None:
+    def __init__(self, request: Callable[[], LookRequest]) -> None:
         self._request = request
         self._child: subprocess.Popen[bytes] | None = None
 
@@ -31,7 +32,7 @@ class LinkCheck:
         try:
             self._child = child = start_child("probe.check_link", is_bare=True)
             to_child = cast("IO[bytes]", child.stdin)
-            to_child.write(msgspec.json.encode(asdict(replace(self._request, stops_early=stops_early))) + b"\n")
+            to_child.write(msgspec.json.encode(asdict(replace(self._request(), stops_early=stops_early))) + b"\n")
             to_child.flush()
         except OSError as error:
             log.warning("link=unchecked: %s", error)
