@@ -27,7 +27,7 @@ def main() -> None:
         target = f"/v1/{verb}?ticket={ticket}"
         started_ns = time.monotonic_ns()
         order = transfer.Order(interface, host, int(port), host, target, terms, is_uplink)
-        outcome = transfer.Transfer(order, None).run().outcome
+        outcome = transfer.Transfer(order).run().outcome
         start_ns, end_ns = (started_ns + us * 1000 for us in (outcome.start_us or 0, outcome.end_us))
         said[direction] = {"bps": outcome.bps, "stop": outcome.stop, "start_ns": start_ns, "end_ns": end_ns}
     sys.stdout.write(json.dumps(said) + "\n")

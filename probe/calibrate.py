@@ -47,7 +47,7 @@ def measure() -> Ceiling:
 def _one_way(port: int, *, is_uplink: bool) -> int:
     terms = Terms(link_is_last=False, cap_us=_CAP_US, hard_us=_HARD_US)
     order = transfer.Order("lo", "127.0.0.1", port, "127.0.0.1", "/", terms, is_uplink)
-    moved = transfer.Transfer(order, None).run()
+    moved = transfer.Transfer(order).run()
     if moved.cause is not None or moved.outcome.bps is None:
         raise Unavailable(f"loopback could not be measured ({moved.cause}); is the interface lo up?")
     return moved.outcome.bps

@@ -17,13 +17,22 @@ import time
 from dataclasses import dataclass
 
 from probe.core import cause, engine_echo, engine_http
-from probe.core.engine import BEGIN_BYTES, Estimator, Flow, Outcome, Sample, Terms
+from probe.core.engine import BEGIN_BYTES, MOST_FLOWS, Estimator, Flow, Outcome, Sample, Terms
 from probe.devices import links
 from probe.devices.bound import bind_to, family_of
 from probe.devices.ticket_echo import TicketEcho
 
 TICK_S = 0.01
+EARLY_TICK_S = 0.002
+"""Before the first byte: what waits for a tick then makes the whole test longer."""
+
 SAMPLE_S = 0.05
+CLOSELY_BYTES = 3 * BEGIN_BYTES
+"""Until so much has come every tick is a sample: when it began, and how it grows, decide what follows."""
+
+RAMP_SAMPLE_S = 0.02
+"""Until the ramp has ended."""
+
 ECHO_S = 0.25
 SETTLE_LIMIT_S = 3.0
 SETTLE_STEP_S = 0.1
@@ -38,6 +47,9 @@ _READ_BYTES = 1 << 20
 _SEND_BYTES = 1 << 18
 _TCP_INFO_BYTES = 256
 _LEAST_INFO_BYTES = 136
+_HANDSHAKE_OR_OPEN = (1, 2, 3)
+"""TCP_ESTABLISHED, TCP_SYN_SENT, TCP_SYN_RECV."""
+
 _NO_LINGER = struct.pack("ii", 1, 0)
 
 
@@ -86,11 +98,14 @@ class Look:
 
 
 class Connection:
-    """One connection, from its SYN to its reset. `problem` is a word of `wire.failure` once it can do no more."""
+    """One connection, from its SYN to its reset. `problem` is a word of `wire.failure` once it can do no more.
+
+    It rests after its handshake until `begin`: the handshakes of connections that are needed soon cost no time then.
+    """
 
     def __init__(self, order: Order, buffers: tuple[bytearray, memoryview]) -> None:
         self.problem: str | None = None
-        self.has_begun = False
+        self.is_used = self.has_begun = False
         self._interface = order.interface
         self._sink, self._source = buffers
         self._is_uplink = order.is_uplink
@@ -110,9 +125,22 @@ class Connection:
         except OSError as error:
             self.problem = cause.of_error(error)
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether the handshake is done or goes on; a point hangs up on who rests for long."""
+        if self.problem is not None:
+            return True  # it is told when the transfer begins
+        with contextlib.suppress(OSError, IndexError):
+            return self._sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] in _HANDSHAKE_OR_OPEN
+        return False
+
+    def begin(self) -> None:
+        """Ask for the transfer as soon as the handshake is done."""
+        self.is_used = True
+
     def step(self) -> None:
         """Move what can be moved without waiting."""
-        if self.problem is not None:
+        if self.problem is not None or not self.is_used:
             return
         try:
             if self._to_send:
@@ -197,19 +225,27 @@ class Connection:
 
 
 class Transfer:
-    """Moves bytes one way until the estimator has enough. Used once."""
+    """Moves bytes one way until the estimator has enough. Used once.
 
-    def __init__(self, order: Order, echo: TicketEcho | None) -> None:
-        self._order, self._echo = order, echo
+    Connections are opened when it is made, while something else is waited for, and rest until `run`.
+    """
+
+    def __init__(self, order: Order) -> None:
+        self._order = order
+        self._echo: TicketEcho | None = None
         self._estimator = Estimator(order.terms)
         self._buffers = bytearray(_READ_BYTES), memoryview(os.urandom(_SEND_BYTES if order.is_uplink else 1))
-        self._connections: list[Connection] = []
+        self._connections = [Connection(order, self._buffers) for _ in range(MOST_FLOWS)]
         self._place = 1 if order.is_uplink else 0
         self._base_link, self._base_echoes = 0, 0
         self._started_ns = 0
 
-    def run(self) -> Moved:
-        """Run to the end, a failure of the network included; returns when the tail has passed the link."""
+    def run(self, echo: TicketEcho | None = None) -> Moved:
+        """Run to the end, a failure of the network included; returns when the tail has passed the link.
+
+        `echo` tells the round trip under load.
+        """
+        self._echo = echo
         cpu_s, self._started_ns = time.process_time(), time.monotonic_ns()
         self._base_link, self._base_echoes = self._link_bytes() or 0, self._echoes()
         self._estimator.add(Sample(0, 0, 0))
@@ -230,10 +266,10 @@ class Transfer:
 
     def _loop(self) -> str | None:
         """Tick until a decision stops. Returns why no connection is left, None if one is."""
-        wanted, tick_s = 1, time.monotonic()
-        sample_s, echo_s = tick_s + TICK_S, tick_s
+        tick_s = time.monotonic()
+        sample_s, echo_s, gap_s = tick_s + TICK_S, tick_s, EARLY_TICK_S
+        self._use(1)
         while True:
-            self._open(wanted)
             for connection in self._connections:
                 connection.step()
             now_s = time.monotonic()
@@ -242,25 +278,46 @@ class Transfer:
                 if now_s >= echo_s:
                     self._echo.send()
                     echo_s = now_s + ECHO_S
-            broken = [one.problem for one in self._connections if one.problem is not None]
-            is_broken = len(broken) == len(self._connections)
-            if now_s >= sample_s or is_broken:
+            broken = self._broken()
+            if now_s >= sample_s or broken:
                 sample = self._sample()
                 decision = self._estimator.add(sample)
-                gap_s = SAMPLE_S if sample.payload_bytes >= BEGIN_BYTES else TICK_S  # to see soon that it has begun
-                wanted, sample_s = decision.flows, max(sample_s + gap_s, now_s)
-                if decision.stop is not None or is_broken:
-                    return broken[0] if is_broken else None
-            tick_s = max(tick_s + TICK_S, now_s)
+                if decision.stop is not None or broken:
+                    return broken
+                self._use(decision.flows)
+                gap_s = TICK_S if sample.payload_bytes else EARLY_TICK_S
+                sample_s = max(sample_s + self._sample_gap_s(sample), now_s)
+            tick_s = max(tick_s + gap_s, now_s)
             time.sleep(max(0.0, tick_s - time.monotonic()))
 
-    def _open(self, wanted: int) -> None:
-        while len(self._connections) < wanted:
-            self._connections.append(Connection(self._order, self._buffers))
+    def _use(self, wanted: int) -> None:
+        for place, connection in enumerate(self._connections[:wanted]):
+            if not connection.is_used and not connection.is_alive:
+                connection.end()
+                self._connections[place] = Connection(self._order, self._buffers)
+            self._connections[place].begin()
+
+    def close(self) -> None:
+        """Give up what was opened, if `run` never was called."""
+        for connection in self._connections:
+            stand_in = connection.end()
+            if stand_in is not None:
+                stand_in.close()
+
+    def _sample_gap_s(self, sample: Sample) -> float:
+        if sample.payload_bytes < CLOSELY_BYTES:
+            return TICK_S
+        return SAMPLE_S if self._estimator.has_start else RAMP_SAMPLE_S
+
+    def _broken(self) -> str | None:
+        """Why the first connection that is used can do no more, if none of them can."""
+        problems = [one.problem for one in self._connections if one.is_used]
+        return problems[0] if all(problems) else None
 
     def _sample(self) -> Sample:
         """Payload first: what it counts has passed the link by the time that the link is read."""
-        looks = [look for connection in self._connections if (look := connection.look()) is not None]
+        used = (connection for connection in self._connections if connection.is_used)
+        looks = [look for connection in used if (look := connection.look()) is not None]
         at_us = (time.monotonic_ns() - self._started_ns) // 1000
         link = self._link_bytes()
         if link is not None:
