@@ -20,7 +20,7 @@ from typing import Any
 
 from probe.core import cause, engine, engine_http, estimate
 from probe.core.engine_terms import EngineRequest, EngineResult
-from probe.devices import ask, bound, links, transfer
+from probe.devices import ask, bound, connection, links, transfer
 from probe.devices.ticket_echo import TicketEcho
 
 VERSION = "1"
@@ -160,7 +160,7 @@ class Engine:
             self._stage = "portal"
             if answer.reply.status == 200:
                 break
-            word = transfer.word_of(answer.reply.status)
+            word = connection.word_of(answer.reply.status)
             wait_s = engine_http.retry_after_s(answer.reply)
             self._found["retry_after_s"] = wait_s
             if word != "server_busy" or max(wait_s or BUSY_WAIT_S, 1) > self._busy_s:
@@ -282,7 +282,7 @@ class Engine:
         if seconds > 0 and name not in self._next:
             self._next[name] = transfer.Transfer(self._order(name))
 
-    def _order(self, name: str) -> transfer.Order:
+    def _order(self, name: str) -> connection.Order:
         request, is_uplink = self._request, name == "uplink"
         seconds = request.uplink_s if is_uplink else request.downlink_s
         terms = engine.Terms(
@@ -293,7 +293,7 @@ class Engine:
         )
         target = f"/v1/{'upload' if is_uplink else 'download'}?ticket={self._ticket()}"
         address, host = self._address, self._host_field()
-        return transfer.Order(request.interface, address, request.server_port, host, target, terms, is_uplink)
+        return connection.Order(request.interface, address, request.server_port, host, target, terms, is_uplink)
 
     def _ticket(self) -> str:
         return self._pass.ticket if self._pass is not None else ""
@@ -312,7 +312,7 @@ class Engine:
             self._disbelieve(name)
             self._stage, self._found[f"{name}_limit"] = name, "server"
         if answer.reply.status != 200:
-            raise Failed(transfer.word_of(answer.reply.status))
+            raise Failed(connection.word_of(answer.reply.status))
         claims = engine_http.read_note(answer.body, "receipt")
         if claims.get("ticket") != self._ticket() or claims.get("direction") != name:
             raise Failed("server_error")
