@@ -13,7 +13,7 @@ from probe.core.doctor_facts import BrokerFacts, GpsFacts
 from probe.daemon import Daemon
 from probe.devices import host
 from probe.devices.gps import GpsReader
-from probe.devices.linkcheck import Way
+from probe.devices.link_walk import Way
 from probe.publish import Publisher
 from probe.settings import Modem, Settings
 from probe.visit import Visit, Watched
@@ -28,7 +28,7 @@ def serving(probe: compose.Probe, daemon: Daemon, publisher: Publisher | None) -
     desk = Visit(
         probe=settings.probe,
         site=settings.site,
-        modems={modem.id: Watched(probe.stations[modem.id].owner, modem.plmn) for modem in settings.modem},
+        modems={modem.id: _watched(probe, modem) for modem in settings.modem},
         spool=probe.spool,
         asked=daemon.asked,
         stamp=probe.stamp,
@@ -43,6 +43,11 @@ def serving(probe: compose.Probe, daemon: Daemon, publisher: Publisher | None) -
         yield
     finally:
         control.close()
+
+
+def _watched(probe: compose.Probe, modem: Modem) -> Watched:
+    diagnosis = probe.diagnoses[modem.id]
+    return Watched(probe.stations[modem.id].owner, modem.plmn, lambda: diagnosis.cause)
 
 
 def way_of(settings: Settings, modem: Modem) -> Way:
@@ -76,7 +81,7 @@ def _gps(settings: Settings, reader: GpsReader | None) -> GpsFacts:
 def _broker(publisher: Publisher | None) -> BrokerFacts:
     if publisher is None:
         return BrokerFacts()
-    is_connected = publisher.is_connected
+    is_connected = publisher.lost_ms() == 0
     return BrokerFacts(
         is_configured=True, is_connected=is_connected, trouble=None if is_connected else publisher.trouble
     )

@@ -13,8 +13,8 @@ from probe.control import Request, Snapshot
 from probe.core import doctor
 from probe.core.doctor import Finding
 from probe.core.doctor_facts import Facts, ModemFacts, ShortTest, Step
-from probe.devices import linkcheck
-from probe.devices.linkcheck import Way
+from probe.devices import link_walk
+from probe.devices.link_walk import Way
 from wire import visit
 from wire.errors import Refused, Unavailable
 
@@ -148,9 +148,9 @@ class _Walk:
             self._go.wait()
             if self._stop.is_set():
                 return
-            apn = linkcheck.check_apn(self._way)
-            dns = linkcheck.check_dns(self._way) if apn.cause is None else None
-            portal = linkcheck.check_portal(self._way) if dns is not None and dns.cause is None else None
+            apn = link_walk.check_apn(self._way)
+            dns = link_walk.check_dns(self._way) if apn.cause is None else None
+            portal = link_walk.check_portal(self._way) if dns is not None and dns.cause is None else None
             self._steps = (apn, dns, portal)
             is_good = portal is not None and portal.cause is None
             self._stop.wait(AGAIN_GOOD_S if is_good else AGAIN_BAD_S)

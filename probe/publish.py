@@ -75,7 +75,7 @@ class Publisher:
         self._purge_ms = 0
         self._disputed_ms, self._disputed_after = 0, _BEFORE_ALL
         self._told: str | None = None
-        self.is_connected = False
+        self._lost_at_ms: int | None = clocks.mono_ms()
         self._wanted_ms = 0
         self._stop = threading.Event()
         self.moved_ms = clocks.mono_ms()
@@ -104,6 +104,11 @@ class Publisher:
         """What was said when the connection was last lost; None while it stands, or before the first attempt ended."""
         return self._told
 
+    def lost_ms(self) -> int:
+        """For how long there has been no session with the broker; 0 while one stands."""
+        lost_at_ms = self._lost_at_ms
+        return 0 if lost_at_ms is None else self._clocks.mono_ms() - lost_at_ms
+
     def _run(self) -> None:
         attempt = 0
         while not self._stop.is_set():
@@ -116,6 +121,7 @@ class Publisher:
             except Unavailable as error:
                 self._tell(str(error))
                 attempt += 1
+            self._lost_at_ms = self._clocks.mono_ms() if self._lost_at_ms is None else self._lost_at_ms
             self._state, _ = chain.step(self._state, chain.Disconnected(), self._policy)
             self._rest(delay_s(attempt, random.random(), *self._retry_s))  # noqa: S311 (jitter, no secret)
 
@@ -134,13 +140,12 @@ class Publisher:
         try:
             return self._serve(connection)
         finally:
-            self.is_connected = False
             connection.release()
 
     def _serve(self, connection: Connection) -> bool:
         connection.connect()
         log.info("broker=connected host=%s port=%d", self._access.host, self._access.port)
-        self._told, self._seen_version, self.is_connected = None, -1, True
+        self._told, self._lost_at_ms, self._seen_version = None, None, -1
         self._state, _ = chain.step(self._state, chain.Connected(), self._policy)
         begun_ms = self._clocks.mono_ms()
         for _ in connection.turns():

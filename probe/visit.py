@@ -14,6 +14,7 @@ from probe.owner import Owner
 from probe.spool import Spool
 from wire import visit
 from wire.errors import Unavailable
+from wire.failure import Cause
 from wire.records import Host
 
 NEAR_S = 5.0
@@ -22,10 +23,11 @@ NEAR_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """One modem as a visit sees it: its owner, and the network that its SIM should be of (None: any)."""
+    """One modem as a visit sees it: its owner, its SIM's network (None: any), and what its link suffers from."""
 
     owner: Owner
     plmn: str | None
+    diagnosed: Callable[[], Cause | None] = lambda: None
 
 
 class Visit:
@@ -127,5 +129,11 @@ def _modem(name: str, watched: Watched, test: ShortTest) -> ModemFacts:
         polled_ms=latest.began_ms if latest else 0,
         cause=latest.cause if latest else None,
         reading=latest.reading if latest else None,
+        plan=_of_plan(watched.diagnosed()),
         test=test,
     )
+
+
+def _of_plan(cause: Cause | None) -> Cause | None:
+    """Only what a walk along the link cannot see: why the operator holds the data back."""
+    return cause if cause in (Cause.PLAN_EXPIRED, Cause.PLAN_THROTTLED, Cause.DATA_EXHAUSTED) else None

@@ -37,7 +37,7 @@ class ShortTest:
 class ModemFacts:
     """One modem. `is_polled` False: no poll has ended yet; `polled_ms`: when the last one began, since boot.
 
-    A step of the link that is None was not taken yet.
+    A step of the link that is None was not taken yet. `plan`: what the daemon knows to be wrong with the SIM's plan.
     """
 
     id: str
@@ -49,6 +49,7 @@ class ModemFacts:
     apn: Step | None = None
     dns: Step | None = None
     portal: Step | None = None
+    plan: Cause | None = None
     test: ShortTest = ShortTest()
 
 
