@@ -5,8 +5,8 @@ Raises Misconfigured for what a person must mend, Unavailable for a disk that ca
 
 from __future__ import annotations
 
-import fcntl
 import logging
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -17,6 +17,7 @@ from pathlib import Path
 
 from probe import boot, build, calibrate, engines
 from probe.broker import Access
+from probe.caretaker import Caretaker, Senses
 from probe.core import chain, clock, schedule, tpv
 from probe.core.coverage import EchoSeen
 from probe.core.draft import Identity, Stamp
@@ -29,11 +30,13 @@ from probe.devices.modem import AtModem, ModemGone, ModemMute
 from probe.devices.reach import reach
 from probe.devices.throughput import EngineRequest
 from probe.measure import Bench, Order
+from probe.only_one import only_one
 from probe.owner import Observed, Owner
 from probe.publish import Publisher
 from probe.purse import Purse
 from probe.recorder import Recorder
 from probe.settings import Engine, Modem, Settings
+from probe.slate import Slate
 from probe.spool import Spool
 from wire import notes
 from wire.codec import probe_key_name
@@ -76,12 +79,17 @@ class Probe:
             raise Misconfigured(f"{settings.path(settings.key_file)} is the key of {signer.name}; put that of {name}")
         state_dir = settings.path(settings.state_dir)
         stack.enter_context(only_one(state_dir))
-        self.spool = Spool(state_dir, settings.spool.limit_bytes)
+        self.spool = Spool(state_dir, settings.spool.limit_bytes, may_wait=has_coverage)
         stack.callback(self.spool.close)
+        volatile = os.environ.get("RUNTIME_DIRECTORY")  # systemd's, in memory
+        self.slate = Slate(state_dir, Path(volatile) if volatile else None)
+        stack.callback(self.slate.close)
         identity = Identity(settings.probe, build.firmware(), settings.simulated, settings.site)
         self._boot_id = kernel_clock.boot_id()
         self.recorder = Recorder(self.spool, signer, settings.origin, identity, self.stamp)
-        self._gps = _gps(settings, stack)
+        self._caretaker = self._make_caretaker() if has_coverage else None
+        is_reduced = self._caretaker is not None and self._caretaker.is_reduced
+        self._gps = None if is_reduced else _gps(settings, stack)
         self.stations = {modem.id: self._station(modem) for modem in settings.modem}
 
     def stamp(self) -> Stamp:
@@ -90,8 +98,15 @@ class Probe:
 
     def daemon(self) -> tuple[Daemon, Publisher | None]:
         """Return the loop, and the publisher (None without `[broker]`)."""
-        daemon = Daemon(self.recorder, self.spool, self.stations, self.stop, read_clock=self.stamp)
+        daemon = Daemon(
+            self.recorder, self.spool, self.stations, self.stop, read_clock=self.stamp, caretaker=self._caretaker
+        )
         return daemon, _publisher(self, daemon) if self.settings.broker else None
+
+    def _make_caretaker(self) -> Caretaker:
+        state_dir = self.settings.path(self.settings.state_dir)
+        senses = Senses(partial(host.free_bytes, state_dir), host.throttled_bits)
+        return Caretaker(self.recorder, self.spool, self.slate, senses)
 
     def _station(self, modem: Modem) -> Station:
         settings = self.settings
@@ -113,7 +128,7 @@ class Probe:
             ),
             order=Order(modem.id, modem.interface, "scheduled", modem.plmn, settings.referral),
             admit=purse.admit if purse else lambda order: (order, None),
-            settle=purse.update if purse else lambda: None,
+            settle=purse.settle if purse else lambda: None,
         )
 
     def _owner(self, modem: Modem, purse: Purse | None) -> Owner:
@@ -124,6 +139,7 @@ class Probe:
             echo=lambda: None if owner.is_watched() else _echo(self.settings, modem),
             link_bytes=partial(links.read_bytes, modem.interface),
             saved=self.spool.mark(f"coverage {modem.id}"),
+            slate=self.slate,
         )
         owner = Owner(
             modem.id,
@@ -184,6 +200,7 @@ class Probe:
             test_limit_bytes=test_limit_bytes(self.settings.engine),
             link_bytes=partial(links.read_bytes, modem.interface),
             saved=self.spool.mark(f"budget {modem.id}"),
+            slate=self.slate,
         )
 
 
@@ -302,24 +319,6 @@ def _on_config(settings: Settings, payload: bytes) -> None:
         log.warning("config=refused: %s", refusal)
         return
     log.info("config=seen rev=%d for %s; the settings file stays in force", config.rev, config.probe)
-
-
-@contextmanager
-def only_one(state_dir: Path) -> Iterator[None]:
-    """Hold the lock of a state folder. Raises Unavailable if another program of ours has it."""
-    try:
-        state_dir.mkdir(parents=True, exist_ok=True)
-        lock = (state_dir / "lock").open("w")
-    except OSError as error:
-        raise Misconfigured(
-            f"state_dir {state_dir} cannot be written ({error.strerror}); create it and give it to this user"
-        ) from error
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise Unavailable(f"dosong-probe already runs with {state_dir}; stop it first") from error
-        yield
 
 
 @contextmanager
