@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import msgspec
@@ -40,6 +41,10 @@ class Recorder:
         self._pressed = False
         self.lost = 0
         """Records that were never kept, because the disk took nothing for longer than memory could hold them."""
+
+    def become(self, **fields: Any) -> None:
+        """Say something else of this probe from now on: fields of `Identity`, such as site and config_rev."""
+        self._identity = replace(self._identity, **fields)
 
     def head(self, stamp: Stamp | None = None) -> Head:
         """Return the head of a draft begun at `stamp` (None: now)."""

@@ -30,6 +30,16 @@ sys.stdout.buffer.write(msgspec.json.encode([result, before, links.read(), rss_k
 """
 
 
+_FLOOD_WHEN_TOLD = """
+import socket, sys, time
+sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+sys.stdin.readline()
+end = time.monotonic() + 4
+while time.monotonic() < end:
+    sock.sendto(bytes(1200), ("198.18.1.2", 9)); time.sleep(0.008)
+"""
+
+
 class EngineSite(Site):
     """The same site; the point is our double, with the faults that a test asks for."""
 
@@ -84,6 +94,7 @@ def _check(result: EngineResult, bps: float, rel: float) -> None:
     assert result.uplink_bps == pytest.approx(bps, rel=rel)
 
 
+@pytest.mark.rates
 @pytest.mark.netns
 @pytest.mark.parametrize("mbit", [1, 5, 50])
 def test_rates_are_those_of_the_link_in_a_second_or_two(site: EngineSite, mbit: int) -> None:
@@ -102,6 +113,7 @@ def test_rates_are_those_of_the_link_in_a_second_or_two(site: EngineSite, mbit: 
     assert judge(run.before, run.after, "modem", *moved, expected_modem=True).verdict == "ok"
 
 
+@pytest.mark.rates
 @pytest.mark.netns
 def test_the_result_carries_series_latency_and_both_receipts(site: EngineSite) -> None:
     site.shape(20)
@@ -128,6 +140,7 @@ def test_the_result_carries_series_latency_and_both_receipts(site: EngineSite) -
     assert run.rss_kb < 32 * 1024
 
 
+@pytest.mark.rates
 @pytest.mark.netns
 def test_a_byte_limit_holds_for_the_whole_link(site: EngineSite) -> None:
     site.shape(20)
@@ -140,6 +153,7 @@ def test_a_byte_limit_holds_for_the_whole_link(site: EngineSite) -> None:
     assert 700_000 < tx_bytes <= 1_650_000
 
 
+@pytest.mark.rates
 @pytest.mark.netns
 def test_a_link_that_dies_in_the_middle_is_cut_off_and_has_no_rate(site: EngineSite) -> None:
     site.shape(20)
@@ -161,6 +175,7 @@ def test_a_link_that_dies_in_the_middle_is_cut_off_and_has_no_rate(site: EngineS
     assert result.ticket is not None
 
 
+@pytest.mark.rates
 @pytest.mark.netns
 def test_bytes_that_the_point_never_saw_are_no_rate(site: EngineSite) -> None:
     """Something between us took the bytes: a rate to a box in the path is none of the network."""
@@ -172,6 +187,7 @@ def test_bytes_that_the_point_never_saw_are_no_rate(site: EngineSite) -> None:
     assert len(result.receipts) == 2, "what it signed is evidence all the same"
 
 
+@pytest.mark.rates
 @pytest.mark.netns
 def test_others_on_the_link_are_waited_for_and_said(site: EngineSite) -> None:
     site.shape(20)
@@ -191,6 +207,30 @@ def test_others_on_the_link_are_waited_for_and_said(site: EngineSite) -> None:
     assert (result.cross_bps or 0) > 2_000_000
     assert result.downlink_stop == "time", "application and link do not agree: never precise"
     assert site.measure(uplink_s=0).result.cross_bps is None
+
+
+@pytest.mark.rates
+@pytest.mark.netns
+def test_others_that_come_in_mid_transfer_are_waited_for_and_all_is_measured_anew(site: EngineSite) -> None:
+    """The rate beside others is theirs too: it is thrown away, and what it cost counts against the limit of bytes."""
+    site.shape(5)
+    site.serve()
+    others = site.start(site.router, "-c", _FLOOD_WHEN_TOLD)
+    start_bytes = site.modem_bytes()
+
+    def disturb() -> None:
+        _until(lambda: site.modem_bytes() - start_bytes > 150_000)
+        assert others.stdin is not None
+        others.stdin.write("now\n")
+        others.stdin.flush()
+
+    try:
+        result = site.measure(disturb, uplink_s=0, quiet_wait_s=60, cap_ms=2_000).result
+    finally:
+        _end(others)
+    assert (result.outcome, result.attempt, result.cross_bps) == ("ok", 2, None)
+    assert result.downlink_bps == pytest.approx(5e6 * PAYLOAD_SHARE, rel=0.02)
+    assert len(result.receipts) == 1, "of the second ticket"
 
 
 @pytest.mark.netns
