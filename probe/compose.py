@@ -15,7 +15,8 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from probe import backends, boot, build, calibrate, engines
+from probe import boot, build, calibrate, engines
+from probe.backends import Backends
 from probe.broker import Access
 from probe.core import chain, clock, tpv
 from probe.core.coverage import EchoSeen
@@ -86,6 +87,7 @@ class Probe:
         self._boot_id = kernel_clock.boot_id()
         self.recorder = Recorder(self.spool, signer, settings.origin, identity, self.stamp)
         self._gps = _gps(settings, stack)
+        self._backends = Backends(settings)
         self._terms: dict[str, ModemTerms] = {}
         self._parts: dict[str, tuple[Owner, Purse, CoverageKeeper]] = {}
         self._actions: dict[Action, Callable[[], str | None]] = {}
@@ -93,6 +95,8 @@ class Probe:
         self.steering = Steering(_ground(settings), self.recorder, self.spool, self._enforce, self._actions)
         self._enforce(None)
         self.steering.restore()
+        self._backends.listen(*(owner.wake for owner, _, _ in self._parts.values()))
+        stack.callback(self._backends.close)
 
     def stamp(self) -> Stamp:
         """Read the clocks and judge them."""
@@ -121,6 +125,10 @@ class Probe:
             keeper.retell(terms.plmn, terms.referral)
             self.stations[modem.id] = self._station(modem, terms, owner, purse)
 
+    def interface(self, modem: Modem) -> str:
+        """Name of a modem's network interface now; a name that no link has while there is none."""
+        return self._backends.interface(modem.id)
+
     def _restart_modems(self) -> str:
         for owner, _, _ in self._parts.values():
             owner.restart(RESTART_TIMEOUT_S)
@@ -133,8 +141,8 @@ class Probe:
             bench=self._bench(modem, owner, terms.engine.name),
             compared=None if other is None else self._bench(modem, owner, other),
             plan=terms.plan,
-            order=Order(modem.id, modem.interface, "scheduled", terms.plmn, terms.referral),
-            admit=purse.admit,
+            order=Order(modem.id, self.interface(modem), "scheduled", terms.plmn, terms.referral),
+            admit=lambda order: purse.admit(replace(order, interface=self.interface(modem))),
             settle=purse.update,
         )
 
@@ -145,13 +153,17 @@ class Probe:
         keeper = CoverageKeeper(
             self._coverage_terms(modem),
             self.recorder,
-            echo=lambda: None if owner.is_watched() else _echo(self.settings, self._terms[modem.id].engine, modem),
-            link_bytes=partial(links.read_bytes, modem.interface),
+            echo=lambda: (
+                None
+                if owner.is_watched()
+                else _echo(self.settings, self._terms[modem.id].engine, self.interface(modem))
+            ),
+            link_bytes=lambda: links.read_bytes(self.interface(modem)),
             saved=self.spool.mark(f"coverage {modem.id}"),
         )
         owner = Owner(
             modem.id,
-            backends.make(modem, self.settings),
+            self._backends.modem(modem),
             poll_s=self.settings.coverage.poll_s,
             fast_s=FAST_POLL_S,
             fault_cause=fault_cause,
@@ -188,7 +200,7 @@ class Probe:
         """The next test's request: with the epoch that its record will have, and this host's ceiling."""
         ceiling = calibrate.read(self.spool.mark(calibrate.MARK))
         return replace(
-            request(self._terms[modem.id].engine, modem.interface),
+            request(self._terms[modem.id].engine, self.interface(modem)),
             probe=self.settings.probe,
             epoch=int(self.spool.mark("epoch") or 1),
             ceiling_downlink_bps=ceiling.downlink_bps if ceiling else None,
@@ -202,7 +214,7 @@ class Probe:
             limit_bytes=terms.limit_bytes,
             billing_day=terms.billing_day,
             test_limit_bytes=_test_limit(terms),
-            link_bytes=partial(links.read_bytes, modem.interface),
+            link_bytes=lambda: links.read_bytes(self.interface(modem)),
             saved=self.spool.mark(f"budget {modem.id}"),
         )
 
@@ -282,11 +294,11 @@ def test_limit_bytes(engine: Engine) -> int:
     return total
 
 
-def _echo(settings: Settings, engine: Engine, modem: Modem) -> EchoSeen | None:
+def _echo(settings: Settings, engine: Engine, interface: str) -> EchoSeen | None:
     address = engine.echo_address
     if address is None or not settings.coverage.degraded_echo:
         return None
-    return reach(*address, modem.interface, min(ECHO_TIMEOUT_S, settings.coverage.step_s / 2))
+    return reach(*address, interface, min(ECHO_TIMEOUT_S, settings.coverage.step_s / 2))
 
 
 def _gps(settings: Settings, stack: ExitStack) -> GpsReader | None:
