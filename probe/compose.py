@@ -15,7 +15,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from probe import boot, build, calibrate, engines
+from probe import boot, build, calibrate, compose_link, engines
 from probe.backends import Backends
 from probe.broker import Access
 from probe.core import chain, clock, tpv
@@ -30,6 +30,7 @@ from probe.devices.gps import GpsReader
 from probe.devices.modem import ModemGone, ModemMute
 from probe.devices.reach import reach
 from probe.devices.throughput import EngineRequest
+from probe.diagnosis import Diagnosis
 from probe.measure import Bench, Order
 from probe.owner import Observed, Owner
 from probe.publish import Publisher
@@ -88,7 +89,10 @@ class Probe:
         self.recorder = Recorder(self.spool, signer, settings.origin, identity, self.stamp)
         self._gps = _gps(settings, stack)
         self._backends = Backends(settings)
+        self._publisher: Publisher | None = None
         self._terms: dict[str, ModemTerms] = {}
+        self.diagnoses: dict[str, Diagnosis] = {}
+        self._stack = stack
         self._parts: dict[str, tuple[Owner, Purse, CoverageKeeper]] = {}
         self._actions: dict[Action, Callable[[], str | None]] = {}
         self.stations: dict[str, Station] = {}
@@ -106,7 +110,8 @@ class Probe:
         """Return the loop, and the publisher (None without `[broker]`)."""
         daemon = Daemon(self.recorder, self.spool, self.stations, self.stop, read_clock=self.stamp, steer=self._steered)
         self._actions |= {"test": daemon.ask_tests, "modem_restart": self._restart_modems}
-        return daemon, _publisher(self, daemon) if self.settings.broker else None
+        self._publisher = _publisher(self, daemon) if self.settings.broker else None
+        return daemon, self._publisher
 
     def _steered(self, stamp: Stamp) -> dict[str, Station] | None:
         """Take up what came by a signed configuration; the new stations if it changed them."""
@@ -135,10 +140,10 @@ class Probe:
         return f"restarted {', '.join(self._parts)}"
 
     def _station(self, modem: Modem, terms: ModemTerms, owner: Owner, purse: Purse) -> Station:
-        other = compared(terms.engine)
+        other, bench = compared(terms.engine), self._bench(modem, owner, terms.engine.name)
         return Station(
             owner=owner,
-            bench=self._bench(modem, owner, terms.engine.name),
+            bench=replace(bench, engine=partial(compose_link.told, self.diagnoses[modem.id], bench.engine)),
             compared=None if other is None else self._bench(modem, owner, other),
             plan=terms.plan,
             order=Order(modem.id, self.interface(modem), "scheduled", terms.plmn, terms.referral),
@@ -150,6 +155,7 @@ class Probe:
         """Make what lives as long as the program: the modem's owner, its SIM's purse, its coverage."""
         owner: Owner
         purse = self._purse(modem, terms)
+        self.diagnoses[modem.id] = diagnosis = self._diagnosis(modem, purse)
         keeper = CoverageKeeper(
             self._coverage_terms(modem),
             self.recorder,
@@ -160,6 +166,7 @@ class Probe:
             ),
             link_bytes=lambda: links.read_bytes(self.interface(modem)),
             saved=self.spool.mark(f"coverage {modem.id}"),
+            diagnosis=diagnosis,
         )
         owner = Owner(
             modem.id,
@@ -171,6 +178,21 @@ class Probe:
             on_poll=partial(_on_poll, keeper, purse) if self._has_coverage else lambda _observed: None,
         )
         return owner, purse, keeper
+
+    def _diagnosis(self, modem: Modem, purse: Purse) -> Diagnosis:
+        diagnosis = compose_link.diagnosis(
+            self.settings,
+            modem,
+            self.recorder,
+            engine=lambda: self._terms[modem.id].engine,
+            interface=lambda: self.interface(modem),
+            used_bytes=lambda: purse.update().used_bytes,
+            is_free=lambda: not self.stations[modem.id].owner.is_watched(),
+            broker_lost_ms=lambda: self._publisher.lost_ms() if self._publisher else 0,
+            saved=self.spool.mark(f"rates {modem.id}"),
+        )
+        self._stack.callback(diagnosis.stop)
+        return diagnosis
 
     def _coverage_terms(self, modem: Modem) -> Terms:
         settings, coverage = self.settings, self.settings.coverage
