@@ -7,6 +7,7 @@ Source: design §7, seal; facts note 08 §3.2.
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -40,11 +41,12 @@ class Signed:
 
 
 class SealReader:
-    """Read-only view. Every call raises Unavailable while the file cannot be read."""
+    """Read-only view, safe for several threads. Every call raises Unavailable while the file cannot be read."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._db: sqlite3.Connection | None = None
+        self._lock = threading.Lock()
 
     def close(self) -> None:
         """Close the file."""
@@ -103,7 +105,8 @@ class SealReader:
 
     def _rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         try:
-            return [tuple(row) for row in self._open().execute(sql, values)]
+            with self._lock:
+                return [tuple(row) for row in self._open().execute(sql, values)]
         except sqlite3.Error as error:
             self._db = None
             raise Unavailable(f"cannot read {self.path}: {error}") from error

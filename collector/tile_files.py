@@ -47,6 +47,10 @@ class TileFiles:
         """Put the newest checkpoint where everybody finds it."""
         _sync_folder(self._put("checkpoint", checkpoint))
 
+    def put(self, name: str, raw: bytes) -> None:
+        """Put another public file beside it."""
+        _sync_folder(self._put(name, raw))
+
     def published(self) -> bytes | None:
         """The checkpoint that everybody sees; None before the first."""
         try:
