@@ -21,7 +21,19 @@ Rat = Literal["LTE", "UMTS", "GSM", "NR_NSA", "NR_SA"]
 Registration = Literal["home", "roaming", "searching", "denied", "not_registered", "limited", "unknown"]
 Sim = Literal["ready", "absent", "busy", "pin", "puk", "wrong", "unknown"]
 Pdp = Literal["up", "down"]
-OutageCause = Literal["no_sim", "sim_locked", "sim_puk", "denied", "searching", "not_registered", "limited_service"]
+OutageCause = Literal[
+    "no_sim",
+    "sim_locked",
+    "sim_puk",
+    "wrong_sim",
+    "denied",
+    "searching",
+    "not_registered",
+    "limited_service",
+    "no_pdp",
+    "not_lte",
+]
+FOURTH_GENERATION: frozenset[Rat] = frozenset({"LTE", "NR_NSA", "NR_SA"})
 
 RAW_LIMIT = 512
 
@@ -95,7 +107,8 @@ class RadioReading:
 
     `tac`, `eci`: on 2G and 3G the LAC and the cell identity. `pci`, `earfcn`, `band` and the reference-signal levels
     are only there on LTE and NR; with NR_NSA they are the LTE anchor's. `raw`: only lines whose reading was refused,
-    joined by " | ", at most 512 printable characters, long digit runs masked.
+    joined by " | ", at most 512 printable characters, long digit runs masked. `is_wrong_sim`: another SIM than the
+    settings name; None if that is not known. `pdp`: whether the data context is up. Neither stands in a record.
     """
 
     rat: Rat | None = None
@@ -114,6 +127,7 @@ class RadioReading:
     sim: Sim | None = None
     pdp: Pdp | None = None
     temp_c_x10: int | None = None
+    is_wrong_sim: bool | None = None
     raw: str | None = None
 
     @property
@@ -148,7 +162,7 @@ def accept(seen: Observation, line: str) -> RadioReading:
     kept = {
         f.name: getattr(believed, f.name)
         for f in fields(RadioReading)
-        if f.name != "raw" and (is_cellular or f.name not in (*_LTE_LIMITS, "earfcn", "band"))
+        if f.name not in ("raw", "is_wrong_sim") and (is_cellular or f.name not in (*_LTE_LIMITS, "earfcn", "band"))
     }
     return RadioReading(raw=mask_raw((line,)) if is_refused else None, **kept)
 
@@ -231,19 +245,30 @@ def _median(values: Sequence[int | None]) -> int | None:
 
 
 def outage_cause(reading: RadioReading) -> OutageCause | None:
-    """Say why the modem gives no service; None if it does, or if nothing is known.
+    """Say why the modem gives no service, or not the one that is measured; None if it does, or nothing is known.
 
-    Signal without service is `limited_service`, not "no signal". A SIM that is still starting ("busy") is no cause.
-    A SIM locked to another network counts as locked: only a person can cure it.
+    Signal without service is `limited_service`, not "no signal"; service without a data context is `no_pdp`, service
+    of another generation `not_lte`. A SIM that is still starting ("busy") is no cause. A SIM locked to another network
+    counts as locked: only a person can cure it.
     """
+    if (of_sim := _sim_cause(reading)) is not None:
+        return of_sim
+    if reading.registration == "limited":
+        return "limited_service"
+    if reading.registration in ("denied", "searching", "not_registered"):
+        return reading.registration
+    if not reading.is_registered:
+        return None
+    if reading.pdp == "down":
+        return "no_pdp"
+    return None if reading.rat is None or reading.rat in FOURTH_GENERATION else "not_lte"
+
+
+def _sim_cause(reading: RadioReading) -> OutageCause | None:
     if reading.sim == "absent":
         return "no_sim"
     if reading.sim == "puk":
         return "sim_puk"
     if reading.sim in ("pin", "wrong"):
         return "sim_locked"
-    if reading.registration == "limited":
-        return "limited_service"
-    if reading.registration in ("denied", "searching", "not_registered"):
-        return reading.registration
-    return None
+    return "wrong_sim" if reading.is_wrong_sim else None

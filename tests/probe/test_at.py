@@ -296,6 +296,13 @@ def test_summary_takes_measured_medians_and_counts_cell_changes() -> None:
         (RadioReading(registration="searching"), "searching"),
         (RadioReading(registration="not_registered"), "not_registered"),
         (RadioReading(registration="limited", rsrp_dbm_x10=-970), "limited_service"),
+        (RadioReading(registration="home", is_wrong_sim=True), "wrong_sim"),
+        (RadioReading(registration="home", is_wrong_sim=False, pdp="up", rat="LTE"), None),
+        (RadioReading(registration="home", pdp="down", rat="UMTS"), "no_pdp"),
+        (RadioReading(registration="searching", pdp="down"), "searching"),
+        (RadioReading(registration="roaming", pdp="up", rat="UMTS"), "not_lte"),
+        (RadioReading(registration="home", rat="NR_NSA"), None),
+        (RadioReading(registration="unknown", rat="GSM"), None),
     ],
 )
 def test_outage_cause_tells_no_service_from_no_signal(reading: RadioReading, cause: str | None) -> None:
