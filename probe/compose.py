@@ -15,7 +15,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from probe import backends, boot, build, calibrate, engines
+from probe import backends, boot, build, calibrate, compose_link, engines
 from probe.broker import Access
 from probe.core import chain, clock, tpv
 from probe.core.coverage import EchoSeen
@@ -29,6 +29,7 @@ from probe.devices.gps import GpsReader
 from probe.devices.modem import ModemGone, ModemMute
 from probe.devices.reach import reach
 from probe.devices.throughput import EngineRequest
+from probe.diagnosis import Diagnosis
 from probe.measure import Bench, Order
 from probe.owner import Observed, Owner
 from probe.publish import Publisher
@@ -86,7 +87,10 @@ class Probe:
         self._boot_id = kernel_clock.boot_id()
         self.recorder = Recorder(self.spool, signer, settings.origin, identity, self.stamp)
         self._gps = _gps(settings, stack)
+        self._publisher: Publisher | None = None
         self._terms: dict[str, ModemTerms] = {}
+        self.diagnoses: dict[str, Diagnosis] = {}
+        self._stack = stack
         self._parts: dict[str, tuple[Owner, Purse, CoverageKeeper]] = {}
         self._actions: dict[Action, Callable[[], str | None]] = {}
         self.stations: dict[str, Station] = {}
@@ -102,7 +106,8 @@ class Probe:
         """Return the loop, and the publisher (None without `[broker]`)."""
         daemon = Daemon(self.recorder, self.spool, self.stations, self.stop, read_clock=self.stamp, steer=self._steered)
         self._actions |= {"test": daemon.ask_tests, "modem_restart": self._restart_modems}
-        return daemon, _publisher(self, daemon) if self.settings.broker else None
+        self._publisher = _publisher(self, daemon) if self.settings.broker else None
+        return daemon, self._publisher
 
     def _steered(self, stamp: Stamp) -> dict[str, Station] | None:
         """Take up what came by a signed configuration; the new stations if it changed them."""
@@ -127,10 +132,10 @@ class Probe:
         return f"restarted {', '.join(self._parts)}"
 
     def _station(self, modem: Modem, terms: ModemTerms, owner: Owner, purse: Purse) -> Station:
-        other = compared(terms.engine)
+        other, bench = compared(terms.engine), self._bench(modem, owner, terms.engine.name)
         return Station(
             owner=owner,
-            bench=self._bench(modem, owner, terms.engine.name),
+            bench=replace(bench, engine=partial(compose_link.told, self.diagnoses[modem.id], bench.engine)),
             compared=None if other is None else self._bench(modem, owner, other),
             plan=terms.plan,
             order=Order(modem.id, modem.interface, "scheduled", terms.plmn, terms.referral),
@@ -142,12 +147,14 @@ class Probe:
         """Make what lives as long as the program: the modem's owner, its SIM's purse, its coverage."""
         owner: Owner
         purse = self._purse(modem, terms)
+        self.diagnoses[modem.id] = diagnosis = self._diagnosis(modem, purse)
         keeper = CoverageKeeper(
             self._coverage_terms(modem),
             self.recorder,
             echo=lambda: None if owner.is_watched() else _echo(self.settings, self._terms[modem.id].engine, modem),
             link_bytes=partial(links.read_bytes, modem.interface),
             saved=self.spool.mark(f"coverage {modem.id}"),
+            diagnosis=diagnosis,
         )
         owner = Owner(
             modem.id,
@@ -159,6 +166,20 @@ class Probe:
             on_poll=partial(_on_poll, keeper, purse) if self._has_coverage else lambda _observed: None,
         )
         return owner, purse, keeper
+
+    def _diagnosis(self, modem: Modem, purse: Purse) -> Diagnosis:
+        diagnosis = compose_link.diagnosis(
+            self.settings,
+            modem,
+            self.recorder,
+            engine=lambda: self._terms[modem.id].engine,
+            used_bytes=lambda: purse.update().used_bytes,
+            is_free=lambda: not self.stations[modem.id].owner.is_watched(),
+            broker_lost_ms=lambda: self._publisher.lost_ms() if self._publisher else 0,
+            saved=self.spool.mark(f"rates {modem.id}"),
+        )
+        self._stack.callback(diagnosis.stop)
+        return diagnosis
 
     def _coverage_terms(self, modem: Modem) -> Terms:
         settings, coverage = self.settings, self.settings.coverage

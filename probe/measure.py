@@ -47,7 +47,7 @@ _READING_FIELDS = tuple(f.name for f in fields(RadioReading) if f.name in Readin
 _ENGINE_FIELDS = tuple(
     f.name
     for f in fields(EngineResult)
-    if f.name in TestRecord.__struct_fields__ and f.name not in ("outcome", "stage", "cause")
+    if f.name in TestRecord.__struct_fields__ and f.name not in ("outcome", "stage", "cause", "attempt")
 )
 
 
@@ -130,7 +130,7 @@ def run(order: Order, bench: Bench, head: Head) -> Run:
         slot_ms=order.slot_ms,
         slot_length_ms=order.slot_length_ms,
         due_ms=order.due_ms,
-        attempt=1,
+        attempt=result.attempt,
         duration_ms=bench.mono_ms() - began_ms,
         path=_path(order, transfer.proof),
         radio=_radio(before, transfer.during, after if transfer.proof else None),

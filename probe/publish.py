@@ -75,6 +75,7 @@ class Publisher:
         self._purge_ms = 0
         self._disputed_ms, self._disputed_after = 0, _BEFORE_ALL
         self._told: str | None = None
+        self._lost_at_ms: int | None = clocks.mono_ms()
         self._stop = threading.Event()
         self.moved_ms = clocks.mono_ms()
         self._thread = threading.Thread(target=self._run, name="publish", daemon=True)
@@ -93,6 +94,11 @@ class Publisher:
         """False once the thread has ended."""
         return self._thread.is_alive()
 
+    def lost_ms(self) -> int:
+        """For how long there has been no session with the broker; 0 while one stands."""
+        lost_at_ms = self._lost_at_ms
+        return 0 if lost_at_ms is None else self._clocks.mono_ms() - lost_at_ms
+
     def _run(self) -> None:
         attempt = 0
         while not self._stop.is_set():
@@ -105,6 +111,7 @@ class Publisher:
             except Unavailable as error:
                 self._tell(str(error))
                 attempt += 1
+            self._lost_at_ms = self._clocks.mono_ms() if self._lost_at_ms is None else self._lost_at_ms
             self._state, _ = chain.step(self._state, chain.Disconnected(), self._policy)
             self._rest(delay_s(attempt, random.random(), *self._retry_s))  # noqa: S311 (jitter, no secret)
 
@@ -125,7 +132,7 @@ class Publisher:
     def _serve(self, connection: Connection) -> bool:
         connection.connect()
         log.info("broker=connected host=%s port=%d", self._access.host, self._access.port)
-        self._told, self._seen_version = None, -1
+        self._told, self._lost_at_ms, self._seen_version = None, None, -1
         self._state, _ = chain.step(self._state, chain.Connected(), self._policy)
         begun_ms = self._clocks.mono_ms()
         for _ in connection.turns():

@@ -6,6 +6,7 @@ the value, the limit and what to do. Secrets are never here: keys are files that
 
 from __future__ import annotations
 
+import datetime
 import ipaddress
 import re
 import tomllib
@@ -89,6 +90,22 @@ class Coverage(Table, frozen=True, kw_only=True):
     degraded_echo: bool = True
 
 
+class Reachability(Table, frozen=True, kw_only=True):
+    """`[reachability]`: what else is asked when the echo is lost, so that our own server is not taken for the network.
+
+    `others`: "address:port" of independent targets that take TCP connections; empty: none is asked. `looks`: False
+    leaves it at the lost echo.
+    """
+
+    others: tuple[str, ...] = ("1.1.1.1:443", "8.8.8.8:443")
+    looks: bool = True
+
+    @property
+    def addresses(self) -> tuple[tuple[str, int], ...]:
+        """Address and port of each of `others`. Raises ValueError if one is not written so."""
+        return tuple(_literal(text) for text in self.others)
+
+
 class Gps(Table, frozen=True, kw_only=True):
     """`[gps]`: where gpsd listens."""
 
@@ -131,10 +148,7 @@ class Engine(Table, frozen=True, kw_only=True):
     @property
     def echo_address(self) -> tuple[str, int] | None:
         """Address and port of the echo; None if none is set."""
-        if self.echo is None:
-            return None
-        host, _, port = self.echo.rpartition(":")
-        return host.strip("[]"), int(port)
+        return None if self.echo is None else _literal(self.echo)
 
 
 class Budget(Table, frozen=True, kw_only=True):
@@ -142,6 +156,18 @@ class Budget(Table, frozen=True, kw_only=True):
 
     limit_bytes: Annotated[int, Meta(ge=1_000_000)]
     billing_day: Annotated[int, Meta(ge=1, le=28)] = 1
+
+
+class SimPlan(Table, frozen=True, kw_only=True):
+    """`[modem.plan]`: what is known of the SIM's plan, so that its end is not taken for the network's fault.
+
+    `ends`: the last paid day in Vietnam. `limit_bytes`: what it holds in a billing period. `throttle_bps`: the rate
+    that is left once that is used.
+    """
+
+    ends: datetime.date | None = None
+    limit_bytes: Annotated[int, Meta(ge=1_000_000)] | None = None
+    throttle_bps: Annotated[int, Meta(ge=1_000)] | None = None
 
 
 class Modem(Table, frozen=True, kw_only=True):
@@ -157,6 +183,7 @@ class Modem(Table, frozen=True, kw_only=True):
     plmn: Plmn | None = None
     sim: Annotated[str, Meta(pattern=r"^[0-9a-f]{16}\Z")] | None = None
     family: Name = "auto"
+    plan: SimPlan = SimPlan()
 
 
 class Clock(Table, frozen=True, kw_only=True):
@@ -193,6 +220,7 @@ class Settings(Table, frozen=True, kw_only=True):
     position: Surveyed | None = None
     broker: Broker | None = None
     coverage: Coverage = Coverage()
+    reachability: Reachability = Reachability()
     gps: Gps | None = None
     budget: Budget | None = None
     clock: Clock = Clock()
@@ -264,6 +292,7 @@ def _check(path: Path, settings: Settings) -> None:
         )
     _check_families(path, settings.modem)
     _check_engine(path, settings.engine)
+    _check_others(path, settings.reachability)
     for name, purpose in (("ack_vkey", "ack"), ("config_vkey", "config")):
         if (text := getattr(settings, name)) is not None:
             _check_vkey(f"{path}: {name}", text, f"{settings.origin}/{purpose}")
@@ -302,6 +331,23 @@ def _check_engine(path: Path, engine: Engine) -> None:
         echo = ("", 0)
     if echo is not None and (not _is_address(echo[0]) or not 1 <= echo[1] <= 65535):
         raise Misconfigured(f"{path}: engine.echo = {engine.echo!r}; give address:port, for example 198.51.100.7:7480")
+
+
+def _check_others(path: Path, reachability: Reachability) -> None:
+    for text in reachability.others:
+        try:
+            host, port = _literal(text)
+        except ValueError:
+            host, port = "", 0
+        if not _is_address(host) or not 1 <= port <= 65535:
+            example = 'address:port, for example "1.1.1.1:443"'
+            raise Misconfigured(f"{path}: reachability.others holds {text!r}; give {example}")
+
+
+def _literal(text: str) -> tuple[str, int]:
+    """Address and port of "address:port". Raises ValueError if the port is no number."""
+    host, _, port = text.rpartition(":")
+    return host.strip("[]"), int(port)
 
 
 def _is_address(text: str) -> bool:
