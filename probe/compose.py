@@ -15,7 +15,8 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from probe import backends, boot, build, calibrate, compose_link, engines
+from probe import boot, build, calibrate, compose_link, engines
+from probe.backends import Backends
 from probe.broker import Access
 from probe.caretaker import Caretaker, Senses
 from probe.core import chain, clock, tpv
@@ -95,6 +96,7 @@ class Probe:
         self._caretaker = self._make_caretaker() if has_coverage else None
         is_reduced = self._caretaker is not None and self._caretaker.is_reduced
         self._gps = None if is_reduced else _gps(settings, stack)
+        self._backends = Backends(settings)
         self._publisher: Publisher | None = None
         self._terms: dict[str, ModemTerms] = {}
         self.diagnoses: dict[str, Diagnosis] = {}
@@ -105,6 +107,8 @@ class Probe:
         self.steering = Steering(_ground(settings), self.recorder, self.spool, self._enforce, self._actions)
         self._enforce(None)
         self.steering.restore()
+        self._backends.listen(*(owner.wake for owner, _, _ in self._parts.values()))
+        stack.callback(self._backends.close)
 
     def stamp(self) -> Stamp:
         """Read the clocks and judge them."""
@@ -144,6 +148,10 @@ class Probe:
             keeper.retell(terms.plmn, terms.referral)
             self.stations[modem.id] = self._station(modem, terms, owner, purse)
 
+    def interface(self, modem: Modem) -> str:
+        """Name of a modem's network interface now; a name that no link has while there is none."""
+        return self._backends.interface(modem.id)
+
     def _restart_modems(self) -> str:
         for owner, _, _ in self._parts.values():
             owner.restart(RESTART_TIMEOUT_S)
@@ -156,8 +164,8 @@ class Probe:
             bench=replace(bench, engine=partial(compose_link.told, self.diagnoses[modem.id], bench.engine)),
             compared=None if other is None else self._bench(modem, owner, other),
             plan=terms.plan,
-            order=Order(modem.id, modem.interface, "scheduled", terms.plmn, terms.referral),
-            admit=purse.admit,
+            order=Order(modem.id, self.interface(modem), "scheduled", terms.plmn, terms.referral),
+            admit=lambda order: purse.admit(replace(order, interface=self.interface(modem))),
             settle=purse.settle,
         )
 
@@ -169,15 +177,19 @@ class Probe:
         keeper = CoverageKeeper(
             self._coverage_terms(modem),
             self.recorder,
-            echo=lambda: None if owner.is_watched() else _echo(self.settings, self._terms[modem.id].engine, modem),
-            link_bytes=partial(links.read_bytes, modem.interface),
+            echo=lambda: (
+                None
+                if owner.is_watched()
+                else _echo(self.settings, self._terms[modem.id].engine, self.interface(modem))
+            ),
+            link_bytes=lambda: links.read_bytes(self.interface(modem)),
             saved=self.spool.mark(f"coverage {modem.id}"),
             slate=self.slate,
             diagnosis=diagnosis,
         )
         owner = Owner(
             modem.id,
-            backends.make(modem, self.settings),
+            self._backends.modem(modem),
             poll_s=self.settings.coverage.poll_s,
             fast_s=FAST_POLL_S,
             fault_cause=fault_cause,
@@ -192,6 +204,7 @@ class Probe:
             modem,
             self.recorder,
             engine=lambda: self._terms[modem.id].engine,
+            interface=lambda: self.interface(modem),
             used_bytes=lambda: purse.update().used_bytes,
             is_free=lambda: not self.stations[modem.id].owner.is_watched(),
             broker_lost_ms=lambda: self._publisher.lost_ms() if self._publisher else 0,
@@ -228,7 +241,7 @@ class Probe:
         """The next test's request: with the epoch that its record will have, and this host's ceiling."""
         ceiling = calibrate.read(self.spool.mark(calibrate.MARK))
         return replace(
-            request(self._terms[modem.id].engine, modem.interface),
+            request(self._terms[modem.id].engine, self.interface(modem)),
             probe=self.settings.probe,
             epoch=int(self.spool.mark("epoch") or 1),
             ceiling_downlink_bps=ceiling.downlink_bps if ceiling else None,
@@ -242,7 +255,7 @@ class Probe:
             limit_bytes=terms.limit_bytes,
             billing_day=terms.billing_day,
             test_limit_bytes=_test_limit(terms),
-            link_bytes=partial(links.read_bytes, modem.interface),
+            link_bytes=lambda: links.read_bytes(self.interface(modem)),
             saved=self.spool.mark(f"budget {modem.id}"),
             slate=self.slate,
         )
@@ -323,11 +336,11 @@ def test_limit_bytes(engine: Engine) -> int:
     return total
 
 
-def _echo(settings: Settings, engine: Engine, modem: Modem) -> EchoSeen | None:
+def _echo(settings: Settings, engine: Engine, interface: str) -> EchoSeen | None:
     address = engine.echo_address
     if address is None or not settings.coverage.degraded_echo:
         return None
-    return reach(*address, modem.interface, min(ECHO_TIMEOUT_S, settings.coverage.step_s / 2))
+    return reach(*address, interface, min(ECHO_TIMEOUT_S, settings.coverage.step_s / 2))
 
 
 def _gps(settings: Settings, stack: ExitStack) -> GpsReader | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -50,17 +50,20 @@ class Recorder:
         """Return the head of a draft begun at `stamp` (None: now)."""
         return head(self._identity, stamp or self.stamp())
 
-    def keep(self, draft: AnyRecord, marks: Mapping[str, str] | None = None) -> Kept:
-        """Sign a draft and commit it. Raises Refused if the draft breaks the contract, Unavailable from the disk."""
+    def keep(self, draft: AnyRecord, marks: Mapping[str, str] | None = None, receipts: Sequence[bytes] = ()) -> Kept:
+        """Sign a draft and commit it, with the receipts that it names.
+
+        Raises Refused if the draft breaks the contract, Unavailable from the disk.
+        """
         if self._spool.is_over_limit():
             self._tell_dropped(self._spool.drop_oldest(self._seal_gap))
         tag = _DRAFT_TAG[type(draft).__name__]
         try:
-            return self._spool.append(tag, lambda place: self._seal(draft, place), marks)
+            return self._spool.append(tag, lambda place: self._seal(draft, place), marks, receipts)
         except DiskFull:
             with self._spool.squeezed(self._seal_gap, is_pressing=self._pressed) as dropped:
                 self._tell_dropped(dropped)
-                return self._spool.append(tag, lambda place: self._seal(draft, place), marks)
+                return self._spool.append(tag, lambda place: self._seal(draft, place), marks, receipts)
 
     def press(self, lost: int = 0) -> None:
         """Memory holds all it may, or `lost` records more: until it is empty a full disk drops the oldest that wait."""

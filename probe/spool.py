@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
+from probe.core.parcel import pack_receipts
 from probe.spool_files import drop_reserve, put_reserve, read_epoch, set_aside, write_epoch
 from probe.spool_open import (
     BREAKING,
@@ -33,7 +34,7 @@ from probe.spool_open import (
     stand_in,
     translated,
 )
-from probe.spool_rows import ACKED, DISPUTED, DROPPED, WAITING, Depth, Dropped, Kept, Place, Standing
+from probe.spool_rows import ACKED, DISPUTED, DROPPED, SIZE, WAITING, Depth, Dropped, Kept, Place, Standing, kept_of
 from wire.codec import leaf_hash, leaf_text
 from wire.errors import Unavailable
 
@@ -181,13 +182,15 @@ class Spool:
         with self._lock:
             return Place(int(self.mark("epoch") or 1), int(self.mark("next_seq") or 0), self.mark("prev") or "")
 
-    def append(self, kind: str, seal: Seal, marks: Mapping[str, str] | None = None) -> Kept:
-        """Sign a record for its place and commit it, with `marks`, in one transaction; on return it is on disk.
+    def append(
+        self, kind: str, seal: Seal, marks: Mapping[str, str] | None = None, receipts: Sequence[bytes] = ()
+    ) -> Kept:
+        """Sign a record for its place and commit it, with `marks` and `receipts`, in one transaction, on disk then.
 
         What `seal` raises comes through, and nothing is changed. Raises Unavailable if the disk cannot take it.
         """
         with self._bytes_kept(), self._transaction():
-            kept = self._insert(kind, seal, WAITING)
+            kept = self._insert(kind, seal, WAITING, receipts)
             self._put_marks(marks or {})
         return kept
 
@@ -202,15 +205,16 @@ class Spool:
                 self._bytes = before
                 raise
 
-    def _insert(self, kind: str, seal: Seal, place: int) -> Kept:
+    def _insert(self, kind: str, seal: Seal, place: int, receipts: Sequence[bytes] = ()) -> Kept:
         at = self.place()
         raw = seal(at)
-        leaf = leaf_hash(raw)
-        row = (at.epoch, at.seq, kind, raw, leaf, place)
-        self._db.execute("INSERT INTO record (epoch, seq, kind, raw, leaf, place) VALUES (?, ?, ?, ?, ?, ?)", row)
+        leaf, packed = leaf_hash(raw), pack_receipts(receipts)
+        row = (at.epoch, at.seq, kind, raw, leaf, place, packed)
+        insert = "INSERT INTO record (epoch, seq, kind, raw, leaf, place, receipts) VALUES (?, ?, ?, ?, ?, ?, ?)"
+        self._db.execute(insert, row)
         self._place_next(Place(at.epoch, at.seq + 1, leaf_text(leaf)))
-        self._bytes += len(raw)
-        return Kept(at.epoch, at.seq, kind, raw)
+        self._bytes += len(raw) + len(packed or b"")
+        return Kept(at.epoch, at.seq, kind, raw, tuple(receipts))
 
     def _place_next(self, place: Place) -> None:
         self._put_marks({"epoch": str(place.epoch), "next_seq": str(place.seq), "prev": place.prev})
@@ -304,7 +308,7 @@ class Spool:
                 self._bytes -= size
 
     def _oldest(self, place: int) -> list[tuple[int, int, int]]:
-        query = "SELECT epoch, seq, length(raw) FROM record WHERE place = ? AND kind != 'gap' ORDER BY epoch, seq"
+        query = f"SELECT epoch, seq, {SIZE} FROM record WHERE place = ? AND kind != 'gap' ORDER BY epoch, seq"  # noqa: S608
         return self._db.execute(query, (place,)).fetchall()
 
     def _drop_waiting(self, seal_gap: Callable[[Dropped, Place], bytes], ceiling: int) -> Dropped | None:
@@ -323,22 +327,24 @@ class Spool:
         dropped = Dropped(epoch, first, last, leaf_text(leaf))
         where = "WHERE epoch = ? AND seq BETWEEN ? AND ?"
         self._db.execute(f"DELETE FROM record {where}", (epoch, first, last - 1))  # noqa: S608 (no input in it)
-        self._db.execute(f"UPDATE record SET raw = NULL, place = ? {where}", (DROPPED, epoch, last, last))  # noqa: S608
+        drop = f"UPDATE record SET raw = NULL, receipts = NULL, place = ? {where}"  # noqa: S608
+        self._db.execute(drop, (DROPPED, epoch, last, last))
         self._insert("gap", lambda place: seal_gap(dropped, place), WAITING)
         return dropped
 
     def disputed(self, after: tuple[int, int], limit: int) -> list[Kept]:
         """Return the next records that the ledger knows otherwise, behind the place `after`."""
-        query = "SELECT epoch, seq, kind, raw FROM record WHERE place = ? AND (epoch, seq) > (?, ?)"
+        query = "SELECT epoch, seq, kind, raw, receipts FROM record WHERE place = ? AND (epoch, seq) > (?, ?)"
         with self._on_disk():
             rows = self._db.execute(f"{query} ORDER BY epoch, seq LIMIT ?", (DISPUTED, *after, limit))
-            return [Kept(*row) for row in rows]
+            return [kept_of(row) for row in rows]
 
     def waiting(self, limit: int) -> list[Kept]:
         """Return the oldest records that wait, gaps first: the order in which they are to be sent."""
-        query = "SELECT epoch, seq, kind, raw FROM record WHERE place = ? ORDER BY kind != 'gap', epoch, seq LIMIT ?"
+        query = "SELECT epoch, seq, kind, raw, receipts FROM record WHERE place = ?"
         with self._on_disk():
-            return [Kept(*row) for row in self._db.execute(query, (WAITING, limit))]
+            rows = self._db.execute(f"{query} ORDER BY kind != 'gap', epoch, seq LIMIT ?", (WAITING, limit))
+            return [kept_of(row) for row in rows]
 
     def leaf(self, epoch: int, seq: int | None) -> str | None:
         """Return the leaf hash (base64) of a record of ours; None if we hold none at that place."""

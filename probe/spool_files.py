@@ -9,7 +9,7 @@ from pathlib import Path
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS record (
     epoch INTEGER NOT NULL, seq INTEGER NOT NULL, kind TEXT NOT NULL, raw BLOB, leaf BLOB NOT NULL,
-    place INTEGER NOT NULL, acked_ms INTEGER, PRIMARY KEY (epoch, seq)
+    place INTEGER NOT NULL, acked_ms INTEGER, receipts BLOB, PRIMARY KEY (epoch, seq)
 );
 CREATE INDEX IF NOT EXISTS record_place ON record (place, epoch, seq);
 CREATE TABLE IF NOT EXISTS mark (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;

@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from probe.spool_files import SCHEMA
-from probe.spool_rows import Depth, Place, Standing
+from probe.spool_rows import SIZE, Depth, Place, Standing
 from wire.errors import Unavailable
 
 _SIDE_FILE_BYTES = 32_768
@@ -36,7 +36,7 @@ class DiskBroken(Unavailable):
 
 def depth_of(db: sqlite3.Connection) -> Depth:
     """Count what a spool holds, over any connection to it."""
-    query = "SELECT count(raw), coalesce(sum(place = 0), 0), coalesce(sum(place = 2), 0), coalesce(sum(length(raw)), 0)"
+    query = f"SELECT count(raw), coalesce(sum(place = 0), 0), coalesce(sum(place = 2), 0), coalesce(sum({SIZE}), 0)"
     records, waiting, disputed, size = db.execute(f"{query} FROM record").fetchone()
     oldest = db.execute("SELECT epoch, seq FROM record WHERE place = 0 ORDER BY epoch, seq LIMIT 1").fetchone()
     return Depth(records, waiting, disputed, size, oldest)
@@ -75,6 +75,8 @@ def connect(path: Path) -> sqlite3.Connection:
             damaged.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
             raise damaged
         db.executescript(SCHEMA)
+        if "receipts" not in {row[1] for row in db.execute("PRAGMA table_info(record)")}:
+            db.execute("ALTER TABLE record ADD COLUMN receipts BLOB")  # a spool of before receipts were kept
     except BaseException:
         db.close()
         raise

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from probe.core.parcel import unpack_receipts
+
 WAITING, ACKED, DISPUTED, DROPPED = 0, 1, 2, 3
 """Where a record stands: to be sent; released; of an epoch that the ledger knows otherwise; dropped for room."""
+
+
+SIZE = "coalesce(length(raw), 0) + coalesce(length(receipts), 0)"
+"""What a row counts against the limit, in SQL."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,12 +25,13 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A record as it lies on disk."""
+    """A record as it lies on disk; `receipts`: the measurement point's notes that it names, to be sent before it."""
 
     epoch: int
     seq: int
     kind: str
     raw: bytes
+    receipts: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,3 +63,8 @@ class Standing:
     depth: Depth
     last_ack: tuple[int, int, int] | None
     last_test: bytes | None
+
+
+def kept_of(row: tuple[int, int, str, bytes, bytes | None]) -> Kept:
+    """Return a row (epoch, seq, kind, raw, packed receipts) as a value."""
+    return Kept(*row[:4], unpack_receipts(row[4]))
