@@ -47,14 +47,14 @@ def serving(probe: compose.Probe, daemon: Daemon, publisher: Publisher | None) -
 
 def _watched(probe: compose.Probe, modem: Modem) -> Watched:
     diagnosis = probe.diagnoses[modem.id]
-    return Watched(probe.stations[modem.id].owner, modem.plmn, lambda: diagnosis.cause)
+    return Watched(probe.stations[modem.id].owner, modem.plmn, lambda: probe.interface(modem), lambda: diagnosis.cause)
 
 
-def way_of(settings: Settings, modem: Modem) -> Way:
-    """What a modem's link must reach for its tests to run."""
+def way_of(settings: Settings) -> Way:
+    """What each modem's link must reach for its tests to run."""
     engine = settings.engine
     name, port = engine.server_address
-    return Way(modem.interface, name, port, engine.dns, engine.portal_check)
+    return Way("", name, port, engine.dns, engine.portal_check)
 
 
 def _host(settings: Settings) -> Host | None:

@@ -54,9 +54,8 @@ def run(settings: Settings, wishes: Wishes, out: TextIO = sys.stdout) -> int:
 
 
 def _examined(settings: Settings, wishes: Wishes, view: _View) -> Seen:
-    ways = {modem.id: compose_visit.way_of(settings, modem) for modem in settings.modem}
     ask = partial(control.ask, settings.path(settings.state_dir))
-    examination = Examination(ask, ways, wants_test=wishes.wants_test)
+    examination = Examination(ask, compose_visit.way_of(settings), wants_test=wishes.wants_test)
     until_s = time.monotonic() + wishes.wait_s
     try:
         while True:

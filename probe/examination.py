@@ -46,11 +46,15 @@ class Seen:
 
 
 class Examination:
-    """One visit's check. `look` is called each second or so; `close` ends the walk along the links."""
+    """One visit's check. `look` is called each second or so; `close` ends the walk along the links.
 
-    def __init__(self, ask: Ask, ways: Mapping[str, Way], *, wants_test: bool) -> None:
+    `way`: what each modem's link must reach; its interface is what the daemon says.
+    """
+
+    def __init__(self, ask: Ask, way: Way, *, wants_test: bool) -> None:
         self._ask, self._wants_test = ask, wants_test
-        self._walks = {modem: _Walk(way) for modem, way in ways.items()}
+        self._way = way
+        self._walks: dict[str, _Walk] = {}
         self._asked: set[str] = set()
         self._begun_ms: int | None = None
         self.refusal: str | None = None
@@ -80,6 +84,11 @@ class Examination:
             {modem.id: modem.reading.rsrp_dbm_x10 if modem.reading else None for modem in facts.modems},
         )
 
+    def want_tests(self) -> None:
+        """Have every modem tested once more, each as soon as all that it needs is green."""
+        self._wants_test = True
+        self._asked.clear()
+
     def ask_tests(self, modems: Iterable[str]) -> bool:
         """Ask for the first of these tests that the daemon takes on; False if it takes none, `refusal` says why."""
         for modem in modems:
@@ -104,11 +113,13 @@ class Examination:
             test = ShortTest(word="none" if self._wants_test else "not_wanted")
         if modem.polled_ms < (self._begun_ms or 0):
             modem = replace(modem, is_polled=False, cause=None, reading=None)
-        walk = self._walks.get(modem.id)
-        if walk is None:
-            return replace(modem, test=test)
+        if modem.id not in self._walks:
+            self._walks[modem.id] = _Walk(self._way)
+        walk = self._walks[modem.id]
         is_served = modem.reading is not None and modem.reading.is_registered
-        apn, dns, portal = walk.steps(is_served=is_served, is_free=test.word not in ("asked", "running"))
+        apn, dns, portal = walk.steps(
+            modem.interface, is_served=is_served, is_free=test.word not in ("asked", "running")
+        )
         return replace(modem, test=test, apn=apn, dns=dns, portal=portal)
 
 
@@ -125,11 +136,13 @@ class _Walk:
         self._way = way
         self._steps: tuple[Step | None, Step | None, Step | None] = (None, None, None)
         self._go, self._stop = threading.Event(), threading.Event()
-        self._thread = threading.Thread(target=self._run, name=f"walk-{way.interface}", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="walk", daemon=True)
         self._thread.start()
 
-    def steps(self, *, is_served: bool, is_free: bool) -> tuple[Step | None, Step | None, Step | None]:
+    def steps(self, interface: str, *, is_served: bool, is_free: bool) -> tuple[Step | None, Step | None, Step | None]:
         """What was found on the last walk; it is walked only while the modem is served and no test runs."""
+        if interface != self._way.interface:
+            self._way, self._steps = replace(self._way, interface=interface), (None, None, None)
         if is_served and is_free:
             self._go.set()
         else:
@@ -148,9 +161,11 @@ class _Walk:
             self._go.wait()
             if self._stop.is_set():
                 return
-            apn = link_walk.check_apn(self._way)
-            dns = link_walk.check_dns(self._way) if apn.cause is None else None
-            portal = link_walk.check_portal(self._way) if dns is not None and dns.cause is None else None
-            self._steps = (apn, dns, portal)
+            way = self._way
+            apn = link_walk.check_apn(way)
+            dns = link_walk.check_dns(way) if apn.cause is None else None
+            portal = link_walk.check_portal(way) if dns is not None and dns.cause is None else None
+            if way is self._way:
+                self._steps = (apn, dns, portal)
             is_good = portal is not None and portal.cause is None
             self._stop.wait(AGAIN_GOOD_S if is_good else AGAIN_BAD_S)

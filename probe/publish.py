@@ -12,10 +12,10 @@ from collections.abc import Callable
 from typing import Protocol
 
 from probe.broker import Access, Connection, Session, tls_context
-from probe.core import chain
+from probe.core import chain, parcel
 from probe.core.backoff import delay_s
 from probe.spool import Kept, Spool
-from wire import bundle, notes, topics
+from wire import notes, topics
 from wire.errors import Misconfigured, Refused, Unavailable
 from wire.note import Verifier
 
@@ -191,11 +191,8 @@ class Publisher:
             self._disputed_ms, self._disputed_after = now_ms + DISPUTED_EVERY_MS, _BEFORE_ALL
 
     def _send(self, session: Session, records: list[Kept]) -> None:
-        raws = [kept.raw for kept in records]
-        while raws:
-            count = bundle.fill(raws)
-            session.publish(topics.up(self._access.client_id), bundle.encode(raws[:count]))
-            raws = raws[count:]
+        for payload in parcel.messages((*kept.receipts, kept.raw) for kept in records):
+            session.publish(topics.up(self._access.client_id), payload)
 
     def _on_message(self, topic: str, payload: bytes) -> None:
         if topic == topics.config(self._access.client_id):
@@ -212,6 +209,8 @@ class Publisher:
             return
         if ack.probe != self._access.client_id:
             log.warning("ack=refused: it is for %s", ack.probe)
+            return
+        if self._spool.is_shut:  # without the records an ACK can neither be believed nor doubted; it is retained
             return
         place = self._spool.place()
         placed = chain.Placed(place.epoch, place.seq - 1)

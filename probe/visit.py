@@ -27,6 +27,7 @@ class Watched:
 
     owner: Owner
     plmn: str | None
+    interface: Callable[[], str]
     diagnosed: Callable[[], Cause | None] = lambda: None
 
 
@@ -124,6 +125,7 @@ def _modem(name: str, watched: Watched, test: ShortTest) -> ModemFacts:
     latest = watched.owner.latest
     return ModemFacts(
         id=name,
+        interface=watched.interface(),
         plmn=watched.plmn,
         is_polled=latest is not None,
         polled_ms=latest.began_ms if latest else 0,

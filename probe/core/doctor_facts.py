@@ -41,6 +41,7 @@ class ModemFacts:
     """
 
     id: str
+    interface: str = ""
     plmn: str | None = None
     is_polled: bool = False
     polled_ms: int = 0
