@@ -16,7 +16,7 @@ from pathlib import Path
 
 from probe import show
 from probe.core import parcel
-from probe.spool import Kept
+from probe.spool_rows import Kept
 from wire import exportfile
 from wire.errors import Refused, Unavailable
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from probe.core.parcel import unpack_receipts
-from probe.spool import DROPPED, Kept
+from probe.spool_rows import DROPPED, Kept
 from wire.errors import Unavailable
 
 PAGE = 200

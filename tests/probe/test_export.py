@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from probe import export
-from probe.spool import Kept, Spool
+from probe.spool import Spool
 from probe.spool_read import records
+from probe.spool_rows import Kept
 from tests.probe.kit import ACK_KEY, KEY, ORIGIN, PROBE, event, make_recorder, read
 from wire import bundle, exportfile
 from wire.errors import Refused, Unavailable
