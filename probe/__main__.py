@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -17,10 +18,11 @@ from typing import Any
 
 import msgspec
 
-from probe import calibrate, compose, compose_visit, measure, show
+from probe import calibrate, compose, compose_visit, export, measure, show
 from probe.boot import keep_boot
 from probe.settings import Settings, load
 from probe.spool import Standing, read_standing
+from probe.spool_read import FIRST, LAST, records
 from wire import codec
 from wire.errors import EXIT_FAILED, EXIT_MISCONFIGURED, EXIT_OK, EXIT_USAGE, Misconfigured, Unavailable
 from wire.failure import Cause, Stage
@@ -37,6 +39,7 @@ _EPILOG = """examples:
   dosong-probe doctor                                check the station: red or green, and what to do
   dosong-probe doctor --lang en --no-test --json     the same for a script, without a test
   dosong-probe status                                what waits to be sent, the last ACK, the last test
+  dosong-probe export /media/usb/export              what waits, as signed files for a site without signal
 
 exit status:
   0  done (once: the test succeeded and its path was proved)
@@ -89,7 +92,40 @@ def _parser() -> argparse.ArgumentParser:
     status = commands.add_parser("status", parents=[shared], help="show spool, last ACK and last test")
     status.add_argument("--json", action="store_true", help="print as JSON")
     status.set_defaults(command=_status)
+    _add_export(commands, shared)
     return parser
+
+
+def _add_export(commands: Any, shared: argparse.ArgumentParser) -> None:
+    export = commands.add_parser(
+        "export", parents=[shared], help="write what waits as signed files, for a site without signal"
+    )
+    export.add_argument(
+        "folder", type=Path, metavar="FOLDER", help="where to, such as /media/usb/export; goes on there"
+    )
+    export.add_argument(
+        "--from", dest="first", type=_place, default=FIRST, metavar="EPOCH:SEQ", help="from this record"
+    )
+    export.add_argument("--to", dest="last", type=_place, default=LAST, metavar="EPOCH:SEQ", help="up to this record")
+    export.add_argument("--all", action="store_true", help="also what the collector has acknowledged")
+    export.set_defaults(command=_export)
+
+
+def _place(text: str) -> tuple[int, int]:
+    """A record's place as it is written on the command line. Raises ValueError."""
+    epoch, _, seq = text.partition(":")
+    return int(epoch), int(seq)
+
+
+def _export(settings: Settings, arguments: argparse.Namespace) -> int:
+    """Write records as files beside a running daemon."""
+    found = records(settings.path(settings.state_dir), arguments.first, arguments.last, with_acknowledged=arguments.all)
+    done = export.write(arguments.folder, settings.probe, settings.origin, found, time.time_ns() // 1_000_000)
+    sys.stdout.write(
+        f"{done.records} records ({done.span}) in {done.files} files, {done.new} of them new, in {arguments.folder}\n"
+        "take the folder to the collector and run there: dosong-collector import-export FOLDER\n"
+    )
+    return EXIT_OK
 
 
 def _run(settings: Settings, _arguments: argparse.Namespace) -> int:
