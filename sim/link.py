@@ -25,6 +25,7 @@ PROGRAMS = (
     ("ethtool", "ethtool"),
     ("nsenter", "util-linux"),
     ("setpriv", "util-linux"),
+    ("nft", "nftables"),
 )
 _CELL_METRIC, _WIFI_METRIC = 700, 600
 # linux/if_tun.h
