@@ -21,6 +21,7 @@ from collector.registry_load import apply_document, decode_document
 from collector.registry_rows import (
     CommuneEntry,
     HamletEntry,
+    PointEntry,
     ProbeEntry,
     ProvinceEntry,
     Quota,
@@ -31,7 +32,7 @@ from collector.registry_rows import (
 from collector.sqlite import open_writer
 from wire.errors import Unavailable
 
-E = TypeVar("E", ProvinceEntry, CommuneEntry, HamletEntry, SiteEntry, UserEntry)
+E = TypeVar("E", ProvinceEntry, CommuneEntry, HamletEntry, SiteEntry, UserEntry, PointEntry)
 _ALWAYS = 2**53 - 1
 _PROBE = """
 SELECT id, vkey, state, revoked_ms,
@@ -75,6 +76,14 @@ class Registry:
     def probes(self) -> list[ProbeEntry]:
         """All probes, by id."""
         return [_probe(row) for row in self._rows(f"{_PROBE} ORDER BY id")]
+
+    def point(self, code: str) -> PointEntry | None:
+        """The measurement point with this code; None if it is unknown."""
+        return self._one(PointEntry, "point", code)
+
+    def points(self) -> list[PointEntry]:
+        """All measurement points, by code."""
+        return self._all(PointEntry, "point")
 
     def site(self, code: str) -> SiteEntry | None:
         """The site with this code; None if it is unknown."""
@@ -170,7 +179,7 @@ class Registry:
     def load(self, document: Mapping[str, Any], now_ms: int | None = None) -> Report:
         """Add and change what `document` (TOML or JSON) lists; all of it or nothing. Twice changes nothing more.
 
-        Lists: provinces, communes, hamlets, sites, probes, referrals, operators, quotas, users (rows: see
+        Lists: provinces, communes, hamlets, sites, probes, points, referrals, operators, quotas, users (rows: see
         `collector.registry_rows`). `now_ms` is the recorded time of new assignments (None: the clock).
         Raises Refused("schema") naming list, row and remedy; Unavailable if the file cannot be written.
         """

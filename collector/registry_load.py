@@ -13,6 +13,7 @@ from collector.registry_rows import (
     CommuneRow,
     HamletRow,
     OperatorRow,
+    PointRow,
     ProbeRow,
     ProvinceRow,
     QuotaRow,
@@ -31,6 +32,7 @@ SHAPES: dict[str, type[Row]] = {
     "hamlets": HamletRow,
     "sites": SiteRow,
     "probes": ProbeRow,
+    "points": PointRow,
     "referrals": ReferralRow,
     "operators": OperatorRow,
     "quotas": QuotaRow,
@@ -42,6 +44,7 @@ _TABLES = {
     "hamlets": ("hamlet", ("code", "name", "kind", "commune", "lat_e7", "lon_e7")),
     "sites": ("site", ("code", "hamlet", "name", "lat_e7", "lon_e7")),
     "probes": ("probe", ("id", "vkey", "state", "revoked_ms", "simulated")),
+    "points": ("point", ("code", "vkey", "state", "revoked_ms")),
     "operators": ("operator", ("plmn", "name")),
     "quotas": ("quota", ("commune", "minimum", "rule")),
     "users": ("user", ("name", "argon2", "role", "scope")),
@@ -74,7 +77,9 @@ def _row(name: str, number: int, row: object, shape: type[Row]) -> Row:
     try:
         decoded = msgspec.convert(row, shape)
         if isinstance(decoded, ProbeRow):
-            _check_probe(decoded)
+            _check_key(decoded, f"probe/{decoded.id}", "record key")
+        elif isinstance(decoded, PointRow):
+            _check_key(decoded, f"point/{decoded.code}", "key")
     except (msgspec.ValidationError, Refused) as error:
         keys = ", ".join(shape.__struct_fields__)
         raise Refused("schema", f"{name}, row {number}: {_plain(str(error), name)}; its keys are {keys}") from error
@@ -91,10 +96,12 @@ def _plain(text: str, name: str) -> str:
     return f"{key}: write {form or 'letters of A-Z a-z, digits, _ and -, at most 32 of them'}"
 
 
-def _check_probe(row: ProbeRow) -> None:
+def _check_key(row: ProbeRow | PointRow, owner: str, what: str) -> None:
+    """The key must be that of the row's own probe or point. Raises Refused."""
     named = parse_vkey(row.vkey).name
-    if not named.endswith(f"/probe/{row.id}"):
-        raise Refused("schema", f"key {named} is not the record key of {row.id}; paste the line that the probe shows")
+    if not named.endswith(f"/{owner}"):
+        kind, _, code = owner.partition("/")
+        raise Refused("schema", f"key {named} is not the {what} of {code}; paste the line that the {kind} shows")
     if (row.state == "revoked") != (row.revoked_ms is not None):
         raise Refused("schema", "revoked_ms stands with state revoked, and only there")
 

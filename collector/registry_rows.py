@@ -72,6 +72,15 @@ class ProbeRow(Row, frozen=True, kw_only=True):
     simulated: bool = False
 
 
+class PointRow(Row, frozen=True, kw_only=True):
+    """A measurement point and the key of its receipts; one that is revoked is believed no more from then on."""
+
+    code: Code
+    vkey: Annotated[str, Meta(max_length=256)]
+    state: Literal["active", "revoked"] = "active"
+    revoked_ms: UnixMs | None = None
+
+
 class ReferralRow(Row, frozen=True, kw_only=True):
     """A referral code belongs to a unit (commune or hamlet code) from `valid_from_ms` on."""
 
@@ -114,6 +123,16 @@ class ProbeEntry:
     revoked_ms: int | None
     site: str | None
     simulated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PointEntry:
+    """A measurement point as the registry knows it now."""
+
+    code: str
+    vkey: str
+    state: Literal["active", "revoked"]
+    revoked_ms: int | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,23 +9,24 @@ import fcntl
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from probe import boot, build, calibrate, engines
+from probe import backends, boot, build, calibrate, engines
 from probe.broker import Access
-from probe.core import chain, clock, schedule, tpv
+from probe.core import chain, clock, tpv
 from probe.core.coverage import EchoSeen
 from probe.core.draft import Identity, Stamp
+from probe.core.orders import Action
 from probe.coverage import CoverageKeeper, Terms
 from probe.daemon import Daemon, Station
 from probe.devices import clock as kernel_clock
 from probe.devices import host, links
 from probe.devices.gps import GpsReader
-from probe.devices.modem import AtModem, ModemGone, ModemMute
+from probe.devices.modem import ModemGone, ModemMute
 from probe.devices.reach import reach
 from probe.devices.throughput import EngineRequest
 from probe.measure import Bench, Order
@@ -35,9 +36,11 @@ from probe.purse import Purse
 from probe.recorder import Recorder
 from probe.settings import Engine, Modem, Settings
 from probe.spool import Spool
+from probe.steering import Ground, Steering
+from probe.terms import ModemTerms, compared, of_modem, overlaid
 from wire import notes
 from wire.codec import probe_key_name
-from wire.errors import Misconfigured, Refused, Unavailable
+from wire.errors import Misconfigured, Unavailable
 from wire.failure import Cause
 from wire.keyfile import read_signer, read_verifier
 from wire.records import Host
@@ -45,6 +48,7 @@ from wire.records import Host
 log = logging.getLogger(__name__)
 FAST_POLL_S = 2.0
 ECHO_TIMEOUT_S = 2.0
+RESTART_TIMEOUT_S = 90.0
 SPEEDTEST_ECHOES, DOSONG_ECHOES = 20, 40
 FULL_CAP_MS, SAVER_CAP_MS, DOSONG_HARD_S = 5_000, 3_000, 8
 _OVERHEAD_BYTES = 200_000
@@ -82,7 +86,13 @@ class Probe:
         self._boot_id = kernel_clock.boot_id()
         self.recorder = Recorder(self.spool, signer, settings.origin, identity, self.stamp)
         self._gps = _gps(settings, stack)
-        self.stations = {modem.id: self._station(modem) for modem in settings.modem}
+        self._terms: dict[str, ModemTerms] = {}
+        self._parts: dict[str, tuple[Owner, Purse, CoverageKeeper]] = {}
+        self._actions: dict[Action, Callable[[], str | None]] = {}
+        self.stations: dict[str, Station] = {}
+        self.steering = Steering(_ground(settings), self.recorder, self.spool, self._enforce, self._actions)
+        self._enforce(None)
+        self.steering.restore()
 
     def stamp(self) -> Stamp:
         """Read the clocks and judge them."""
@@ -90,53 +100,67 @@ class Probe:
 
     def daemon(self) -> tuple[Daemon, Publisher | None]:
         """Return the loop, and the publisher (None without `[broker]`)."""
-        daemon = Daemon(self.recorder, self.spool, self.stations, self.stop, read_clock=self.stamp)
+        daemon = Daemon(self.recorder, self.spool, self.stations, self.stop, read_clock=self.stamp, steer=self._steered)
+        self._actions |= {"test": daemon.ask_tests, "modem_restart": self._restart_modems}
         return daemon, _publisher(self, daemon) if self.settings.broker else None
 
-    def _station(self, modem: Modem) -> Station:
-        settings = self.settings
-        purse = self._purse(modem)
-        owner = self._owner(modem, purse)
+    def _steered(self, stamp: Stamp) -> dict[str, Station] | None:
+        """Take up what came by a signed configuration; the new stations if it changed them."""
+        return self.stations if self.steering.turn(stamp) else None
+
+    def _enforce(self, config: notes.Config | None) -> None:
+        """Have every part obey a configuration (None: the settings file alone). Threads and devices stay."""
+        settings = overlaid(self.settings, config)
+        self.recorder.become(site=settings.site, config_rev=None if config is None else config.rev)
+        for modem in settings.modem:
+            terms = self._terms[modem.id] = of_modem(settings, config, modem)
+            if modem.id not in self._parts:
+                self._parts[modem.id] = self._parts_of(modem, terms)
+            owner, purse, keeper = self._parts[modem.id]
+            purse.retell(terms.limit_bytes, terms.billing_day, _test_limit(terms))
+            keeper.retell(terms.plmn, terms.referral)
+            self.stations[modem.id] = self._station(modem, terms, owner, purse)
+
+    def _restart_modems(self) -> str:
+        for owner, _, _ in self._parts.values():
+            owner.restart(RESTART_TIMEOUT_S)
+        return f"restarted {', '.join(self._parts)}"
+
+    def _station(self, modem: Modem, terms: ModemTerms, owner: Owner, purse: Purse) -> Station:
+        other = compared(terms.engine)
         return Station(
             owner=owner,
-            bench=self._bench(modem, owner, settings.engine.name),
-            compared=self._bench(modem, owner, engines.other(settings.engine.name))
-            if settings.engine.compare
-            else None,
-            plan=schedule.Plan(
-                settings.probe,
-                modem.id,
-                bytes.fromhex(settings.schedule.seed),
-                settings.schedule.slot_s * 1000,
-                settings.engine.time_limit_s * 1000 * (2 if settings.engine.compare else 1),
-                settings.schedule.catch_up,
-            ),
-            order=Order(modem.id, modem.interface, "scheduled", modem.plmn, settings.referral),
-            admit=purse.admit if purse else lambda order: (order, None),
-            settle=purse.update if purse else lambda: None,
+            bench=self._bench(modem, owner, terms.engine.name),
+            compared=None if other is None else self._bench(modem, owner, other),
+            plan=terms.plan,
+            order=Order(modem.id, modem.interface, "scheduled", terms.plmn, terms.referral),
+            admit=purse.admit,
+            settle=purse.update,
         )
 
-    def _owner(self, modem: Modem, purse: Purse | None) -> Owner:
+    def _parts_of(self, modem: Modem, terms: ModemTerms) -> tuple[Owner, Purse, CoverageKeeper]:
+        """Make what lives as long as the program: the modem's owner, its SIM's purse, its coverage."""
         owner: Owner
+        purse = self._purse(modem, terms)
         keeper = CoverageKeeper(
-            self._terms(modem),
+            self._coverage_terms(modem),
             self.recorder,
-            echo=lambda: None if owner.is_watched() else _echo(self.settings, modem),
+            echo=lambda: None if owner.is_watched() else _echo(self.settings, self._terms[modem.id].engine, modem),
             link_bytes=partial(links.read_bytes, modem.interface),
             saved=self.spool.mark(f"coverage {modem.id}"),
         )
         owner = Owner(
             modem.id,
-            AtModem(modem.port, family=None if modem.family == "auto" else modem.family),
+            backends.make(modem, self.settings),
             poll_s=self.settings.coverage.poll_s,
             fast_s=FAST_POLL_S,
             fault_cause=fault_cause,
             mono_ms=kernel_clock.mono_ms,
             on_poll=partial(_on_poll, keeper, purse) if self._has_coverage else lambda _observed: None,
         )
-        return owner
+        return owner, purse, keeper
 
-    def _terms(self, modem: Modem) -> Terms:
+    def _coverage_terms(self, modem: Modem) -> Terms:
         settings, coverage = self.settings, self.settings.coverage
         return Terms(
             probe=settings.probe,
@@ -149,8 +173,7 @@ class Probe:
         )
 
     def _bench(self, modem: Modem, owner: Owner, name: str) -> Bench:
-        surveyed = self.settings.position
-        place = None if surveyed is None else (surveyed.lat_e7, surveyed.lon_e7)
+        place = self._terms[modem.id].place
         state_dir = self.settings.path(self.settings.state_dir)
         return Bench(
             watch=owner,
@@ -165,26 +188,41 @@ class Probe:
         """The next test's request: with the epoch that its record will have, and this host's ceiling."""
         ceiling = calibrate.read(self.spool.mark(calibrate.MARK))
         return replace(
-            request(self.settings.engine, modem.interface),
+            request(self._terms[modem.id].engine, modem.interface),
             probe=self.settings.probe,
             epoch=int(self.spool.mark("epoch") or 1),
             ceiling_downlink_bps=ceiling.downlink_bps if ceiling else None,
             ceiling_uplink_bps=ceiling.uplink_bps if ceiling else None,
         )
 
-    def _purse(self, modem: Modem) -> Purse | None:
-        budget = self.settings.budget
-        if budget is None:
-            return None
+    def _purse(self, modem: Modem, terms: ModemTerms) -> Purse:
         return Purse(
             modem.id,
             self.recorder,
-            limit_bytes=budget.limit_bytes,
-            billing_day=budget.billing_day,
-            test_limit_bytes=test_limit_bytes(self.settings.engine),
+            limit_bytes=terms.limit_bytes,
+            billing_day=terms.billing_day,
+            test_limit_bytes=_test_limit(terms),
             link_bytes=partial(links.read_bytes, modem.interface),
             saved=self.spool.mark(f"budget {modem.id}"),
         )
+
+
+def _test_limit(terms: ModemTerms) -> int:
+    """The most that one slot may move: what is configured, or what the engine's limits allow, the lower one."""
+    most = test_limit_bytes(terms.engine)
+    return most if terms.test_limit_bytes is None else min(most, terms.test_limit_bytes)
+
+
+def _ground(settings: Settings) -> Ground:
+    vkey = settings.config_vkey
+    return Ground(
+        settings.probe,
+        settings.origin,
+        None if vkey is None else read_verifier(vkey, "config_vkey"),
+        tuple(modem.id for modem in settings.modem),
+        bool(settings.engine.dns),
+        build.BUILD_MS,
+    )
 
 
 def _host(state_dir: Path, spool: Spool, cpu_ppm: int | None) -> Host | None:
@@ -195,9 +233,9 @@ def _host(state_dir: Path, spool: Spool, cpu_ppm: int | None) -> Host | None:
         return None
 
 
-def _on_poll(keeper: CoverageKeeper, purse: Purse | None, observed: Observed) -> None:
+def _on_poll(keeper: CoverageKeeper, purse: Purse, observed: Observed) -> None:
     keeper.on_poll(observed)
-    if purse is not None and observed.number % 6 == 0:
+    if observed.number % 6 == 0:
         purse.update()
 
 
@@ -244,8 +282,8 @@ def test_limit_bytes(engine: Engine) -> int:
     return total
 
 
-def _echo(settings: Settings, modem: Modem) -> EchoSeen | None:
-    address = settings.engine.echo_address
+def _echo(settings: Settings, engine: Engine, modem: Modem) -> EchoSeen | None:
+    address = engine.echo_address
     if address is None or not settings.coverage.degraded_echo:
         return None
     return reach(*address, modem.interface, min(ECHO_TIMEOUT_S, settings.coverage.step_s / 2))
@@ -285,23 +323,8 @@ def _publisher(probe: Probe, daemon: Daemon) -> Publisher:
         clocks=_Clocks(),
         may_send=lambda: not daemon.is_testing(),
         begin_epoch=partial(boot.new_epoch, probe.recorder),
-        on_config=partial(_on_config, settings),
+        on_config=probe.steering.receive,
     )
-
-
-def _on_config(settings: Settings, payload: bytes) -> None:
-    """Check a config note and say what it is. The plan itself is this version's settings file."""
-    if settings.config_vkey is None:
-        log.info("config=ignored: config_vkey is not set")
-        return
-    try:
-        config = notes.open_note(
-            payload, notes.Config, settings.origin, read_verifier(settings.config_vkey, "config_vkey")
-        )
-    except Refused as refusal:
-        log.warning("config=refused: %s", refusal)
-        return
-    log.info("config=seen rev=%d for %s; the settings file stays in force", config.rev, config.probe)
 
 
 @contextmanager

@@ -78,6 +78,10 @@ class CoverageKeeper:
         self._is_noted = True
         self._due: list[CoverageRecord | EventRecord] = []
 
+    def retell(self, plmn: str | None, referral: str | None) -> None:
+        """Name another network or code from the next record on. One assignment: safe from another thread."""
+        self._terms = replace(self._terms, plmn=plmn, referral=referral)
+
     def on_poll(self, observed: Observed) -> None:
         """Take one poll of the modem. Raises Unavailable if the spool cannot take what follows from it.
 

@@ -10,6 +10,7 @@ import logging
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from queue import SimpleQueue
 
 from probe import engines, measure, watchdog
 from probe.boot import keep_boot
@@ -73,9 +74,12 @@ class Daemon:
         stop: threading.Event,
         *,
         read_clock: Callable[[], Stamp],
+        steer: Callable[[Stamp], Mapping[str, Station] | None] = lambda _stamp: None,
     ) -> None:
         self._recorder, self._spool, self._stations, self._stop = recorder, spool, dict(stations), stop
         self._read_clock = read_clock
+        self._steer = steer
+        self._asked: SimpleQueue[str] = SimpleQueue()
         self._since_mono_ms = read_clock().mono_ms
         self._clock_watch = clock.ClockWatch()
         self._usage = {name: self._last_usage(name) for name in self._stations}
@@ -123,12 +127,29 @@ class Daemon:
         if (running := self._running) is not None:
             self._watch_test(running, stamp.mono_ms)
             return round(TICK_S * 1000)
+        self._take_steering(stamp)
+        if not self._asked.empty():
+            station = self._stations[self._asked.get()]
+            self._begin_order(station, replace(station.order, trigger="remote"), stamp)
+            return round(TICK_S * 1000)
         plans = [(station.plan, self._usage[name]) for name, station in self._stations.items()]
         choice = schedule.decide(plans, schedule.Now(stamp.t_ms, stamp.mono_ms, self._since_mono_ms))
         if isinstance(choice, schedule.Wait):
             return choice.ms
         self._begin_test(choice, stamp)
         return round(TICK_S * 1000)
+
+    def ask_tests(self) -> None:
+        """Have each modem tested once, as soon as none is; beside the slots, so these are never counted."""
+        for name in self._stations:
+            self._asked.put(name)
+
+    def _take_steering(self, stamp: Stamp) -> None:
+        """Take up what the configuration changed: between tests only, so that no record mixes two."""
+        try:
+            self._stations |= self._steer(stamp) or {}
+        except Unavailable as error:
+            self._tell_disk(str(error))
 
     def _watch_clock(self, stamp: Stamp) -> None:
         """Tell that the clock was set; while the disk takes nothing, this is due again at the next turn."""
@@ -172,9 +193,12 @@ class Daemon:
         order = replace(
             station.order,
             slot_ms=choice.slot_ms,
-            slot_length_ms=None if choice.slot_ms is None else station.plan.slot_ms,
+            slot_length_ms=None if choice.slot_ms is None else station.plan.slot_at(choice.slot_ms).length_ms,
             due_ms=choice.due_ms,
         )
+        self._begin_order(station, order, stamp)
+
+    def _begin_order(self, station: Station, order: Order, stamp: Stamp) -> None:
         self._running = _Running(order, stamp.mono_ms + station.plan.run_ms + TEST_SPARE_MS)
         self._test = threading.Thread(target=self._run_test, args=(station, order), name="test", daemon=True)
         self._test.start()

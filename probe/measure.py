@@ -7,6 +7,7 @@ Source: design §5, §6; facts note 05 §2.5, §4.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Literal, Protocol
@@ -38,6 +39,7 @@ _STAGE = {
     Cause.NOT_REGISTERED: Stage.REGISTRATION,
     Cause.LIMITED_SERVICE: Stage.REGISTRATION,
 }
+_BEFORE_DATA = frozenset({Stage.PDN, Stage.DNS, Stage.CONNECT})
 _READING_FIELDS = tuple(f.name for f in fields(RadioReading) if f.name in Reading.__struct_fields__)
 _ENGINE_FIELDS = tuple(
     f.name
@@ -102,7 +104,7 @@ def run(order: Order, bench: Bench, head: Head) -> TestRecord:
     """Run one test; `head` was made when it began."""
     began_ms = bench.mono_ms()
     before = bench.watch.observe(OBSERVE_TIMEOUT_S)
-    transfer = _blocked(before.cause) or _transfer(order, bench)
+    transfer = _explained(_blocked(before.cause) or _transfer(order, bench), before.cause)
     after = before if transfer.proof is None else bench.watch.observe(OBSERVE_TIMEOUT_S)
     result = transfer.result
     return TestRecord(
@@ -166,6 +168,17 @@ def _blocked(cause: Cause | None) -> _Transfer | None:
     if cause is None or cause not in _STAGE:
         return None
     return _Transfer(EngineResult("failed", _STAGE[cause], cause))
+
+
+def _explained(transfer: _Transfer, cause: Cause | None) -> _Transfer:
+    """A run that got no further than the modem's link failed for what the modem said of its data context.
+
+    A modem may list no context while data flows, so its word alone never keeps a test from being tried.
+    """
+    result = transfer.result
+    if cause is not Cause.NO_PDP or result.outcome != "failed" or result.stage not in _BEFORE_DATA:
+        return transfer
+    return dataclasses.replace(transfer, result=dataclasses.replace(result, stage=Stage.PDN, cause=Cause.NO_PDP))
 
 
 def _transfer(order: Order, bench: Bench) -> _Transfer:

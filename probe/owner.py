@@ -10,7 +10,8 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from queue import Empty, SimpleQueue
 from typing import Protocol
 
 from probe.core.radio import RadioReading, outage_cause
@@ -37,6 +38,10 @@ class ModemPort(Protocol):
         """Read the radio once."""
         ...
 
+    def restart(self) -> None:
+        """Have the modem start anew."""
+        ...
+
     def close(self) -> None:
         """Give the port back."""
         ...
@@ -46,7 +51,8 @@ class ModemPort(Protocol):
 class Observed:
     """One poll, from `began_ms` to `ended_ms` (monotonic since boot).
 
-    `reading` None: the modem did not answer; `cause` says why. With a reading, `cause` None: the modem is served.
+    `reading` None: the modem did not answer; `cause` says why. With a reading, `cause` None: the modem is served;
+    with `no_pdp` and `not_lte` it is registered all the same.
     """
 
     number: int
@@ -77,6 +83,7 @@ class Owner:
         self._latest: Observed | None = None
         self._watched: list[Observed] | None = None
         self._wanted = False
+        self._restarts: list[SimpleQueue[str | None]] = []
         self._stopping = False
         self._told: Cause | None = None
         self._is_disk_told = False
@@ -120,6 +127,20 @@ class Owner:
     def _mute(self, asked_ms: int) -> Observed:
         return Observed(0, asked_ms, self._mono_ms(), None, Cause.MODEM_MUTE)
 
+    def restart(self, timeout_s: float) -> None:
+        """Have the modem start anew, between two polls. Raises Unavailable with the reason if it did not."""
+        answer: SimpleQueue[str | None] = SimpleQueue()
+        with self._changed:
+            self._restarts.append(answer)
+            self._wanted = True
+            self._changed.notify_all()
+        try:
+            why = answer.get(timeout=timeout_s)
+        except Empty:
+            why = "the modem is busy or mute"
+        if why is not None:
+            raise Unavailable(f"{self.modem_id} was not restarted: {why}")
+
     def begin_watch(self) -> None:
         """Collect polls, more often than usual, until `end_watch`."""
         with self._changed:
@@ -140,6 +161,7 @@ class Owner:
         number = 0
         while not self._stopping:
             number += 1
+            self._restart_if_asked()
             observed = self._poll(number)
             self.moved_ms = observed.ended_ms
             with self._changed:
@@ -151,6 +173,21 @@ class Owner:
                 self._tell(observed)
             self._wait(observed)
         self._modem.close()
+
+    def _restart_if_asked(self) -> None:
+        with self._changed:
+            asked, self._restarts = self._restarts, []
+        if not asked:
+            return
+        why: str | None = None
+        try:
+            if not self._modem.is_open:
+                self._modem.open()
+            self._modem.restart()
+        except Unavailable as error:
+            why = str(error)
+        for answer in asked:
+            answer.put(why)
 
     def _wait(self, observed: Observed) -> None:
         with self._changed:
@@ -201,8 +238,13 @@ class Owner:
 
 
 def service_cause(reading: RadioReading) -> Cause | None:
-    """Say why a modem that answers gives no service; None if it is served, `unknown` if it does not say."""
-    if reading.is_registered:
-        return None
+    """Say why a modem that answers gives no 4G service; None if it does, `unknown` if it does not say.
+
+    Registration outranks what the SIM's state may seem to be, but not a SIM that is the wrong one.
+    """
+    if reading.is_registered and not reading.is_wrong_sim:
+        reading = replace(reading, sim=None)
     cause = outage_cause(reading)
-    return Cause.UNKNOWN if cause is None else Cause(cause)
+    if cause is not None:
+        return Cause(cause)
+    return None if reading.is_registered else Cause.UNKNOWN

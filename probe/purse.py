@@ -26,7 +26,7 @@ class Purse:
         modem: str,
         recorder: Recorder,
         *,
-        limit_bytes: int,
+        limit_bytes: int | None,
         billing_day: int,
         test_limit_bytes: int,
         link_bytes: Callable[[], tuple[int, int] | None],
@@ -37,6 +37,11 @@ class Purse:
         self._account = _load(saved)
         self._on_disk = self._account
         self._lock = threading.Lock()
+
+    def retell(self, limit_bytes: int | None, billing_day: int, test_limit_bytes: int) -> None:
+        """Take other terms; what was used stays known. `limit_bytes` None: bytes are counted, nothing is stopped."""
+        with self._lock:
+            self._limit_bytes, self._billing_day, self._test_limit_bytes = limit_bytes, billing_day, test_limit_bytes
 
     def update(self) -> Account:
         """Count what the link moved since the last call, and put it on disk.
@@ -57,6 +62,8 @@ class Purse:
     def admit(self, order: Order) -> tuple[Order, Cause | None]:
         """Add the budget to an order; the cause is `budget_spent` if one more test might exceed it."""
         account = self.update()
+        if self._limit_bytes is None:
+            return order, None
         stated = Budget(
             period_start_ms=account.period_ms or None,
             used_bytes=account.used_bytes,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import msgspec
@@ -31,6 +32,10 @@ class Recorder:
         self._spool, self._signer, self._origin = spool, signer, origin
         self._identity = identity
         self.stamp = stamp
+
+    def become(self, **fields: Any) -> None:
+        """Say something else of this probe from now on: fields of `Identity`, such as site and config_rev."""
+        self._identity = replace(self._identity, **fields)
 
     def head(self, stamp: Stamp | None = None) -> Head:
         """Return the head of a draft begun at `stamp` (None: now)."""

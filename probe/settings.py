@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Meta, Struct
 
+from probe.core.dialects import DIALECTS
 from wire.errors import Misconfigured
 from wire.keyfile import read_verifier
 from wire.records import Code, LatE7, LonE7, ModemId, Plmn, ProbeId
@@ -31,6 +32,7 @@ _PLAIN = {
     "interface": "an interface's name such as cell0, at most 15 characters",
     "plmn": "5 or 6 digits such as 45204",
     "seed": "64 hexadecimal digits",
+    "sim": "16 hexadecimal digits",
     "site": "at most 32 of A-Z a-z 0-9 _ -",
     "referral": "at most 32 of A-Z a-z 0-9 _ -",
     "server": "http://HOST:PORT or http://HOST:PORT/speedtest/upload.php",
@@ -97,14 +99,15 @@ class Gps(Table, frozen=True, kw_only=True):
 class Engine(Table, frozen=True, kw_only=True):
     """`[engine]`: what measures, against which server, within which limits.
 
-    `server`: URL of a mini server. `echo`: "address:port" of a UDP echo, a literal address. `dns`: addresses of the
-    link's own name servers, needed if the server is a name. `portal_check`: the server is a measurement point of ours.
+    `server`: URL of a measurement point; speedtest-cli takes any mini server. `echo`: "address:port" of a UDP echo, a
+    literal address. `dns`: addresses of the link's own name servers, needed if the server is a name. `portal_check`:
+    the server is a measurement point of ours.
     For the engine dosong: it stops when it is precise, at most `downlink_s`, `uplink_s` and 5 s (`saver`: 3 s) after
     the ramp. `busy_wait_s`, `quiet_wait_s`: how long a busy point or others on the link are waited for in the slot.
     `compare`: run the other engine too, in the same slot, as a record that is never counted.
     """
 
-    name: Literal["dosong", "speedtest-cli"] = "speedtest-cli"
+    name: Literal["dosong", "speedtest-cli"] = "dosong"
     server: Annotated[str, Meta(pattern=r"^http://[^/?#]+(/speedtest/upload\.php)?\Z")]
     echo: Name | None = None
     downlink_s: Annotated[int, Meta(ge=0, le=60)] = 10
@@ -142,13 +145,18 @@ class Budget(Table, frozen=True, kw_only=True):
 
 
 class Modem(Table, frozen=True, kw_only=True):
-    """One `[[modem]]`: its AT port and its network interface. `plmn`: the SIM's operator."""
+    """One `[[modem]]`: its AT port and its network interface.
+
+    `plmn`: the SIM's operator, MCC and MNC; with another one's SIM nothing is measured (`wrong_sim`). `sim`: the SIM's
+    hash (`probe.core.sim_card.sim_ref`), where the very card matters.
+    """
 
     id: ModemId
     port: Name
     interface: Interface
     plmn: Plmn | None = None
-    family: Literal["auto", "huawei", "quectel", "simcom", "generic"] = "auto"
+    sim: Annotated[str, Meta(pattern=r"^[0-9a-f]{16}\Z")] | None = None
+    family: Name = "auto"
 
 
 class Clock(Table, frozen=True, kw_only=True):
@@ -254,10 +262,18 @@ def _check(path: Path, settings: Settings) -> None:
         raise Misconfigured(
             f"{path}: coverage.poll_s = {settings.coverage.poll_s} is longer than coverage.step_s = {limit}; lower it"
         )
+    _check_families(path, settings.modem)
     _check_engine(path, settings.engine)
     for name, purpose in (("ack_vkey", "ack"), ("config_vkey", "config")):
         if (text := getattr(settings, name)) is not None:
             _check_vkey(f"{path}: {name}", text, f"{settings.origin}/{purpose}")
+
+
+def _check_families(path: Path, modems: tuple[Modem, ...]) -> None:
+    known = ("auto", *DIALECTS)
+    for modem in modems:
+        if modem.family not in known:
+            raise Misconfigured(f"{path}: modem.family = {modem.family!r} is not one of {', '.join(known)}; correct it")
 
 
 def _check_vkey(where: str, text: str, wanted: str) -> None:

@@ -27,6 +27,7 @@ Examples:
   dosong-provision init --dir /srv/dosong --origin dosong.sokhcn.example --host mqtt.sokhcn.example
   dosong-provision import --dir /srv/dosong units.toml
   dosong-provision add-probe --dir /srv/dosong p-dong-dong --site nvh-dong-dong
+  dosong-provision add-point --dir /srv/dosong hn-1
   dosong-provision revoke --dir /srv/dosong p-dong-dong
 
 \b
@@ -116,6 +117,22 @@ def add_probe(root: Path, probe: str, site: str, simulated: bool) -> None:
             registry.load({"probes": [entry]})
         except BaseException:
             shutil.rmtree(directory)  # nobody has these keys yet; half a probe would block its own name
+            raise
+    click.echo(f"{directory}")
+
+
+@cli.command("add-point")
+@_dir
+@click.argument("point")
+def add_point(root: Path, point: str) -> None:
+    """Make one measurement point's key and settings, and enter it in the registry, so that its receipts count."""
+    where = deployment.load(root)
+    with closing(_registry(where)) as registry:
+        directory = deployment.add_point(where, point)
+        try:
+            registry.load({"points": [{"code": point, "vkey": deployment.point_vkey(where, point)}]})
+        except BaseException:
+            shutil.rmtree(directory)  # nobody has this key yet; half a point would block its own name
             raise
     click.echo(f"{directory}")
 

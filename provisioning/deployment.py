@@ -3,6 +3,7 @@
 <dir>/deployment.toml  origin, broker address      <dir>/ca/          certificate authority (keep it offline)
 <dir>/broker/          mosquitto.conf, acl, TLS    <dir>/collector/   collector.toml and its keys
 <dir>/probes/<id>/     record.key, tls.key, tls.crt, ca.crt, identity.toml: what goes on one card
+<dir>/points/<code>/   point.key, point.toml: what goes to one measurement point
 """
 
 from __future__ import annotations
@@ -65,6 +66,10 @@ class Deployment:
     def probe(self, probe: str) -> Path:
         """Directory of one probe's files."""
         return self.root / "probes" / probe
+
+    def point(self, point: str) -> Path:
+        """Directory of one measurement point's files."""
+        return self.root / "points" / point
 
     def public_key(self, purpose: str) -> str:
         """Text form of the collector's public key for `purpose` (ack, config, log, registry)."""
@@ -185,6 +190,35 @@ def add_probe(deployment: Deployment, probe: str, now: datetime) -> Path:
 def probe_vkey(deployment: Deployment, probe: str) -> str:
     """Text form of a probe's public record key."""
     return keyfile.read_signer(deployment.probe(probe) / "record.key").verifier.vkey
+
+
+def add_point(deployment: Deployment, point: str) -> Path:
+    """Make one measurement point's key and point.toml; return its directory, which goes to that machine.
+
+    Raises Misconfigured if the code is none, or if the point exists: its key is never made twice under one name.
+    """
+    if re.fullmatch(r"[A-Za-z0-9_-]{1,32}", point) is None:
+        raise Misconfigured(f"{point!r} is no point's code: 1 to 32 letters, digits, _ or -, such as hn-1")
+    directory = deployment.point(point)
+    if directory.exists():
+        raise Misconfigured(f"point {point} exists already in {directory}; choose another code")
+    directory.mkdir(parents=True)
+    keyfile.write_signer(directory / "point.key", Signer.generate(f"{deployment.origin}/point/{point}"))
+    (directory / "point.toml").write_text(
+        f"""\
+# Settings of one measurement point: dosong-point --config point.toml. The key beside it never leaves its machine.
+[point]
+origin = "{deployment.origin}"
+point = "{point}"
+key_file = "point.key"
+"""
+    )
+    return directory
+
+
+def point_vkey(deployment: Deployment, point: str) -> str:
+    """Text form of a measurement point's public key."""
+    return keyfile.read_signer(deployment.point(point) / "point.key").verifier.vkey
 
 
 def _identity(deployment: Deployment, probe: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 ORIGIN = "demo.dosong.example"
+POINT = "demo-1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,7 @@ class Place:
     lon_e7: int
     outages_a_day: float
     is_cut: bool = False
+    engine: str = "dosong"
 
     @property
     def probe(self) -> str:
@@ -40,7 +42,7 @@ PLACES = (
     ),
     Place(
         "dong-dong", "dt-dong-dong", "nvh-dong-dong", "MP05755", "huawei-e3372", "45202",
-        6_000_000, 2_000_000, -109, -13, 4, 216608000, 1061851000, 0.5,
+        6_000_000, 2_000_000, -109, -13, 4, 216608000, 1061851000, 0.5, engine="speedtest-cli",
     ),
     Place(
         "khuon-ruong", "tx-khuon-ruong", "nvh-khuon-ruong", "MP05746", "simcom-sim7600", "45201",

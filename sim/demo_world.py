@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sim import cell, site, state
-from sim.demo_scene import ORIGIN, PLACES, Pace, Place
+from sim.demo_scene import ORIGIN, PLACES, POINT, Pace, Place
 from sim.programs import Programs, free_port, listens, module, program_path, run
 
 Say = Callable[[str], None]
@@ -110,12 +110,19 @@ def provision(world: World) -> None:
         run(*module("provisioning", "import", *where, str(UNITS)))
         for place in PLACES:
             run(*module("provisioning", "add-probe", *where, place.probe, "--site", place.site, "--simulated"))
+    if not point_settings(world).exists():
+        run(*module("provisioning", "add-point", *where, POINT))
     for place in PLACES:
         _write_probe_settings(world, place)
 
 
 def _broker_port(world: World) -> int:
     return world.ports.broker if world.core is None else 8883
+
+
+def point_settings(world: World) -> Path:
+    """Settings file of the measurement point, its key beside it."""
+    return world.deployment / "points" / POINT / "point.toml"
 
 
 def identity(world: World, place: Place) -> Path:
@@ -172,6 +179,7 @@ host = "127.0.0.1"
 port = {gps_port}
 
 [engine]
+name = "{place.engine}"
 server = "http://{world.server}:{point_port}/speedtest/upload.php"
 echo = "{world.server}:{point_port}"
 downlink_s = {pace.test_s}
@@ -196,7 +204,8 @@ def start_servers(world: World) -> None:
     programs.start("influxd", [influxd, "-config", str(_influx_config(world))])
     port = str(world.ports.point if world.core is None else 8080)
     ready = world.scratch / "point.json"
-    programs.start("point", module("point", "--bind", world.server, "--port", port, "--json-ready", str(ready)), core)
+    where = ["--config", str(point_settings(world)), "--bind", world.server, "--port", port]
+    programs.start("point", module("point", *where, "--json-ready", str(ready)), core)
     programs.wait_ready("mosquitto", (world.scratch / "collector.sock").exists)
     programs.wait_ready("influxd", lambda: listens(world.ports.influx))
     programs.wait_ready("point", ready.exists)

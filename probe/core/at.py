@@ -123,7 +123,8 @@ class Exchange:
     """One command in flight, from its sending to its final result code or its deadline.
 
     `prefix`: the beginning of the lines that answer ("+CSQ:"). None for commands that answer without one (ATI,
-    +CGMM): then every line counts that does not look unsolicited. The empty string awaits no line at all.
+    +CGMM): then every line counts that does not look unsolicited, and those that begin with the command's own name
+    (some modems print "+CGMM: ..."). The empty string awaits no line at all.
     `deadline_s`: on the caller's monotonic clock; only `expire` compares it.
 
     A line that is the echo of another command is the beginning of an answer that came too late: it is set aside
@@ -134,6 +135,7 @@ class Exchange:
         self.command = command
         self.deadline_s = deadline_s
         self._prefix = prefix
+        self._own = f"{command[2:].rstrip('?').upper()}:" if command[2:3] in ("+", "^") else ""
         self._lines: list[str] = []
         self._unsolicited: list[str] = []
         self._stale = False
@@ -182,7 +184,7 @@ class Exchange:
         if self._stale:
             return False
         if self._prefix is None:
-            return _UNSOLICITED.match(line) is None
+            return _UNSOLICITED.match(line) is None or (self._own != "" and line.upper().startswith(self._own))
         return bool(self._prefix) and line.upper().startswith(self._prefix.upper())
 
     def _answer(self, final: Final, final_line: str) -> Answer:

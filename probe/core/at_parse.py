@@ -76,6 +76,9 @@ _SIM_CODES: dict[int, Sim] = {
 }
 
 
+_BANDWIDTHS_KHZ = (1400, 3000, 5000, 10_000, 15_000, 20_000)
+
+
 def to_int(text: str, base: int = 10) -> int | None:
     """Read an integer, quoted or not, with or without blanks and 0x; None for anything else."""
     word = bare(text)
@@ -147,6 +150,12 @@ def plmn_of(mcc: str, mnc: str = "") -> str | None:
     """Join MCC and MNC (or take the whole number as `mcc`); None unless five or six digits."""
     digits = bare(mcc) + bare(mnc)
     return digits if re.fullmatch(r"\d{5,6}", digits) else None
+
+
+def bandwidth_khz(text: str) -> int | None:
+    """Read 3GPP's index of a channel width (0 to 5 are 1.4 to 20 MHz); None for anything else."""
+    index = to_int(text)
+    return _BANDWIDTHS_KHZ[index] if index is not None and 0 <= index < len(_BANDWIDTHS_KHZ) else None
 
 
 def parse_csq(line: str) -> Observation:
@@ -222,3 +231,34 @@ def parse_cpin(line: str) -> Observation:
         return Observation(sim="wrong")
     code = to_int(word)
     return Observation(sim=_SIM_WORDS.get(word, "unknown") if code is None else _SIM_CODES.get(code, "unknown"))
+
+
+def parse_cgact(line: str) -> Observation:
+    """+CGACT?: context and its state. Context 1 carries the data; others (IMS, SOS) say nothing of it."""
+    fields = split_fields(line, "+CGACT:")
+    context, state = to_int(fields[0]), to_int(field_at(fields, 1))
+    if context != 1 or state not in (0, 1):
+        return Observation()
+    return Observation(pdp="up" if state == 1 else "down")
+
+
+def parse_cgpaddr(line: str) -> Observation:
+    """+CGPADDR=1: the addresses of context 1; all zeros, or none, is no bearer."""
+    fields = split_fields(line, "+CGPADDR:")
+    if to_int(fields[0]) != 1:
+        return Observation()
+    return Observation(pdp="up" if any(re.search(r"[1-9A-Fa-f]", bare(field)) for field in fields[1:]) else "down")
+
+
+def parse_temperature(line: str) -> Observation:
+    """+QTEMP, +CPMUTEMP, +MTSM (whole degrees Celsius) and ^CHIPTEMP (tenths, whole where small): the hottest sensor.
+
+    Sensors that a model lacks read -273, 255 or 65535 and are left out.
+    """
+    fields = split_fields(line, "+QTEMP:", "+CPMUTEMP:", "+MTSM:", "^CHIPTEMP:")
+    readings = [value for value in map(to_int, fields) if value is not None]
+    if not readings:
+        raise AtParseError("no temperature in the line")
+    is_chip = line.startswith("^")
+    x10 = [value if is_chip and abs(value) > 125 else 10 * value for value in readings]
+    return Observation(temp_c_x10=max((t for t in x10 if -400 <= t <= 1250), default=None))

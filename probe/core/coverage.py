@@ -19,6 +19,8 @@ SIXTHS = 6
 PROBE_OFF = ("U", "o")
 _LETTER = {cause: letter for letter, cause in COVERAGE_CAUSES.items() if cause is not None}
 _NO_SERVICE = frozenset({Cause.NOT_REGISTERED, Cause.SEARCHING, Cause.DENIED, Cause.LIMITED_SERVICE})
+_REGISTERED = frozenset({None, Cause.NO_PDP, Cause.NOT_LTE})
+"""What a poll of a registered modem may say: these are degraded at worst, never without service."""
 _ACT = {"GSM": 0, "UMTS": 2, "LTE": 7, "NR_SA": 11, "NR_NSA": 13}
 """<AcT> of 3GPP TS 27.007 §7.3; E-UTRA-NR dual connectivity is 13."""
 _FOURTH_GENERATION = frozenset({"LTE", "NR_NSA", "NR_SA"})
@@ -28,7 +30,7 @@ Echo = Literal["answered", "lost", "no_bearer"]
 
 @dataclass(frozen=True, slots=True)
 class Poll:
-    """One poll of the modem, `at_ms` after some fixed moment. `cause` None: it serves (registered)."""
+    """One poll of the modem, `at_ms` after some fixed moment. `cause` None: it serves (registered, on 4G)."""
 
     at_ms: int
     cause: Cause | None
@@ -137,27 +139,29 @@ def letter(polls: Sequence[Poll], echo: EchoSeen | None) -> tuple[str, str]:
     """Judge one step: (state letter, cause letter). What most polls say holds; no poll at all is unknown."""
     if not polls:
         return "U", _LETTER[Cause.UNKNOWN]
-    served = [poll for poll in polls if poll.cause is None]
+    served = [poll for poll in polls if poll.cause in _REGISTERED]
     if 2 * len(served) <= len(polls):
-        return _outage([poll.cause for poll in polls if poll.cause is not None])
+        return _outage([poll.cause for poll in polls if poll.cause not in _REGISTERED])
     not_lte = [poll for poll in served if poll.rat is not None and poll.rat not in _FOURTH_GENERATION]
     if 2 * len(not_lte) > len(served):
         return "D", _LETTER[Cause.NOT_LTE]
+    has_no_bearer = 2 * sum(poll.cause is Cause.NO_PDP for poll in served) > len(served)
     if echo is not None and echo.outcome != "answered":
-        return "D", _LETTER[Cause.NO_PDP if echo.outcome == "no_bearer" else Cause.ECHO_LOST]
-    return "C", "."
+        return "D", _LETTER[Cause.NO_PDP if echo.outcome == "no_bearer" or has_no_bearer else Cause.ECHO_LOST]
+    # An echo that was answered knows better than a modem that lists no context.
+    return ("D", _LETTER[Cause.NO_PDP]) if echo is None and has_no_bearer else ("C", ".")
 
 
-def _outage(causes: Sequence[Cause]) -> tuple[str, str]:
+def _outage(causes: Sequence[Cause | None]) -> tuple[str, str]:
     """The most frequent cause; the earlier one of two equally frequent."""
-    cause = Counter(causes).most_common(1)[0][0]
+    cause = Counter(causes).most_common(1)[0][0] or Cause.UNKNOWN
     return ("N" if cause in _NO_SERVICE else "U"), _LETTER.get(cause, _LETTER[Cause.UNKNOWN])
 
 
 def _joined(sixth: Sixth, polls: Sequence[Poll]) -> Sixth:
     return Sixth(
         polls=sixth.polls + len(polls),
-        polls_registered=sixth.polls_registered + sum(poll.cause is None for poll in polls),
+        polls_registered=sixth.polls_registered + sum(poll.cause in _REGISTERED for poll in polls),
         rsrp_dbm_x10=sixth.rsrp_dbm_x10 + tuple(p.rsrp_dbm_x10 for p in polls if p.rsrp_dbm_x10 is not None),
         rsrq_db_x10=sixth.rsrq_db_x10 + tuple(p.rsrq_db_x10 for p in polls if p.rsrq_db_x10 is not None),
         sinr_db_x10=sixth.sinr_db_x10 + tuple(p.sinr_db_x10 for p in polls if p.sinr_db_x10 is not None),

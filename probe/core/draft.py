@@ -26,12 +26,13 @@ class Stamp:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What every record of this probe says of itself."""
+    """What every record of this probe says of itself. `config_rev` None: no signed configuration is in force."""
 
     probe: str
     fw: str
     simulated: bool
     site: str | None
+    config_rev: int | None = None
 
 
 class Head(TypedDict):
@@ -51,6 +52,7 @@ class Head(TypedDict):
     t_ms: int | None
     t_err_ms: int | None
     site: str | None
+    config_rev: int | None
 
 
 def head(identity: Identity, stamp: Stamp) -> Head:
@@ -70,4 +72,5 @@ def head(identity: Identity, stamp: Stamp) -> Head:
         t_ms=stamp.t_ms,
         t_err_ms=stamp.t_err_ms,
         site=identity.site,
+        config_rev=identity.config_rev,
     )

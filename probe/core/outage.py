@@ -71,7 +71,9 @@ def _begun(cause: Cause | None) -> tuple[Told, ...]:
 
 
 def stage_of(cause: Cause) -> Stage:
-    """Where a cause that a modem reports stops a run: modem, SIM or registration."""
+    """Where a cause that a modem reports stops a run: modem, SIM, registration or data context."""
     if cause in _MODEM:
         return Stage.MODEM
+    if cause is Cause.NO_PDP:
+        return Stage.PDN
     return Stage.SIM if cause in _SIM else Stage.REGISTRATION

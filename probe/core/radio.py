@@ -20,7 +20,20 @@ from probe.core.bands import BANDS, band_of
 Rat = Literal["LTE", "UMTS", "GSM", "NR_NSA", "NR_SA"]
 Registration = Literal["home", "roaming", "searching", "denied", "not_registered", "limited", "unknown"]
 Sim = Literal["ready", "absent", "busy", "pin", "puk", "wrong", "unknown"]
-OutageCause = Literal["no_sim", "sim_locked", "sim_puk", "denied", "searching", "not_registered", "limited_service"]
+Pdp = Literal["up", "down"]
+OutageCause = Literal[
+    "no_sim",
+    "sim_locked",
+    "sim_puk",
+    "wrong_sim",
+    "denied",
+    "searching",
+    "not_registered",
+    "limited_service",
+    "no_pdp",
+    "not_lte",
+]
+FOURTH_GENERATION: frozenset[Rat] = frozenset({"LTE", "NR_NSA", "NR_SA"})
 
 RAW_LIMIT = 512
 
@@ -29,6 +42,7 @@ _LTE_LIMITS: dict[str, tuple[int, int]] = {
     "rsrq_db_x10": (-340, 25),
     "sinr_db_x10": (-200, 300),
     "pci": (0, 503),
+    "bandwidth_khz": (1400, 20_000),
 }
 _LIMITS: dict[str, tuple[int, int]] = _LTE_LIMITS | {
     "rssi_dbm_x10": (-1200, -250),
@@ -38,7 +52,7 @@ _LIMITS: dict[str, tuple[int, int]] = _LTE_LIMITS | {
     "tac": (1, 2**24 - 1),
     "eci": (0, 2**36 - 1),
 }
-_NR_PCI = (0, 1007)
+_NR_LIMITS = {"pci": (0, 1007), "bandwidth_khz": (1400, 400_000)}
 _PLMN = re.compile(r"(?!000)\d{5,6}")  # MCC 000 is a placeholder
 _IDENTIFIER = re.compile(r"\d{15,}")
 
@@ -59,7 +73,8 @@ class Observation:
     """What one information line says, converted but not yet believed.
 
     `tac`, `eci`: area code and cell identity, LAC and CI on 2G and 3G. `psc`, `uarfcn`, `rscp_dbm_x10`, `ecio_db_x10`
-    are 3G's and never leave as LTE figures. `rssnr_raw`: SIMCom's, whose unit is unsettled, so it is no SINR.
+    are 3G's and never leave as LTE figures. `rssnr_raw`: SIMCom's and Intel's, whose unit is unsettled, so it is no
+    SINR. `pdp`: whether the data context is up.
     """
 
     rat: Rat | None = None
@@ -71,6 +86,7 @@ class Observation:
     pci: int | None = None
     earfcn: int | None = None
     band: int | None = None
+    bandwidth_khz: int | None = None
     rsrp_dbm_x10: int | None = None
     rsrq_db_x10: int | None = None
     sinr_db_x10: int | None = None
@@ -81,6 +97,7 @@ class Observation:
     ecio_db_x10: int | None = None
     rssnr_raw: int | None = None
     sim: Sim | None = None
+    pdp: Pdp | None = None
     temp_c_x10: int | None = None
 
 
@@ -90,7 +107,8 @@ class RadioReading:
 
     `tac`, `eci`: on 2G and 3G the LAC and the cell identity. `pci`, `earfcn`, `band` and the reference-signal levels
     are only there on LTE and NR; with NR_NSA they are the LTE anchor's. `raw`: only lines whose reading was refused,
-    joined by " | ", at most 512 printable characters, long digit runs masked.
+    joined by " | ", at most 512 printable characters, long digit runs masked. `is_wrong_sim`: another SIM than the
+    settings name; None if that is not known. `pdp`: whether the data context is up. Neither stands in a record.
     """
 
     rat: Rat | None = None
@@ -101,12 +119,15 @@ class RadioReading:
     pci: int | None = None
     earfcn: int | None = None
     band: int | None = None
+    bandwidth_khz: int | None = None
     rsrp_dbm_x10: int | None = None
     rsrq_db_x10: int | None = None
     sinr_db_x10: int | None = None
     rssi_dbm_x10: int | None = None
     sim: Sim | None = None
+    pdp: Pdp | None = None
     temp_c_x10: int | None = None
+    is_wrong_sim: bool | None = None
     raw: str | None = None
 
     @property
@@ -141,13 +162,13 @@ def accept(seen: Observation, line: str) -> RadioReading:
     kept = {
         f.name: getattr(believed, f.name)
         for f in fields(RadioReading)
-        if f.name != "raw" and (is_cellular or f.name not in (*_LTE_LIMITS, "earfcn", "band"))
+        if f.name not in ("raw", "is_wrong_sim") and (is_cellular or f.name not in (*_LTE_LIMITS, "earfcn", "band"))
     }
     return RadioReading(raw=mask_raw((line,)) if is_refused else None, **kept)
 
 
 def _believed(seen: Observation) -> Observation:
-    limits = _LIMITS | ({"pci": _NR_PCI} if seen.rat == "NR_SA" else {})
+    limits = _LIMITS | (_NR_LIMITS if seen.rat == "NR_SA" else {})
     bad: dict[str, None] = {
         name: None
         for name, (low, high) in limits.items()
@@ -175,10 +196,11 @@ def mask_raw(lines: Iterable[str]) -> str | None:
 
 
 def merge(readings: Iterable[RadioReading]) -> RadioReading:
-    """Join what several lines of one poll say; what was said first counts, with four exceptions.
+    """Join what several lines of one poll say; what was said first counts, with five exceptions.
 
     The best registration counts, since data may be served while voice is not. NR_NSA beats LTE: the LTE lines of a
     modem in dual connectivity do not mention it, and a sheet that says "4G only" must know. The hottest sensor counts.
+    A bearer that one line calls up is up: modems list contexts that the host does not use.
     A SIM that asks for a code is there, though Huawei's ^SYSINFOEX may say 255 ("none") until the code was given.
     """
     parts = tuple(readings)
@@ -191,6 +213,8 @@ def merge(readings: Iterable[RadioReading]) -> RadioReading:
     first["sim"] = next((part.sim for part in parts if part.sim in ("pin", "puk", "wrong")), first["sim"])
     if any(part.rat == "NR_NSA" for part in parts):
         first["rat"] = "NR_NSA"
+    if any(part.pdp == "up" for part in parts):
+        first["pdp"] = "up"
     first["temp_c_x10"] = max((part.temp_c_x10 for part in parts if part.temp_c_x10 is not None), default=None)
     first["raw"] = mask_raw(part.raw for part in parts if part.raw is not None)
     return RadioReading(**first)
@@ -221,19 +245,30 @@ def _median(values: Sequence[int | None]) -> int | None:
 
 
 def outage_cause(reading: RadioReading) -> OutageCause | None:
-    """Say why the modem gives no service; None if it does, or if nothing is known.
+    """Say why the modem gives no service, or not the one that is measured; None if it does, or nothing is known.
 
-    Signal without service is `limited_service`, not "no signal". A SIM that is still starting ("busy") is no cause.
-    A SIM locked to another network counts as locked: only a person can cure it.
+    Signal without service is `limited_service`, not "no signal"; service without a data context is `no_pdp`, service
+    of another generation `not_lte`. A SIM that is still starting ("busy") is no cause. A SIM locked to another network
+    counts as locked: only a person can cure it.
     """
+    if (of_sim := _sim_cause(reading)) is not None:
+        return of_sim
+    if reading.registration == "limited":
+        return "limited_service"
+    if reading.registration in ("denied", "searching", "not_registered"):
+        return reading.registration
+    if not reading.is_registered:
+        return None
+    if reading.pdp == "down":
+        return "no_pdp"
+    return None if reading.rat is None or reading.rat in FOURTH_GENERATION else "not_lte"
+
+
+def _sim_cause(reading: RadioReading) -> OutageCause | None:
     if reading.sim == "absent":
         return "no_sim"
     if reading.sim == "puk":
         return "sim_puk"
     if reading.sim in ("pin", "wrong"):
         return "sim_locked"
-    if reading.registration == "limited":
-        return "limited_service"
-    if reading.registration in ("denied", "searching", "not_registered"):
-        return reading.registration
-    return None
+    return "wrong_sim" if reading.is_wrong_sim else None

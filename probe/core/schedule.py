@@ -1,27 +1,41 @@
 """When to test: one instant in every slot, the same on every start, spread over all hours, never two at once.
 
-A slot is a whole interval since the Unix epoch, UTC, named by its start. The instant in it comes from
+In a month that a signed configuration covers, slots divide the month (`wire.slots`); else a slot is a whole interval
+since the Unix epoch, as long as the settings file says. A slot is named by its start, UTC. The instant in it comes from
 HMAC-SHA256(seed, probe, modem, slot), so it can be checked by anyone once the seed is published. A slot that passed
-while the probe was off is not made up: the collector derives it as missed.
-Source: design §5, Schedule; facts note 08 §3.5 (quota stuffing).
+while the probe was off is not made up: the collector derives it as missed. One of a covered month whose instant passed
+while the probe restarted, or which the clock jumped over, is run as long as there is time for it in the slot.
+Source: design §5, Schedule; facts note 08 §3.5 (quota stuffing); decision 0009.
 """
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 
-KEPT_SLOTS = 128
-"""Slots that are known as run: more than a week of the densest grid in use (a slot of 1.5 hours)."""
+from wire import slots
+from wire.slots import Slot
+
+KEPT_SLOTS = 512
+"""Slots that are known as run: more than a month of the densest grid in use (a slot of 1.5 hours)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Month:
+    """One month that a signed configuration covers: its bounds (UTC, ms), number of slots, and seed."""
+
+    start_ms: int
+    end_ms: int
+    count: int
+    seed: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """Slots of one modem. `run_ms` is kept free at a slot's end, so that a run stays inside its slot.
 
-    `catch_up`: also run a slot whose instant passed before the program started, if it has not ended.
+    `catch_up`: also run a slot whose instant passed before the program started, if it has not ended. `seed`, `slot_ms`
+    and `catch_up` are the settings file's; they hold where none of `months` does.
     """
 
     probe: str
@@ -30,6 +44,21 @@ class Plan:
     slot_ms: int
     run_ms: int
     catch_up: bool = False
+    months: tuple[Month, ...] = ()
+
+    def month(self, t_ms: int) -> Month | None:
+        """Return the covered month that holds `t_ms`; None if the settings file's grid holds there."""
+        return next((month for month in self.months if month.start_ms <= t_ms < month.end_ms), None)
+
+    def slot_at(self, t_ms: int) -> Slot:
+        """Return the slot that holds `t_ms`."""
+        month = self.month(t_ms)
+        if month is not None:
+            return slots.slot_at((month.start_ms, month.end_ms), month.count, t_ms)
+        start_ms = slot_of(t_ms, self.slot_ms)
+        before = [month.end_ms for month in self.months if month.end_ms <= t_ms]
+        behind = [month.start_ms for month in self.months if month.start_ms > t_ms]
+        return Slot(max([start_ms, *before]), min([start_ms + self.slot_ms, *behind]), self.slot_ms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +73,8 @@ class Usage:
 
     def after(self, slot_ms: int | None, mono_ms: int) -> Usage:
         """Return the usage once a run in `slot_ms` (None: in no slot) has begun at `mono_ms`."""
-        slots = self.done_slots_ms if slot_ms is None else (*self.done_slots_ms, slot_ms)[-KEPT_SLOTS:]
-        return Usage(slots, mono_ms)
+        done = self.done_slots_ms if slot_ms is None else (*self.done_slots_ms, slot_ms)[-KEPT_SLOTS:]
+        return Usage(done, mono_ms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +116,10 @@ def slot_of(t_ms: int, slot_ms: int) -> int:
 
 def due_ms(plan: Plan, slot: int) -> int:
     """Return the instant (UTC, ms) at which the slot that starts at `slot` is to be run."""
-    message = f"{plan.probe}\n{plan.modem}\n{slot}".encode()
-    drawn = int.from_bytes(hmac.new(plan.seed, message, sha256).digest()[:8], "big")
-    room_ms = max(plan.slot_ms - plan.run_ms, plan.slot_ms // 4, 1)
-    return slot + drawn * room_ms // 2**64
+    month = plan.month(slot)
+    if month is None:
+        return slots.instant_ms(plan.seed, plan.probe, plan.modem, slot, plan.slot_ms, plan.run_ms)
+    return slots.instant_ms(month.seed, plan.probe, plan.modem, slot, plan.slot_at(slot).length_ms)
 
 
 def decide(plans: Sequence[tuple[Plan, Usage]], now: Now) -> Run | Wait:
@@ -110,19 +139,23 @@ def _candidate(plan: Plan, usage: Usage, now: Now) -> _Candidate:
     last = -1 if usage.last_mono_ms is None else usage.last_mono_ms
     if now.t_ms is None:
         return _Candidate(Run(plan.modem, None, None), _undated_wait(plan, usage, now), last)
-    slot = slot_of(now.t_ms, plan.slot_ms)
+    slot = plan.slot_at(now.t_ms)
     if _is_missed(plan, slot, now, now.t_ms):
-        slot += plan.slot_ms
-    while slot in usage.done_slots_ms:  # the clock was set back over slots that were run
-        slot += plan.slot_ms
-    due = due_ms(plan, slot)
-    return _Candidate(Run(plan.modem, slot, due), due - now.t_ms, last)
+        slot = plan.slot_at(slot.end_ms)
+    while slot.start_ms in usage.done_slots_ms:  # the clock was set back over slots that were run
+        slot = plan.slot_at(slot.end_ms)
+    due = due_ms(plan, slot.start_ms)
+    return _Candidate(Run(plan.modem, slot.start_ms, due), due - now.t_ms, last)
 
 
-def _is_missed(plan: Plan, slot: int, now: Now, t_ms: int) -> bool:
-    """Its instant passed before the program started, and it is not to be caught up."""
+def _is_missed(plan: Plan, slot: Slot, now: Now, t_ms: int) -> bool:
+    """Its instant passed before the program started (or in a jump), and it is not to be caught up."""
     started_ms = t_ms - (now.mono_ms - now.since_mono_ms)
-    return not plan.catch_up and due_ms(plan, slot) < started_ms
+    if due_ms(plan, slot.start_ms) >= started_ms:
+        return False
+    if plan.month(slot.start_ms) is not None:
+        return t_ms + min(plan.run_ms, slots.RESERVE_MS, slot.length_ms // 2) > slot.end_ms
+    return not plan.catch_up
 
 
 def _undated_wait(plan: Plan, usage: Usage, now: Now) -> int:

@@ -22,6 +22,7 @@ import stat
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import serial
@@ -31,7 +32,6 @@ from probe.core.dialects import (
     DIALECTS,
     QUERY_TIMEOUT_S,
     RESTART_TIMEOUT_S,
-    Family,
     ModemIdentity,
     Query,
     identify,
@@ -39,6 +39,7 @@ from probe.core.dialects import (
     read_answer,
 )
 from probe.core.radio import RadioReading, merge
+from probe.core.sim_card import Expected, is_wrong, read_iccid, read_imsi
 from wire.errors import Unavailable
 
 __all__ = ["AtModem", "ModemBusy", "ModemGone", "ModemIdentity", "ModemMute", "ModemRefused"]
@@ -50,6 +51,7 @@ QUIET_S = 0.3
 DRAIN_LIMIT_S = 2.0
 SYNC_TRIES = 10
 TIMEOUTS_IN_A_ROW = 3
+CARD_TRIES = 3
 
 
 class ModemGone(Unavailable):
@@ -71,16 +73,26 @@ class ModemRefused(Unavailable):
 class AtModem:
     """One modem on its AT port.
 
-    `port`: path of the port, best a link made by udev; it is resolved again at every open, because the number behind
-    it moves. `family`: the dialect to speak; None asks the modem. `monotonic`: seconds from any beginning.
+    `port`: path of the port, best a link made by udev, or what finds the path (it may raise Unavailable); it is looked
+    up again at every open, because the number behind it moves. `family`: the dialect to speak; None asks the modem.
+    `expected`: the SIM that belongs here. `monotonic`: seconds from any beginning.
 
     All methods raise ModemGone, ModemMute or ModemBusy; after the first two the port is closed and `open` starts over.
     """
 
     def __init__(
-        self, port: str, *, family: Family | None = None, monotonic: Callable[[], float] = time.monotonic
+        self,
+        port: str | Callable[[], str],
+        *,
+        family: str | None = None,
+        expected: Expected | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._path = port
+        self._port_or_finder = port
+        self._path = port if isinstance(port, str) else "its port"
+        self._expected = expected or Expected()
+        self._card: bool | None = None
+        self._card_tries = 0
         self._family = family
         self._monotonic = monotonic
         self._dialect = DIALECTS[family or "generic"]
@@ -102,6 +114,9 @@ class AtModem:
         """
         with self._owned():
             self._drop_port()
+            found = self._port_or_finder
+            self._path = found if isinstance(found, str) else found()
+            self._card, self._card_tries = None, 0
             self._port = self._open_port()
             self._lines.clear()
             self._timeouts = 0
@@ -130,7 +145,11 @@ class AtModem:
             while query is not None and ends_s - self._monotonic() >= QUERY_TIMEOUT_S:
                 known = merge((known, self._put(query, ends_s)))
                 query, rest = next_query(rest, known)
-            return known
+            if known.sim == "ready" and ends_s - self._monotonic() >= 2 * QUERY_TIMEOUT_S:
+                self._look_at_card()
+            elif known.sim is not None and known.sim != "ready":
+                self._card, self._card_tries = None, 0
+            return replace(known, is_wrong_sim=self._card)
 
     def restart(self) -> None:
         """Restart the modem the way its family obeys, and close the port; it comes back after 20 s or more.
@@ -291,6 +310,17 @@ class AtModem:
         labels = (("Manufacturer", "AT+CGMI"), ("Model", "AT+CGMM"), ("Revision", "AT+CGMR"))
         answers = [(label, self._ask(command, None).lines) for label, command in labels]
         return identify(f"{label}: {line}" for label, found in answers for line in found[:1])
+
+    def _look_at_card(self) -> None:
+        """Ask once whose SIM this is; the numbers are compared and forgotten here."""
+        wanted = self._expected
+        if self._card is not None or self._card_tries >= CARD_TRIES or wanted == Expected(origin=wanted.origin):
+            return
+        self._card_tries += 1
+        command, prefix = self._dialect.iccid
+        imsi = read_imsi(self._ask("AT+CIMI", None).lines) if wanted.plmn is not None else None
+        iccid = read_iccid(self._ask(command, prefix).lines) if wanted.ref is not None else None
+        self._card = is_wrong(wanted, imsi, iccid)
 
     def _put(self, query: Query, ends_s: float) -> RadioReading:
         if query.before is not None:

@@ -66,6 +66,7 @@ def test_points_carry_the_record(full: Bench, one: FakeProbe, influx: Influx) ->
     assert query(influx, "SELECT hamlet_name, probes FROM site")[0]["values"][0][1:] == ["Xóm Đồng Chuối", 1]
 
 
+@pytest.mark.rates
 def test_a_point_is_in_the_database_within_two_seconds(full: Bench, one: FakeProbe, influx: Influx) -> None:
     full.receiving()
     full.forward.start()

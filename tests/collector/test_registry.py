@@ -10,6 +10,7 @@ import pytest
 from collector.registry import Registry
 from tests.collector.kit import FakeProbe, document
 from wire.errors import Refused
+from wire.note import Signer
 
 
 @pytest.fixture
@@ -37,6 +38,10 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"referrals": [{"code": "TN2", "unit": "nowhere"}]}, "no commune or hamlet"),
     ({"probes": [{"id": "p-three", "vkey": "nonsense"}]}, "probes, row 1"),
     ({"probes": [{"id": "p-three", "vkey": FakeProbe("p-four").signer.verifier.vkey}]}, "not the record key of"),
+    (
+        {"points": [{"code": "hn-1", "vkey": FakeProbe("p-four").signer.verifier.vkey}]},
+        "not the key of hn-1.*the point",
+    ),
     ({"users": [{"name": "an", "argon2": "plain", "role": "official"}]}, "users, row 1"),
 ]
 
@@ -52,6 +57,19 @@ def test_a_mistake_is_refused_with_its_row_and_nothing_is_written(
         registry.load(merged)
     assert registry.operators() == {}
     assert len(registry.provinces()) == 1
+
+
+def test_a_points_key_is_entered_and_revoked(registry: Registry) -> None:
+    vkey = Signer.generate("dosong.example/point/hn-1").verifier.vkey
+    registry.load({"points": [{"code": "hn-1", "vkey": vkey}]})
+    found = registry.point("hn-1")
+    assert found is not None
+    assert (found.vkey, found.state, registry.points()) == (vkey, "active", [found])
+    registry.load({"points": [{"code": "hn-1", "vkey": vkey, "state": "revoked", "revoked_ms": 5}]})
+    found = registry.point("hn-1")
+    assert found is not None
+    assert (found.state, found.revoked_ms) == ("revoked", 5)
+    assert registry.point("hn-2") is None
 
 
 def test_another_process_sees_a_change_at_once(registry: Registry) -> None:

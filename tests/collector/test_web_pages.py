@@ -140,6 +140,7 @@ def fetch(port: int, path: str) -> str:
         return str(answer.read().decode())
 
 
+@pytest.mark.rates
 def test_a_new_sample_is_on_the_page_within_two_seconds_of_its_commit(here: World) -> None:
     """Over real HTTP, polling as the script does: once a second."""
     server = make_server("127.0.0.1", 0, here.app, threaded=True)
@@ -370,6 +371,7 @@ def test_without_the_map_library_the_page_says_so_and_still_draws_a_sketch(here:
     assert "vendor/leaflet.js" in get(here.client(), "/").text
 
 
+@pytest.mark.rates
 def test_no_page_is_slow_with_a_month_of_tests(tmp_path: Path) -> None:
     with world(tmp_path) as here:
         here.tests(300)

@@ -23,7 +23,8 @@ from sim.demo_world import World
 from sim.programs import module, run
 from wire import codec
 
-PLACE = PLACES[0]
+PLACE = replace(PLACES[0], engine="speedtest-cli")
+"""The engine with the failpoint of the wrong way; `test_receipts` asks the other one."""
 EPOCH = 2
 PACE = replace(CHECK, slot_s=12, test_s=2, steps=3, history_days=0)
 

@@ -48,6 +48,7 @@ step_s = 1
 steps = 5
 poll_s = 1
 [engine]
+name = "speedtest-cli"
 server = "http://{core}:8080/speedtest/upload.php"
 echo = "{core}:8080"
 downlink_s = 1

@@ -90,6 +90,7 @@ def _unsent(sock: socket.socket) -> int:
     return int.from_bytes(raw[24:28], "little") + int.from_bytes(raw[144:148], "little")
 
 
+@pytest.mark.rates
 def test_a_receipt_of_a_broken_off_download_is_what_the_client_took(point: Point) -> None:
     window_bytes = 64 << 10
 
@@ -260,6 +261,7 @@ def _count(sock: socket.socket) -> int:
     return count
 
 
+@pytest.mark.rates
 def test_one_test_too_many_is_told_when_to_come_back_and_the_others_keep_their_rate(tmp_path: Path) -> None:
     with running(tmp_path, max_tests=3) as point:
         leaves = [point.ticket() for _ in range(3)]
@@ -330,6 +332,7 @@ def test_a_link_at_its_capacity_gives_no_receipt(tmp_path: Path) -> None:
         assert b"(link)" in answer.body or b"(late)" in answer.body
 
 
+@pytest.mark.rates
 def test_hostile_clients_do_not_slow_a_running_test(tmp_path: Path) -> None:
     with running(tmp_path, max_connections=16, request_timeout_s=60) as point:
         leave = point.ticket()
@@ -366,6 +369,7 @@ def test_a_download_ends_when_its_client_closes_its_side(tmp_path: Path) -> None
         sock.close()
 
 
+@pytest.mark.rates
 @pytest.mark.parametrize("direction", ["downlink", "uplink"])
 def test_a_stuck_client_is_let_go_at_the_time_limit(tmp_path: Path, direction: str) -> None:
     with running(tmp_path, test_s=1) as point:

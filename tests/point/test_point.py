@@ -190,6 +190,7 @@ def test_idle_and_slow_clients_are_let_go(tmp_path: Path) -> None:
             assert _read_all(stuck) == b""
 
 
+@pytest.mark.rates
 def test_sigterm_ends_it_within_a_second_even_when_busy(tmp_path: Path) -> None:
     with running(tmp_path) as point, socket.create_connection(("127.0.0.1", point.port), 10) as sock:
         sock.sendall(b"GET /speedtest/random4000x4000.jpg HTTP/1.1\r\n\r\n")

@@ -14,11 +14,14 @@ from probe.core.at_parse import (
     parse_cpin,
     parse_csq,
     parse_registration,
+    parse_temperature,
     to_float,
     to_int,
 )
-from probe.core.at_vendor import parse_cpsi, parse_hcsq, parse_qcsq, parse_qeng, parse_temperature
 from probe.core.bands import band_of, downlink_khz
+from probe.core.dialect_huawei import parse_hcsq
+from probe.core.dialect_quectel import parse_qcsq, parse_qeng
+from probe.core.dialect_simcom import parse_cpsi
 from probe.core.radio import Observation, RadioReading, accept, mask_raw, merge, outage_cause, summarise
 
 
@@ -293,6 +296,13 @@ def test_summary_takes_measured_medians_and_counts_cell_changes() -> None:
         (RadioReading(registration="searching"), "searching"),
         (RadioReading(registration="not_registered"), "not_registered"),
         (RadioReading(registration="limited", rsrp_dbm_x10=-970), "limited_service"),
+        (RadioReading(registration="home", is_wrong_sim=True), "wrong_sim"),
+        (RadioReading(registration="home", is_wrong_sim=False, pdp="up", rat="LTE"), None),
+        (RadioReading(registration="home", pdp="down", rat="UMTS"), "no_pdp"),
+        (RadioReading(registration="searching", pdp="down"), "searching"),
+        (RadioReading(registration="roaming", pdp="up", rat="UMTS"), "not_lte"),
+        (RadioReading(registration="home", rat="NR_NSA"), None),
+        (RadioReading(registration="unknown", rat="GSM"), None),
     ],
 )
 def test_outage_cause_tells_no_service_from_no_signal(reading: RadioReading, cause: str | None) -> None:

@@ -18,42 +18,33 @@ import pytest
 from probe.core.at import Answer, Exchange, Final, LineBuffer, final_of
 from probe.core.at_parse import (
     AtParseError,
+    bare,
     parse_cesq,
     parse_cops,
     parse_cpin,
     parse_csq,
     parse_registration,
-)
-from probe.core.at_vendor import (
-    parse_cpsi,
-    parse_hcsq,
-    parse_hfreqinfo,
-    parse_monsc,
-    parse_qcsq,
-    parse_qeng,
-    parse_qnwinfo,
-    parse_sysinfoex,
     parse_temperature,
 )
 from probe.core.bands import downlink_khz
+from probe.core.dialect_fibocom import parse_gtccinfo, parse_xcesq, parse_xlec, parse_xmci
+from probe.core.dialect_huawei import parse_hcsq, parse_hfreqinfo, parse_monsc, parse_ndisstatqry, parse_sysinfoex
+from probe.core.dialect_quectel import parse_qcsq, parse_qeng, parse_qnwinfo
+from probe.core.dialect_simcom import parse_cpsi
+from probe.core.dialect_zte import parse_zcellinfo, parse_zrssi
 from probe.core.dialects import identify
 from probe.core.radio import Observation, RadioReading, accept, merge
 
 DATA = Path(__file__).parents[2] / "sim" / "data"
 
 OTHER_BACKEND = {
-    "hilink-signal-lte": "HTTP backend",
-    "hilink-signal-blank": "HTTP backend",
-    "zte-mf79u-goform": "HTTP backend",
-    "zte-mf833v-usb": "USB enumeration",
-    "kernel-e3372h-320-enumeration": "USB enumeration",
-    "mmcli-json": "ModemManager backend",
-    "zte-zrssi-zcellinfo": "ZTE dialect",
-    "fibocom-l850-ca": "Fibocom dialect",
-    "fibocom-l860-xcesq": "Fibocom dialect",
-    "fibocom-l850-ident-lock": "Fibocom dialect",
-    "fibocom-fm150-gtccinfo": "Fibocom dialect",
-    "gpsd-3.22-lab": "gpsd: tests/probe/test_tpv.py",
+    "hilink-signal-lte": "tests/probe/test_hilink.py",
+    "hilink-signal-blank": "tests/probe/test_hilink.py",
+    "zte-mf79u-goform": "tests/probe/test_goform.py",
+    "zte-mf833v-usb": "tests/probe/test_usb.py",
+    "kernel-e3372h-320-enumeration": "tests/probe/test_usb.py",
+    "mmcli-json": "tests/probe/test_mmcli.py",
+    "gpsd-3.22-lab": "tests/probe/test_tpv.py",
 }
 OWN_TEST = {"urc-desync-quectel-eg25-pinephone", "huawei-e3372-urc-stream"}
 
@@ -76,6 +67,18 @@ PARSERS: dict[str, Callable[[str], Observation]] = {
     "+QNWINFO:": parse_qnwinfo,
     "+CPSI:": parse_cpsi,
     "+QTEMP:": parse_temperature,
+    "+MTSM:": parse_temperature,
+    "^NDISSTATQRY:": parse_ndisstatqry,
+    "+XMCI:": parse_xmci,
+    "+XCESQ:": parse_xcesq,
+    "+XLEC:": parse_xlec,
+    "+GTCCINFO:": parse_gtccinfo,
+    "1,4,": parse_gtccinfo,
+    "2,4,": parse_gtccinfo,
+    "LTE service": parse_gtccinfo,
+    "LTE neighbor": parse_gtccinfo,
+    "+ZRSSI:": parse_zrssi,
+    "+ZCELLINFO:": parse_zcellinfo,
 }
 
 NOT_READ = {
@@ -86,7 +89,6 @@ NOT_READ = {
     "mnc": "of the IMSI; never read",
     "arfcn": "GSM channel; no record field",
     "domain": "says which of CREG, CGREG, CEREG was asked",
-    "dl_bw_mhz": "no record field",
     "ul_bw_mhz": "no record field",
     "service": "seen as registration",
     "roaming": "seen as registration",
@@ -106,8 +108,8 @@ NOT_READ = {
     "apn_1": "bearer: not the radio's",
     "dns": "bearer: not the radio's",
     "ipv6_only": "bearer: not the radio's",
-    "ipv4": "bearer: not the radio's",
-    "ipv6": "bearer: not the radio's",
+    "ipv6": "one bearer of the two is enough",
+    "ca_cells": "no record field",
     "utc": "clock: not the radio's",
 }
 
@@ -131,7 +133,18 @@ class Case:
     def _prefix(self) -> str | None:
         if ";" in self.sent:
             return "+"
-        if self.sent in ("ATI", "AT+GSN", "AT+CGSN", "AT+CIMI", "AT+GMR", "AT+QGMR", "AT+CCID", "EF-ICCID"):
+        if self.sent in (
+            "ATI",
+            "AT+GSN",
+            "AT+CGSN",
+            "AT+CIMI",
+            "AT+GMR",
+            "AT+QGMR",
+            "AT+CCID",
+            "EF-ICCID",
+            "AT+GMM",
+            "AT+GTCCINFO?",
+        ):
             return None
         found = re.search(rb"[+^]\w+:", self.octets.replace(b"+CME ERROR:", b""))
         if self.sent.startswith("AT"):
@@ -242,7 +255,7 @@ def _parse(line: str) -> Observation | None:
 
 
 STATS = ("not_registered", "home", "searching", "denied", "unknown", "roaming", "limited")
-ACTS = {0: "GSM", 3: "GSM", 7: "LTE", 9: None, 11: "NR_SA"}
+ACTS = {0: "GSM", 3: "GSM", 7: "LTE", 9: None, 11: "NR_SA", 13: "NR_NSA"}
 LEVELS = {
     "rsrp_dbm": "rsrp_dbm_x10",
     "rsrq_db": "rsrq_db_x10",
@@ -272,10 +285,12 @@ def found(key: str, answer: Answer, expected: Any) -> tuple[Any, Any]:
         return getattr(reading, PLACES[key]), expected
     if key in SEEN:
         return first(SEEN[key]), expected
-    return found_word(key, answer, reading, expected)
+    return found_word(key, answer, reading, expected, first)
 
 
-def found_word(key: str, answer: Answer, reading: RadioReading, expected: Any) -> tuple[Any, Any]:
+def found_word(
+    key: str, answer: Answer, reading: RadioReading, expected: Any, first: Callable[[str], Any]
+) -> tuple[Any, Any]:
     pairs = observed(answer)
     rats = [s.rat for _, s in pairs if s is not None and s.rat is not None]
     words: dict[str, Callable[[], tuple[Any, Any]]] = {
@@ -286,8 +301,12 @@ def found_word(key: str, answer: Answer, reading: RadioReading, expected: Any) -
         "state": lambda: (reading.registration, {"LIMSRV": "limited", "SEARCH": "searching"}[expected]),
         "sim": lambda: (reading.sim, {"network-locked": "wrong", 1: "ready"}.get(expected, expected)),
         "valid": lambda: ([s is not None for _, s in pairs], [expected]),
+        "dl_bw_mhz": lambda: (reading.bandwidth_khz, round(expected * 1000)),
+        "bw_mhz": lambda: (reading.bandwidth_khz, round(expected[0] * 1000)),
+        "sinr_db_estimate": lambda: (first("rssnr_raw"), round(2 * expected)),
+        "ipv4": lambda: (reading.pdp, "up" if expected else "down"),
         "dl_mhz": lambda: (downlink_khz(reading.earfcn or -1), expected * 1000),
-        "model": lambda: (identify(answer.lines).model, expected),
+        "model": lambda: (identify(_labelled(answer)).model, expected),
         "firmware": lambda: (identify(answer.lines).firmware or answer.lines[0], expected),
         "final": lambda: ("ERROR" if answer.final is Final.UNSUPPORTED else answer.final.name, expected),
         "error": lambda: (answer.final.value, expected),
@@ -296,6 +315,11 @@ def found_word(key: str, answer: Answer, reading: RadioReading, expected: Any) -
         "urc": lambda: (bool(pairs), expected),
     }
     return words[key]()
+
+
+def _labelled(answer: Answer) -> list[str]:
+    """The lines as `AtModem` gives them to `identify`: those of +GMM alone behind a label."""
+    return [f"Model: {bare(line)}" for line in answer.lines] if answer.command == "AT+GMM" else list(answer.lines)
 
 
 @pytest.mark.parametrize("case", cases(), ids=ids)

@@ -14,7 +14,10 @@ OUT = Poll(0, Cause.NOT_REGISTERED)
 MUTE = Poll(0, Cause.MODEM_MUTE)
 UMTS = Poll(0, None, "UMTS")
 ANSWERED, LOST = EchoSeen("answered", 40_000), EchoSeen("lost")
-CAUSES = [None, Cause.SEARCHING, Cause.DENIED, Cause.NO_SIM, Cause.NO_MODEM, Cause.MODEM_MUTE, Cause.UNKNOWN]
+CAUSES = [
+    *(None, Cause.SEARCHING, Cause.DENIED, Cause.NO_SIM, Cause.NO_MODEM, Cause.MODEM_MUTE, Cause.UNKNOWN),
+    *(Cause.NO_PDP, Cause.WRONG_SIM),
+]
 
 LETTERS = [
     ([OK] * 6, ANSWERED, "C."),
@@ -39,6 +42,13 @@ LETTERS = [
     ([Poll(0, Cause.MODEM_ERROR)], None, "Ug"),
     ([Poll(0, Cause.UNKNOWN)], ANSWERED, "Uz"),
     ([], ANSWERED, "Uz"),
+    ([Poll(0, Cause.NOT_LTE, "UMTS")] * 6, ANSWERED, "Dn"),
+    ([OK] * 4 + [Poll(0, Cause.NOT_LTE, "UMTS")] * 2, ANSWERED, "C."),
+    ([Poll(0, Cause.NO_PDP, "LTE")] * 6, LOST, "Dp"),
+    ([Poll(0, Cause.NO_PDP, "LTE")] * 6, None, "Dp"),
+    ([Poll(0, Cause.NO_PDP, "LTE")] * 6, ANSWERED, "C."),
+    ([Poll(0, Cause.NO_PDP, "LTE")] + [OK] * 5, LOST, "De"),
+    ([Poll(0, Cause.WRONG_SIM, "LTE")] * 6, None, "Uw"),
 ]
 
 

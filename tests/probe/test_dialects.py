@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 import pytest
 
 from probe.core.at import Answer, Exchange, Final
-from probe.core.at_vendor import parse_sysinfoex
+from probe.core.dialect_fibocom import parse_gtccinfo
+from probe.core.dialect_huawei import parse_sysinfoex
 from probe.core.dialects import (
     DIALECTS,
-    Family,
     Query,
     family_of,
     identify,
     next_query,
     read_answer,
 )
-from probe.core.radio import RadioReading, Registration
+from probe.core.radio import RadioReading, Registration, merge
 
 
-def commands(family: Family, known: RadioReading) -> list[str]:
+def commands(family: str, known: RadioReading) -> list[str]:
     asked: list[str] = []
     query, rest = next_query(DIALECTS[family].queries, known)
     while query is not None:
@@ -29,7 +30,7 @@ def commands(family: Family, known: RadioReading) -> list[str]:
     return asked
 
 
-def query_of(family: Family, command: str) -> Query:
+def query_of(family: str, command: str) -> Query:
     return next(query for query in DIALECTS[family].queries if query.command == command)
 
 
@@ -51,7 +52,14 @@ def answer(query: Query, *lines: str) -> Answer:
             ["Manufacturer: SIMCOM INCORPORATED", "Model: SIMCOM_SIM7600A-H", "Revision: SIM7600A-H_V1.1", "SVN: 03"],
             ("SIMCOM INCORPORATED", "SIMCOM_SIM7600A-H", "SIM7600A-H_V1.1", "simcom"),
         ),
-        (["Fibocom", "L850"], ("Fibocom", "L850", None, "generic")),
+        (["Fibocom", "L850"], ("Fibocom", "L850", None, "fibocom-intel")),
+        (
+            ["Manufacturer: Fibocom Wireless Inc.", "Model: FM350-GL", "Revision: 81600.0000.00.29.20.22"],
+            ("Fibocom Wireless Inc.", "FM350-GL", "81600.0000.00.29.20.22", "fibocom"),
+        ),
+        (["Manufacturer: INCORPORATED", "Model: A7670E"], ("INCORPORATED", "A7670E", None, "simcom-a76")),
+        (['+CGMI: "Fibocom"', '+CGMM: "L860 LTE Module","L860"'], ("Fibocom", "L860", None, "fibocom-intel")),
+        (["Manufacturer: ZTE CORPORATION", "Model: ME3630"], ("ZTE CORPORATION", "ME3630", None, "zte")),
         ([], (None, None, None, "generic")),
     ],
 )
@@ -67,7 +75,7 @@ def test_family_is_generic_without_a_known_word() -> None:
 
 
 @pytest.mark.parametrize("family", list(DIALECTS))
-def test_no_dialect_sends_what_breaks_modems(family: Family) -> None:
+def test_no_dialect_sends_what_breaks_modems(family: str) -> None:
     """CFUN=0 or 4, COPS=2 and CGATT=0 leave an E3372 refusing every write; COPS=? drops data; ATZ loses settings."""
     row = DIALECTS[family]
     sent = [*row.init, row.restart]
@@ -79,9 +87,48 @@ def test_no_dialect_sends_what_breaks_modems(family: Family) -> None:
 
 
 @pytest.mark.parametrize("family", list(DIALECTS))
-def test_every_query_keeps_within_the_time_it_is_allowed(family: Family) -> None:
+def test_every_query_keeps_within_the_time_it_is_allowed(family: str) -> None:
     assert all(1.0 <= query.timeout_s <= 10.0 for query in DIALECTS[family].queries)
     assert DIALECTS[family].queries[-1].command == "AT+CPIN?", "what may take 10 s comes last"
+
+
+@pytest.mark.parametrize("family", list(DIALECTS))
+def test_a_bare_ok_is_never_followed_by_another(family: str) -> None:
+    """A late OK would pass for an answer twice; the question between two such questions finds it out."""
+    asked_always = [query for query in DIALECTS[family].queries if query.unless_known is None]
+    assert not [query for query, behind in pairwise(asked_always) if query.may_be_bare and behind.may_be_bare]
+
+
+def test_every_family_has_a_name_and_words_of_its_own() -> None:
+    assert all(name == row.name for name, row in DIALECTS.items())
+    assert list(DIALECTS)[-1] == "generic"
+    words = [word for row in DIALECTS.values() for word in row.words]
+    assert len(words) == len(set(words))
+
+
+@pytest.mark.parametrize(
+    ("text", "band", "earfcn"), [("189C", 120, 6300), ("1300", 103, 1300), ("3750", 108, 3750), ("100", 100, None)]
+)
+def test_a_fibocom_channel_is_read_in_the_base_that_fits_its_band(text: str, band: int, earfcn: int | None) -> None:
+    seen = parse_gtccinfo(f"1,4,262,02,BFD3,2D4201,{text},30,{band},50,16,42,42,26")
+    assert (seen.earfcn, seen.rsrp_dbm_x10) == (earfcn, None)
+
+
+def answers(query: Query, *lines: str) -> str | None:
+    return read_answer(query, answer(query, *lines)).pdp
+
+
+def test_a_bearer_is_down_only_if_nothing_says_that_it_is_up() -> None:
+    cgact, cgpaddr = query_of("generic", "AT+CGACT?"), query_of("generic", "AT+CGPADDR=1")
+    assert answers(cgact, "+CGACT: 1,1", "OK") == "up"
+    assert answers(cgact, "+CGACT: 1,0", "+CGACT: 2,1", "OK") == "down", "context 2 is voice"
+    assert answers(cgact, "OK") is None
+    assert answers(cgpaddr, '+CGPADDR: 1,"10.66.1.2"', "OK") == "up"
+    assert answers(cgpaddr, '+CGPADDR: 1,"0.0.0.0"', "OK") == "down"
+    assert answers(cgpaddr, '+CGPADDR: 1,"0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0"', "OK") == "down"
+    assert answers(cgpaddr, "+CGPADDR: 1", "OK") == "down"
+    assert answers(cgpaddr, "ERROR") is None
+    assert merge((RadioReading(pdp="down"), RadioReading(pdp="up"))).pdp == "up"
 
 
 def test_a_huawei_is_restarted_by_the_command_that_restarts_it() -> None:
@@ -94,13 +141,17 @@ def test_plan_leaves_out_what_is_known_already() -> None:
         "AT+CEREG?",
         "AT+CGREG?",
         "AT+CREG?",
+        "AT+CGACT?",
         "AT+COPS?",
+        "AT+CGPADDR=1",
         "AT+CESQ",
         "AT+CSQ",
         "AT+CPIN?",
     ]
     known = RadioReading(registration="home", rsrp_dbm_x10=-900, rssi_dbm_x10=-700)
-    assert commands("generic", known) == ["AT+CEREG?", "AT+CGREG?", "AT+COPS?", "AT+CPIN?"]
+    assert commands("generic", known) == [
+        *("AT+CEREG?", "AT+CGREG?", "AT+CGACT?", "AT+COPS?", "AT+CGPADDR=1", "AT+CPIN?")
+    ]
 
 
 @pytest.mark.parametrize(

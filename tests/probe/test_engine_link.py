@@ -84,6 +84,7 @@ def _check(result: EngineResult, bps: float, rel: float) -> None:
     assert result.uplink_bps == pytest.approx(bps, rel=rel)
 
 
+@pytest.mark.rates
 @pytest.mark.netns
 @pytest.mark.parametrize("mbit", [1, 5, 50])
 def test_rates_are_those_of_the_link_in_a_second_or_two(site: EngineSite, mbit: int) -> None:
@@ -102,6 +103,7 @@ def test_rates_are_those_of_the_link_in_a_second_or_two(site: EngineSite, mbit: 
     assert judge(run.before, run.after, "modem", *moved, expected_modem=True).verdict == "ok"
 
 
+@pytest.mark.rates
 @pytest.mark.netns
 def test_the_result_carries_series_latency_and_both_receipts(site: EngineSite) -> None:
     site.shape(20)
@@ -128,6 +130,7 @@ def test_the_result_carries_series_latency_and_both_receipts(site: EngineSite) -
     assert run.rss_kb < 32 * 1024
 
 
+@pytest.mark.rates
 @pytest.mark.netns
 def test_a_byte_limit_holds_for_the_whole_link(site: EngineSite) -> None:
     site.shape(20)
@@ -140,6 +143,7 @@ def test_a_byte_limit_holds_for_the_whole_link(site: EngineSite) -> None:
     assert 700_000 < tx_bytes <= 1_650_000
 
 
+@pytest.mark.rates
 @pytest.mark.netns
 def test_a_link_that_dies_in_the_middle_is_cut_off_and_has_no_rate(site: EngineSite) -> None:
     site.shape(20)
@@ -161,6 +165,7 @@ def test_a_link_that_dies_in_the_middle_is_cut_off_and_has_no_rate(site: EngineS
     assert result.ticket is not None
 
 
+@pytest.mark.rates
 @pytest.mark.netns
 def test_bytes_that_the_point_never_saw_are_no_rate(site: EngineSite) -> None:
     """Something between us took the bytes: a rate to a box in the path is none of the network."""
@@ -172,6 +177,7 @@ def test_bytes_that_the_point_never_saw_are_no_rate(site: EngineSite) -> None:
     assert len(result.receipts) == 2, "what it signed is evidence all the same"
 
 
+@pytest.mark.rates
 @pytest.mark.netns
 def test_others_on_the_link_are_waited_for_and_said(site: EngineSite) -> None:
     site.shape(20)
@@ -193,6 +199,7 @@ def test_others_on_the_link_are_waited_for_and_said(site: EngineSite) -> None:
     assert site.measure(uplink_s=0).result.cross_bps is None
 
 
+@pytest.mark.rates
 @pytest.mark.netns
 def test_a_server_that_no_neighbour_leads_to_is_no_internet(site: EngineSite) -> None:
     result = site.measure(server_host="198.18.1.99").result

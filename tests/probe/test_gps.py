@@ -213,6 +213,7 @@ def answer_oddly(connection: socket.socket) -> None:
     raise ConnectionError
 
 
+@pytest.mark.rates
 @pytest.mark.parametrize("serve", [stay_silent, drip, flood, answer_oddly])
 def test_a_server_that_misbehaves_is_no_fix_within_the_bound(serve: Callable[[socket.socket], None]) -> None:
     with server(serve) as (port, accepted_s), closing(GpsReader("127.0.0.1", port, retry_s=0.2)) as reader:
@@ -229,6 +230,7 @@ def test_a_server_that_misbehaves_is_no_fix_within_the_bound(serve: Callable[[so
         assert not worker.is_alive(), "the worker never hangs"
 
 
+@pytest.mark.rates
 def test_no_gpsd_at_all_is_no_fix_at_once() -> None:
     reader = GpsReader("127.0.0.1", free_port(), retry_s=0.2)
     began_s = time.monotonic()

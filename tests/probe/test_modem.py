@@ -15,6 +15,7 @@ import pytest
 import serial
 
 from probe.core.dialects import DIALECTS
+from probe.core.sim_card import Expected, sim_ref
 from probe.devices.modem import AtModem, ModemBusy, ModemGone, ModemMute, ModemRefused
 
 EC25 = {
@@ -236,6 +237,7 @@ def test_an_off_by_one_modem_is_brought_back_into_step(plug: Plug, modem: AtMode
     assert (reading.plmn, reading.rsrp_dbm_x10, reading.sim) == ("45204", -970, "ready")
 
 
+@pytest.mark.rates
 def test_one_time_out_is_survived_three_in_a_row_are_mute(plug: Plug, modem: AtModem) -> None:
     peer = plug(EC25)
     modem.open()
@@ -253,6 +255,7 @@ def test_one_time_out_is_survived_three_in_a_row_are_mute(plug: Plug, modem: AtM
     assert modem.poll(5.0).sim == "ready"
 
 
+@pytest.mark.rates
 def test_a_poll_ends_at_its_deadline_with_what_it_has(plug: Plug, modem: AtModem) -> None:
     peer = plug(EC25)
     modem.open()
@@ -413,3 +416,45 @@ def test_huawei_that_says_no_sim_but_asks_for_the_pin_is_locked(plug: Plug, mode
 def test_no_two_questions_that_may_be_bare_follow_each_other() -> None:
     for dialect in DIALECTS.values():
         assert not any(one.may_be_bare and other.may_be_bare for one, other in pairwise(dialect.queries))
+
+
+def test_another_operators_sim_is_told_once_and_its_number_kept_nowhere(plug: Plug, link: Path) -> None:
+    table = {**EC25, "AT+CIMI": "452010000000000", "AT+QCCID": "+QCCID: 89840100000000000000"}
+    peer = plug(table)
+    modem = AtModem(
+        str(link), expected=Expected(plmn="45204", ref=sim_ref("d.example", "89840400000000000001"), origin="d.example")
+    )
+    modem.open()
+    readings = [modem.poll(5.0), modem.poll(5.0)]
+    assert [reading.is_wrong_sim for reading in readings] == [True, True]
+    assert (peer.heard.count("AT+CIMI"), peer.heard.count("AT+QCCID")) == (1, 1), "asked once a SIM"
+    kept = repr(readings) + repr(vars(modem))
+    assert "4520100000" not in kept
+    assert "8984010000" not in kept
+    peer.table["AT+CPIN?"] = "+CPIN: SIM PIN"
+    assert modem.poll(5.0).is_wrong_sim is None, "a SIM that asks for its code may be another one"
+    peer.table.update({"AT+CPIN?": "+CPIN: READY", "AT+CIMI": "452040000000000"})
+    peer.table["AT+QCCID"] = "+QCCID: 89840400000000000001"
+    assert modem.poll(5.0).is_wrong_sim is False
+    modem.close()
+
+
+def test_a_modem_that_hides_its_sim_is_not_asked_for_ever(plug: Plug, link: Path) -> None:
+    peer = plug(EC25)
+    modem = AtModem(str(link), expected=Expected(plmn="45204"))
+    modem.open()
+    assert {modem.poll(5.0).is_wrong_sim for _ in range(5)} == {None}
+    assert peer.heard.count("AT+CIMI") == 3
+    modem.close()
+
+
+def test_a_port_is_looked_up_again_at_every_open(plug: Plug, link: Path, tmp_path: Path) -> None:
+    found: list[Path] = [tmp_path / "nothing"]
+    modem = AtModem(lambda: str(found[-1]))
+    with pytest.raises(ModemGone):
+        modem.open()
+    plug(EC25)
+    found.append(link)
+    modem.open()
+    assert modem.poll(5.0).rat == "LTE"
+    modem.close()

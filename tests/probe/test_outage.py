@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from probe.core.outage import Outage, Told, step
+from probe.core.outage import Outage, Told, stage_of, step
 from wire.failure import Cause, Stage
 
 GONE, SEARCH, NO_SIM = Cause.NO_MODEM, Cause.SEARCHING, Cause.NO_SIM
@@ -45,3 +45,14 @@ def test_a_poll_that_does_not_say_changes_nothing() -> None:
     assert walk([Cause.UNKNOWN, Cause.UNKNOWN, SEARCH, Cause.UNKNOWN, SEARCH]) == [
         Told("outage_begin", Stage.REGISTRATION, SEARCH)
     ]
+
+
+def test_each_cause_names_the_stage_at_which_it_stops_a_run() -> None:
+    wanted = {
+        Cause.MODEM_MUTE: Stage.MODEM,
+        Cause.WRONG_SIM: Stage.SIM,
+        Cause.NO_PDP: Stage.PDN,
+        Cause.LIMITED_SERVICE: Stage.REGISTRATION,
+        Cause.NOT_LTE: Stage.REGISTRATION,
+    }
+    assert {cause: stage_of(cause) for cause in wanted} == wanted

@@ -93,6 +93,7 @@ poll_s = 1
 [gps]
 port = {gps}
 [engine]
+name = "speedtest-cli"
 server = "http://127.0.0.1:{point}/speedtest/upload.php"
 echo = "127.0.0.1:{point}"
 downlink_s = 1

@@ -7,7 +7,7 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from probe.core.schedule import Now, Plan, Run, Usage, Wait, decide, due_ms, slot_of
+from probe.core.schedule import KEPT_SLOTS, Now, Plan, Run, Usage, Wait, decide, due_ms, slot_of
 
 SEED = bytes(range(32))
 NEVER = Usage()
@@ -141,7 +141,7 @@ def test_slots_known_as_run_are_bounded() -> None:
     usage = NEVER
     for number in range(1000):
         usage = usage.after(number, number)
-    assert usage.done_slots_ms == tuple(range(1000 - 128, 1000))
+    assert usage.done_slots_ms == tuple(range(1000 - KEPT_SLOTS, 1000))
 
 
 def test_slots_go_on_over_the_end_of_a_month() -> None:

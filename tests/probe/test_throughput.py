@@ -214,6 +214,7 @@ def _rates(result: EngineResult) -> set[int | None]:
 # --- the shaped link ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.rates
 @pytest.mark.netns
 @pytest.mark.parametrize(("mbit", "seconds"), [(20, 3), (50, 2), (2, 2)])
 def test_both_rates_are_those_of_the_shaped_link(site: Site, mbit: int, seconds: int) -> None:
@@ -236,6 +237,7 @@ def test_both_rates_are_those_of_the_shaped_link(site: Site, mbit: int, seconds:
     assert proof.verdict == "ok"
 
 
+@pytest.mark.rates
 @pytest.mark.netns
 def test_latency_is_measured_idle_and_loaded(site: Site) -> None:
     site.shape(5)
@@ -251,6 +253,7 @@ def test_latency_is_measured_idle_and_loaded(site: Site) -> None:
     assert result.dns_us is None
 
 
+@pytest.mark.rates
 @pytest.mark.netns
 def test_byte_limits_end_a_transfer_before_they_are_passed(site: Site) -> None:
     site.shape(20)
@@ -467,6 +470,7 @@ def test_a_server_that_never_answers_is_a_timeout(mute: int) -> None:
     assert _rates(result) == {None}
 
 
+@pytest.mark.rates
 def test_the_parent_kills_a_child_that_takes_too_long(mute: int) -> None:
     started_s = time.monotonic()
     result = SpeedtestEngine().run(_local(mute, time_limit_s=1))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+import tomllib
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -96,6 +97,21 @@ def test_identity_names_the_collectors_keys(made: deployment.Deployment) -> None
     text = (made.probe("p-one") / "identity.toml").read_text()
     assert f'ack_vkey = "{read_signer(made.collector / "ack.key").verifier.vkey}"' in text
     assert read_signer(made.probe("p-one") / "record.key").name == "d.example/probe/p-one"
+
+
+def test_a_point_gets_a_key_of_its_own_purpose_once(made: deployment.Deployment) -> None:
+    folder = deployment.add_point(made, "hn-1")
+    assert read_signer(folder / "point.key").name == "d.example/point/hn-1"
+    assert tomllib.loads((folder / "point.toml").read_text())["point"] == {
+        "origin": "d.example",
+        "point": "hn-1",
+        "key_file": "point.key",
+    }
+    assert deployment.point_vkey(made, "hn-1") == read_signer(folder / "point.key").verifier.vkey
+    assert (folder / "point.key").stat().st_mode & 0o077 == 0
+    for code, says in (("hn-1", "exists already"), ("../x", "no point's code")):
+        with pytest.raises(Misconfigured, match=says):
+            deployment.add_point(made, code)
 
 
 def test_access_list_lets_a_probe_write_its_own_part_and_nothing_wider() -> None:

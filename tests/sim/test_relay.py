@@ -80,6 +80,7 @@ def busy_bps(found, direction):
     return [flow.delivered * 8 / 0.05 for at, flow in enumerate(flows) if at > 1 and all(waiting[at - 2 : at + 1])]
 
 
+@pytest.mark.rates
 def test_ping_takes_the_delay_of_both_ways_and_its_change(run):
     up = relayed(run)
     assert up.rtt_ms == 50
@@ -89,6 +90,7 @@ def test_ping_takes_the_delay_of_both_ways_and_its_change(run):
     assert 80 <= statistics.median(ping_ms(up)) < 83
 
 
+@pytest.mark.rates
 @pytest.mark.parametrize("control", [name for name in ("cubic", "bbr") if name in CONGESTION_CONTROLS])
 @pytest.mark.parametrize("way", ["down", "up"])
 def test_tcp_gets_the_rate_and_the_books_say_the_same(run, way, control):
@@ -103,6 +105,7 @@ def test_tcp_gets_the_rate_and_the_books_say_the_same(run, way, control):
     assert found.total(direction, "delivered") <= found.total(direction, "capacity")
 
 
+@pytest.mark.rates
 def test_a_flood_gets_exactly_the_rate_and_fills_exactly_the_queue(run):
     up = relayed(run, uplink_bps=5_000_000, queue_ms=400)
     began = time.monotonic_ns()
@@ -116,6 +119,7 @@ def test_a_flood_gets_exactly_the_rate_and_fills_exactly_the_queue(run):
     assert room == pytest.approx(5_000_000 * 0.4 / 8, abs=1500)
 
 
+@pytest.mark.rates
 def test_loss_is_as_great_as_asked(run):
     up = relayed(run, uplink_bps=40_000_000, loss_ppm=30_000)
     began = time.monotonic_ns()
@@ -125,6 +129,7 @@ def test_loss_is_as_great_as_asked(run):
     assert (sent - got) / sent == pytest.approx(0.03, abs=0.009)
 
 
+@pytest.mark.rates
 def test_tcp_follows_a_stepped_rate(run):
     up = relayed(run, downlink_trace="steps:20mbit*1s,5mbit*1s")
     _, found = carried(up, "down", 6_000_000)
@@ -134,6 +139,7 @@ def test_tcp_follows_a_stepped_rate(run):
     assert sum(flow.delivered for flow in busy) > 0.9 * sum(flow.capacity for flow in busy)
 
 
+@pytest.mark.rates
 def test_a_flood_follows_a_trace_of_mahimahi_from_its_offset(run, tmp_path):
     trace = tmp_path / "trace.mahi"
     moments = [*range(1, 1001), *range(1005, 2001, 5)]
@@ -167,6 +173,7 @@ def rsrp_dbm(port):
     return int(re.search(rb'\+QCSQ: "LTE",-?\d+,(-\d+)', port.read_until(b"OK\r\n")).group(1))
 
 
+@pytest.mark.rates
 def test_a_generated_link_moves_the_radio_too(run):
     up = relayed(run, downlink_trace="cellular:7")
     off_db = fading_of(state.Spec("a", downlink_trace="cellular:7"), "downlink").rsrp_db
@@ -178,6 +185,7 @@ def test_a_generated_link_moves_the_radio_too(run):
             time.sleep(0.7)  # what is tested: the level moves with time
 
 
+@pytest.mark.rates
 def test_a_generated_link_carries_what_its_trace_says(run):
     up = relayed(run, downlink_trace="cellular:7", downlink_bps=12_000_000, seed=3)
     spec = state.Spec("a", downlink_trace="cellular:7", downlink_bps=12_000_000)
@@ -194,6 +202,7 @@ def test_a_generated_link_carries_what_its_trace_says(run):
     assert found.total("downlink", "delivered") >= 3_000_000
 
 
+@pytest.mark.rates
 def test_a_spent_plan_is_policed_in_both_directions(run):
     up = relayed(run, police_bytes=2_000_000, police_bps=1_000_000)
     fast, _ = carried(up, "down", 1_000_000)
@@ -205,6 +214,7 @@ def test_a_spent_plan_is_policed_in_both_directions(run):
     assert carried(up, "down", 1_000_000)[0] > 8_000_000
 
 
+@pytest.mark.rates
 def test_an_idle_radio_is_late_once(run):
     up = relayed(run, promotion_low_ms=300, promotion_high_ms=600, idle_s=1.0)
     first, *rest = ping_ms(up, count=8, every_s=0.2)
@@ -214,6 +224,7 @@ def test_an_idle_radio_is_late_once(run):
     assert 350 <= ping_ms(up, count=1)[0] < 660
 
 
+@pytest.mark.rates
 def test_service_unplug_and_rate_work_as_with_tbf(run):
     up = relayed(run)
     site.control(run, "a", "service", on=False)
@@ -230,6 +241,7 @@ def test_service_unplug_and_rate_work_as_with_tbf(run):
     assert transfer(site.control(run, "a", "wifi", on=True), "down", 1_000_000) > 50_000_000
 
 
+@pytest.mark.rates
 def test_an_idle_relay_sleeps_and_a_ping_is_not_late(run):
     up = relayed(run)
     ping_ms(up, count=3)
@@ -239,6 +251,7 @@ def test_an_idle_relay_sleeps_and_a_ping_is_not_late(run):
     assert found.cpu_share < 0.02
 
 
+@pytest.mark.rates
 @pytest.mark.parametrize("victim", ["holder", "relay"])
 def test_kill_9_leaves_no_process_namespace_or_device(run, victim):
     up = relayed(run)
@@ -257,6 +270,7 @@ def test_kill_9_leaves_no_process_namespace_or_device(run, victim):
     assert (again.index, len(ping_ms(again, count=2))) == (1, 2)
 
 
+@pytest.mark.rates
 def test_what_tbf_cannot_do_is_refused(run):
     with pytest.raises(Misconfigured, match="relay"):
         site.up(run, state.Spec("a", shaper="tbf", loss_ppm=1000, attached=True))
@@ -274,6 +288,7 @@ def _cli(*words):
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
+@pytest.mark.rates
 def test_command_line_has_a_relay_by_default_and_prints_the_truth(tmp_path):
     where = ["--run", f"t{os.getpid()}relay", "--state-dir", str(tmp_path / "run")]
     assert cell.best_shaper() == "relay"

@@ -1,0 +1,75 @@
+"""Whose SIM it is: compared and forgotten."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from probe.core.radio import RadioReading
+from probe.core.sim_card import Expected, is_wrong, read_iccid, read_imsi, sim_ref
+from probe.owner import service_cause
+from wire.failure import Cause
+
+DATA = Path(__file__).parents[2] / "sim" / "data" / "at-transcripts.json"
+IMSI, ICCID = "452040000000000", "8984040000000000000"
+
+
+def recorded(key: str) -> list[tuple[str, str]]:
+    found = [
+        (exchange["rx"], (exchange.get("expect") or {})[key])
+        for transcript in json.loads(DATA.read_text())
+        for exchange in transcript["exchanges"]
+        if key in (exchange.get("expect") or {})
+    ]
+    assert found
+    return found
+
+
+@pytest.mark.parametrize(("answer", "iccid"), recorded("iccid"))
+def test_every_recorded_iccid_is_read(answer: str, iccid: str) -> None:
+    assert read_iccid(answer.split("\n")) == iccid
+
+
+@pytest.mark.parametrize(("answer", "mcc"), recorded("mcc"))
+def test_every_recorded_imsi_is_read(answer: str, mcc: str) -> None:
+    lines = answer.removesuffix(" OK").split("\n")
+    assert (read_imsi(lines) or "").startswith(mcc)
+
+
+@pytest.mark.parametrize("line", ["", "ERROR", "+CME ERROR: 10", "12345", "8984", "-", "+ICCID:", "98" * 3, "0" * 19])
+def test_what_is_no_number_is_none(line: str) -> None:
+    assert read_imsi([line]) is None
+    assert read_iccid([line]) is None
+
+
+@pytest.mark.parametrize(
+    ("expected", "imsi", "iccid", "verdict"),
+    [
+        (Expected(), IMSI, ICCID, None),
+        (Expected(plmn="45204"), IMSI, None, False),
+        (Expected(plmn="45201"), IMSI, None, True),
+        (Expected(plmn="45204"), None, ICCID, None),
+        (Expected(ref=sim_ref("d.example", ICCID), origin="d.example"), None, ICCID, False),
+        (Expected(ref=sim_ref("e.example", ICCID), origin="d.example"), None, ICCID, True),
+        (Expected("45204", sim_ref("", "89840499"), ""), IMSI, ICCID, True),
+        (Expected("45204", sim_ref("", ICCID), ""), IMSI, None, False),
+    ],
+)
+def test_the_wrong_sim_is_told(expected: Expected, imsi: str | None, iccid: str | None, verdict: bool | None) -> None:
+    assert is_wrong(expected, imsi, iccid) is verdict
+
+
+def test_a_reference_shows_nothing_of_the_number() -> None:
+    ref = sim_ref("d.example", ICCID)
+    assert len(ref) == 16
+    assert ref != sim_ref("d.example", ICCID[:-1] + "1")
+    assert not any(ICCID[i : i + 6] in ref for i in range(len(ICCID) - 5))
+
+
+def test_the_wrong_sim_counts_though_it_is_served() -> None:
+    served = RadioReading(registration="home", rat="LTE", sim="absent")
+    assert service_cause(served) is None, "a registered modem has a SIM, whatever its state says"
+    assert service_cause(RadioReading(registration="home", rat="LTE", is_wrong_sim=True)) is Cause.WRONG_SIM
+    assert service_cause(RadioReading(registration="unknown")) is Cause.UNKNOWN
