@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,7 @@ class Faults:
         self.clock.set(offset_s=0, synced=True)
         if self._boot:
             self._boot.start()
+            self.bus.show()
         if self.card:
             self.card.start()
         if self.operator:
@@ -181,6 +183,23 @@ class Faults:
     def bearer(self) -> str:
         """The data connection: up, lost (asking again brings it back) or refused."""
         return next((name for name, bearer in BEARERS.items() if bearer == self._modem.bearer), "lost")
+
+    def fields(self) -> dict[str, Any]:
+        """What of a site's state is about these."""
+        card = self.card
+        return {
+            "modem_usb": self.bus.tty,
+            "sysfs": str(self.bus.sys),
+            "dev": str(self.bus.dev),
+            "iccid": self._modem.iccid,
+            "bearer": self.bearer,
+            **asdict(self.policy),
+            "card": str(card.at) if card else None,
+            "card_state": card.state if card else None,
+            "clock_offset_s": self.clock.offset_s,
+            "clock_synced": self.clock.synced,
+            "powered": self.powered,
+        }
 
     @property
     def policy(self) -> Policy:

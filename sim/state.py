@@ -214,9 +214,20 @@ def free_index(directory: RunDir, limit: int) -> int:
 
 
 def remove(directory: RunDir, name: str) -> None:
-    """Removes what a site or the core left in the run's directory."""
+    """Removes what a site or the core left in the run's directory; never what is mounted there."""
     directory.file(name).unlink(missing_ok=True)
-    shutil.rmtree(directory.folder(name), ignore_errors=True)
+    _remove_folder(directory.folder(name))
+
+
+def _remove_folder(folder: Path) -> None:
+    if not _is_mounted_below(folder):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_mounted_below(folder: Path) -> bool:
+    """Whether this mount namespace has anything mounted in a folder."""
+    mounts = Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()
+    return any(line.split()[1].startswith(f"{folder}/") for line in mounts)
 
 
 def tidy(directory: RunDir) -> None:
@@ -235,5 +246,5 @@ def _read(path: Path) -> dict[str, Any] | None:
         return fields
     path.unlink(missing_ok=True)
     path.with_suffix(".log").unlink(missing_ok=True)
-    shutil.rmtree(path.with_suffix(""), ignore_errors=True)
+    _remove_folder(path.with_suffix(""))
     return None

@@ -124,17 +124,7 @@ class Station:
             lat=self._gps.lat,
             lon=self._gps.lon,
             plmn=self._mean.plmn,
-            modem_usb=self._faults.bus.tty,
-            sysfs=str(self._faults.bus.sys),
-            dev=str(self._faults.bus.dev),
-            iccid=self._modem.iccid,
-            bearer=self._faults.bearer,
-            **asdict(self._faults.policy),
-            card=str(self._faults.card.at) if self._faults.card else None,
-            card_state=self._faults.card.state if self._faults.card else None,
-            clock_offset_s=self._faults.clock.offset_s,
-            clock_synced=self._faults.clock.synced,
-            powered=self._faults.powered,
+            **self._faults.fields(),
         )
 
     def _done(self) -> dict[str, Any]:

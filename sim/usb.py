@@ -8,11 +8,12 @@ as the kernel does. Source: facts/05-hardware.md §1.1 (who has which interfaces
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from sim import pty
+from sim import ns, pty
 
 TTYS_MAX = 8
 
@@ -60,7 +61,35 @@ class Bus:
         self._silent: list[pty.Port] = []
         self._links: list[Path] = []
         self._count = 0
+        self._nodes: Path | None = None
         self.tty: str | None = None
+
+    def show(self) -> None:
+        """Puts the tree in place of this mount namespace's own: /sys/bus is `sys/bus`, and /dev has the ports too.
+
+        Raises Misconfigured if the kernel refuses. Programs in the site then find the stick where every Pi has it.
+        Nothing of the machine's own /dev is ever mounted below the site's folder: whoever removes the folder would
+        remove that too.
+        """
+        bus, front = self.sys / "bus", self.dev.parent / "front"
+        for path in (bus / "usb/devices", front):
+            path.mkdir(parents=True, exist_ok=True)
+        ns.run("mount", "--bind", str(bus), "/sys/bus")
+        ns.run("mount", "-t", "tmpfs", "front", str(front))
+        for name in ("upper", "work"):
+            (front / name).mkdir()
+        ptys = os.open("/dev/pts", os.O_PATH | os.O_DIRECTORY)
+        try:
+            layers = f"lowerdir=/dev,upperdir={front / 'upper'},workdir={front / 'work'}"
+            ns.run("mount", "-t", "overlay", "dev", "-o", layers, "/dev")
+            ns.bind(f"/proc/self/fd/{ptys}", "/dev/pts")
+        finally:
+            os.close(ptys)
+            ns.run("umount", "-l", str(front))
+        ns.run("mount", "-t", "tmpfs", "shm", "/dev/shm")  # noqa: S108 - a mount, no file
+        # The kernel looks for the pts beside the ptmx that is opened, and finds none beside an overlay's.
+        ns.bind("/dev/pts/ptmx", "/dev/ptmx")
+        self._nodes = Path("/dev")
 
     def attach(self, at_path: str, first_tty: int = 0) -> None:
         """The stick appears, its AT port being the character device `at_path`, its ttys counted from `first_tty`."""
@@ -118,6 +147,8 @@ class Bus:
         (node / "device").symlink_to(Path("../../../") / name)
         self._link(self.sys / "class/tty" / name, node)
         self._link(self.dev / name, Path(device))
+        if self._nodes:
+            self._link(self._nodes / name, Path(device))
         if number == self._layout.at:
             self.tty = name
 

@@ -278,6 +278,8 @@ def test_a_modem_that_falls_off_the_bus_comes_back_as_another_tty(run, up):
     stick = next(path for path in device.parents if (path / "idVendor").exists())
     assert (stick / "idVendor").read_text() == "2c7c\n"
     assert (device.parent / "bInterfaceNumber").read_text() == "02\n"
+    assert inside(up, "readlink", "-f", "/dev/ttyUSB3").strip() == again.modem_tty, "as programs in the site see it"
+    assert inside(up, "cat", "/sys/bus/usb/devices/1-1/idProduct").strip() == "0125"
     net = (Path(again.sysfs) / "class/net/cell0/device").resolve()
     assert net.is_relative_to(stick)
 
