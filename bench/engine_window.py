@@ -12,7 +12,7 @@ import time
 
 from probe.core.engine import Terms
 from probe.core.engine_http import read_ticket
-from probe.devices import ask, transfer
+from probe.devices import ask, connection, transfer
 
 
 def main() -> None:
@@ -26,8 +26,8 @@ def main() -> None:
         terms = Terms(link_is_last=not is_uplink, cap_us=int(cap_ms) * 1000)
         target = f"/v1/{verb}?ticket={ticket}"
         started_ns = time.monotonic_ns()
-        order = transfer.Order(interface, host, int(port), host, target, terms, is_uplink)
-        outcome = transfer.Transfer(order, None).run().outcome
+        order = connection.Order(interface, host, int(port), host, target, terms, is_uplink)
+        outcome = transfer.Transfer(order).run().outcome
         start_ns, end_ns = (started_ns + us * 1000 for us in (outcome.start_us or 0, outcome.end_us))
         said[direction] = {"bps": outcome.bps, "stop": outcome.stop, "start_ns": start_ns, "end_ns": end_ns}
     sys.stdout.write(json.dumps(said) + "\n")

@@ -55,6 +55,7 @@ class Receiver:
         self._unsaid = 0
         self._unsaid_as: set[str] = set()
         self._say_refused_due_s = 0.0
+        self._checkpoint: tuple[Connection, int] | None = None
 
     def run(self) -> None:
         """Receive until stopped, over as many connections as it takes."""
@@ -104,6 +105,7 @@ class Receiver:
             if not current:
                 current = self._queue_all_acks()
             self._send_acks(connection)
+            self._send_checkpoint(connection)
             self._say()
             taken = connection.read(WAIT_S)
         if self._stop.is_set():
@@ -174,6 +176,19 @@ class Receiver:
             if not connection.publish(topics.ack(probe), self._sealed(probe, head), retain=False):
                 return
             del self._due_older[probe, epoch]
+
+    def _send_checkpoint(self, connection: Connection) -> None:
+        """Tell all probes the log's newest checkpoint, retained: what they sign afterwards is younger than it."""
+        path = self._settings.log_folder / "checkpoint"
+        try:
+            seen = (connection, path.stat().st_mtime_ns)
+            if seen == self._checkpoint:
+                return
+            note = path.read_bytes()
+        except OSError:
+            return
+        if connection.publish(topics.CHECKPOINT, note, retain=True):
+            self._checkpoint = seen
 
     def _sealed(self, probe: str, head: Head) -> bytes:
         ack = notes.Ack(

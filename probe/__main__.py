@@ -127,13 +127,14 @@ def _once(settings: Settings, arguments: argparse.Namespace) -> int:
             order, refusal = station.admit(_manual(station.order))
             head = probe.recorder.head()
             if refusal is Cause.BUDGET_SPENT:
-                record = measure.not_run(order, head, "skipped", Stage.SCHEDULE, refusal)
+                found = measure.Run(measure.not_run(order, head, "skipped", Stage.SCHEDULE, refusal))
             else:
-                record = measure.run(order, station.bench, head)
+                found = measure.run(order, station.bench, head)
         finally:
             station.owner.stop(compose.ECHO_TIMEOUT_S)
         # A crash of the daemon before stays to be told by its next boot record.
-        kept = probe.recorder.keep(record, {"clean": "1"} if is_first else {})
+        record = found.record
+        kept = probe.recorder.keep(record, {"clean": "1"} if is_first else {}, found.receipts)
         station.settle()
     sys.stdout.write(_as_json(kept.raw) if arguments.json else f"{show.test(record)}\n")
     is_good = record.outcome == "ok" and record.path is not None and record.path.verdict == "ok"

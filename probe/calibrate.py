@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from probe.core.engine import Terms
-from probe.devices import transfer
+from probe.devices import connection, transfer
 from wire.errors import Unavailable
 
 MARK = "ceiling"
@@ -46,8 +46,8 @@ def measure() -> Ceiling:
 
 def _one_way(port: int, *, is_uplink: bool) -> int:
     terms = Terms(link_is_last=False, cap_us=_CAP_US, hard_us=_HARD_US)
-    order = transfer.Order("lo", "127.0.0.1", port, "127.0.0.1", "/", terms, is_uplink)
-    moved = transfer.Transfer(order, None).run()
+    order = connection.Order("lo", "127.0.0.1", port, "127.0.0.1", "/", terms, is_uplink)
+    moved = transfer.Transfer(order).run()
     if moved.cause is not None or moved.outcome.bps is None:
         raise Unavailable(f"loopback could not be measured ({moved.cause}); is the interface lo up?")
     return moved.outcome.bps

@@ -15,7 +15,8 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from probe import backends, boot, build, calibrate, engines
+from probe import boot, build, calibrate, compose_link, engines
+from probe.backends import Backends
 from probe.broker import Access
 from probe.core import chain, clock, tpv
 from probe.core.coverage import EchoSeen
@@ -29,6 +30,7 @@ from probe.devices.gps import GpsReader
 from probe.devices.modem import ModemGone, ModemMute
 from probe.devices.reach import reach
 from probe.devices.throughput import EngineRequest
+from probe.diagnosis import Diagnosis
 from probe.measure import Bench, Order
 from probe.owner import Observed, Owner
 from probe.publish import Publisher
@@ -86,13 +88,19 @@ class Probe:
         self._boot_id = kernel_clock.boot_id()
         self.recorder = Recorder(self.spool, signer, settings.origin, identity, self.stamp)
         self._gps = _gps(settings, stack)
+        self._backends = Backends(settings)
+        self._publisher: Publisher | None = None
         self._terms: dict[str, ModemTerms] = {}
+        self.diagnoses: dict[str, Diagnosis] = {}
+        self._stack = stack
         self._parts: dict[str, tuple[Owner, Purse, CoverageKeeper]] = {}
         self._actions: dict[Action, Callable[[], str | None]] = {}
         self.stations: dict[str, Station] = {}
         self.steering = Steering(_ground(settings), self.recorder, self.spool, self._enforce, self._actions)
         self._enforce(None)
         self.steering.restore()
+        self._backends.listen(*(owner.wake for owner, _, _ in self._parts.values()))
+        stack.callback(self._backends.close)
 
     def stamp(self) -> Stamp:
         """Read the clocks and judge them."""
@@ -102,7 +110,8 @@ class Probe:
         """Return the loop, and the publisher (None without `[broker]`)."""
         daemon = Daemon(self.recorder, self.spool, self.stations, self.stop, read_clock=self.stamp, steer=self._steered)
         self._actions |= {"test": daemon.ask_tests, "modem_restart": self._restart_modems}
-        return daemon, _publisher(self, daemon) if self.settings.broker else None
+        self._publisher = _publisher(self, daemon) if self.settings.broker else None
+        return daemon, self._publisher
 
     def _steered(self, stamp: Stamp) -> dict[str, Station] | None:
         """Take up what came by a signed configuration; the new stations if it changed them."""
@@ -121,20 +130,24 @@ class Probe:
             keeper.retell(terms.plmn, terms.referral)
             self.stations[modem.id] = self._station(modem, terms, owner, purse)
 
+    def interface(self, modem: Modem) -> str:
+        """Name of a modem's network interface now; a name that no link has while there is none."""
+        return self._backends.interface(modem.id)
+
     def _restart_modems(self) -> str:
         for owner, _, _ in self._parts.values():
             owner.restart(RESTART_TIMEOUT_S)
         return f"restarted {', '.join(self._parts)}"
 
     def _station(self, modem: Modem, terms: ModemTerms, owner: Owner, purse: Purse) -> Station:
-        other = compared(terms.engine)
+        other, bench = compared(terms.engine), self._bench(modem, owner, terms.engine.name)
         return Station(
             owner=owner,
-            bench=self._bench(modem, owner, terms.engine.name),
+            bench=replace(bench, engine=partial(compose_link.told, self.diagnoses[modem.id], bench.engine)),
             compared=None if other is None else self._bench(modem, owner, other),
             plan=terms.plan,
-            order=Order(modem.id, modem.interface, "scheduled", terms.plmn, terms.referral),
-            admit=purse.admit,
+            order=Order(modem.id, self.interface(modem), "scheduled", terms.plmn, terms.referral),
+            admit=lambda order: purse.admit(replace(order, interface=self.interface(modem))),
             settle=purse.update,
         )
 
@@ -142,16 +155,22 @@ class Probe:
         """Make what lives as long as the program: the modem's owner, its SIM's purse, its coverage."""
         owner: Owner
         purse = self._purse(modem, terms)
+        self.diagnoses[modem.id] = diagnosis = self._diagnosis(modem, purse)
         keeper = CoverageKeeper(
             self._coverage_terms(modem),
             self.recorder,
-            echo=lambda: None if owner.is_watched() else _echo(self.settings, self._terms[modem.id].engine, modem),
-            link_bytes=partial(links.read_bytes, modem.interface),
+            echo=lambda: (
+                None
+                if owner.is_watched()
+                else _echo(self.settings, self._terms[modem.id].engine, self.interface(modem))
+            ),
+            link_bytes=lambda: links.read_bytes(self.interface(modem)),
             saved=self.spool.mark(f"coverage {modem.id}"),
+            diagnosis=diagnosis,
         )
         owner = Owner(
             modem.id,
-            backends.make(modem, self.settings),
+            self._backends.modem(modem),
             poll_s=self.settings.coverage.poll_s,
             fast_s=FAST_POLL_S,
             fault_cause=fault_cause,
@@ -159,6 +178,21 @@ class Probe:
             on_poll=partial(_on_poll, keeper, purse) if self._has_coverage else lambda _observed: None,
         )
         return owner, purse, keeper
+
+    def _diagnosis(self, modem: Modem, purse: Purse) -> Diagnosis:
+        diagnosis = compose_link.diagnosis(
+            self.settings,
+            modem,
+            self.recorder,
+            engine=lambda: self._terms[modem.id].engine,
+            interface=lambda: self.interface(modem),
+            used_bytes=lambda: purse.update().used_bytes,
+            is_free=lambda: not self.stations[modem.id].owner.is_watched(),
+            broker_lost_ms=lambda: self._publisher.lost_ms() if self._publisher else 0,
+            saved=self.spool.mark(f"rates {modem.id}"),
+        )
+        self._stack.callback(diagnosis.stop)
+        return diagnosis
 
     def _coverage_terms(self, modem: Modem) -> Terms:
         settings, coverage = self.settings, self.settings.coverage
@@ -188,7 +222,7 @@ class Probe:
         """The next test's request: with the epoch that its record will have, and this host's ceiling."""
         ceiling = calibrate.read(self.spool.mark(calibrate.MARK))
         return replace(
-            request(self._terms[modem.id].engine, modem.interface),
+            request(self._terms[modem.id].engine, self.interface(modem)),
             probe=self.settings.probe,
             epoch=int(self.spool.mark("epoch") or 1),
             ceiling_downlink_bps=ceiling.downlink_bps if ceiling else None,
@@ -202,7 +236,7 @@ class Probe:
             limit_bytes=terms.limit_bytes,
             billing_day=terms.billing_day,
             test_limit_bytes=_test_limit(terms),
-            link_bytes=partial(links.read_bytes, modem.interface),
+            link_bytes=lambda: links.read_bytes(self.interface(modem)),
             saved=self.spool.mark(f"budget {modem.id}"),
         )
 
@@ -282,11 +316,11 @@ def test_limit_bytes(engine: Engine) -> int:
     return total
 
 
-def _echo(settings: Settings, engine: Engine, modem: Modem) -> EchoSeen | None:
+def _echo(settings: Settings, engine: Engine, interface: str) -> EchoSeen | None:
     address = engine.echo_address
     if address is None or not settings.coverage.degraded_echo:
         return None
-    return reach(*address, modem.interface, min(ECHO_TIMEOUT_S, settings.coverage.step_s / 2))
+    return reach(*address, interface, min(ECHO_TIMEOUT_S, settings.coverage.step_s / 2))
 
 
 def _gps(settings: Settings, stack: ExitStack) -> GpsReader | None:

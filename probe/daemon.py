@@ -88,7 +88,7 @@ class Daemon:
         self._end_cause = Cause.STOPPED
         self._disk_told: str | None = None
         self._lock = threading.Lock()
-        self._unsaved: list[tuple[TestRecord, Order]] = []
+        self._unsaved: list[tuple[measure.Run, Order]] = []
         self._publisher: Publisher | None = None
 
     def _last_usage(self, modem: str) -> schedule.Usage:
@@ -212,38 +212,39 @@ class Daemon:
                 if self._running is None:  # the books are closed
                     return
                 self._running = replace(self._running, order=order)
-            record = self._measured(station, order, bench)
+            found = self._measured(station, order, bench)
             with self._lock:
                 if self._running is None:
                     return
-                self._keep_test(record, order)
+                self._keep_test(found, order)
                 self._running = self._running if due else None
 
-    def _measured(self, station: Station, order: Order, bench: Bench) -> TestRecord:
+    def _measured(self, station: Station, order: Order, bench: Bench) -> measure.Run:
         """Run one test. A fault of ours must not cost the slot its record."""
         head = self._recorder.head()
         try:
             order, refusal = station.admit(order)
             if refusal is not None:
-                return measure.not_run(order, head, "skipped", Stage.SCHEDULE, refusal)
-            record = measure.run(order, bench, head)
+                return measure.Run(measure.not_run(order, head, "skipped", Stage.SCHEDULE, refusal))
+            found = measure.run(order, bench, head)
             station.settle()
         except Exception:
             log.exception("test of modem %s failed inside", order.modem)
-            return measure.not_run(order, head, "failed", Stage.HOST, Cause.ENGINE_ERROR)
-        return record
+            return measure.Run(measure.not_run(order, head, "failed", Stage.HOST, Cause.ENGINE_ERROR))
+        return found
 
-    def _keep_test(self, record: TestRecord, order: Order) -> None:
+    def _keep_test(self, found: measure.Run, order: Order) -> None:
         """Keep a record, or hold it while the disk takes none; those that are held go first."""
-        if self._unsaved or not self._is_kept(record, order):
-            self._unsaved = [*self._unsaved[-HELD_RECORDS + 1 :], (record, order)]
+        if self._unsaved or not self._is_kept(found, order):
+            self._unsaved = [*self._unsaved[-HELD_RECORDS + 1 :], (found, order)]
 
-    def _is_kept(self, record: TestRecord, order: Order) -> bool:
+    def _is_kept(self, found: measure.Run, order: Order) -> bool:
         """Try to keep a record; False if the disk does not take it."""
+        record = found.record
         marks = {} if order.slot_ms is None else {f"slots {order.modem}": self._slots(order.modem)}
         try:
             try:
-                kept = self._recorder.keep(record, marks)
+                kept = self._recorder.keep(record, marks, found.receipts)
             except Refused as refusal:
                 log.error("test record breaks the contract: %s", refusal)  # noqa: TRY400 (the sentence says it all)
                 head = self._recorder.head()
@@ -272,9 +273,8 @@ class Daemon:
             running, self._running = self._running, None
             if running is not None:
                 head = self._recorder.head()
-                self._keep_test(
-                    measure.not_run(running.order, head, "failed", Stage.HOST, self._end_cause), running.order
-                )
+                record = measure.not_run(running.order, head, "failed", Stage.HOST, self._end_cause)
+                self._keep_test(measure.Run(record), running.order)
         self._stop_modems()
         self._save_again()
         try:

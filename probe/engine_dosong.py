@@ -20,7 +20,7 @@ from typing import Any
 
 from probe.core import cause, engine, engine_http, estimate
 from probe.core.engine_terms import EngineRequest, EngineResult
-from probe.devices import ask, bound, links, transfer
+from probe.devices import ask, bound, connection, links, transfer
 from probe.devices.ticket_echo import TicketEcho
 
 VERSION = "1"
@@ -44,16 +44,24 @@ class Failed(Exception):
         self.cause = word
 
 
+class Again(Exception):
+    """Others used the link during a transfer and have become quiet: all is to be measured anew, once."""
+
+
 class Engine:
     """One test: passes through the stages in order and keeps what each found."""
 
     def __init__(self, request: EngineRequest) -> None:
         self._request = request
         self._found: dict[str, Any] = {"engine": "dosong", "engine_version": VERSION, "server": request.server_id}
+        self._attempt = 1
+        self._quiet_until_s: float | None = None
+        self._used_bytes = {"downlink": 0, "uplink": 0}
         self._stage = "host"
         self._address = request.server_host
         self._pass: engine_http.Pass | None = None
         self._echo: TicketEcho | None = None
+        self._next: dict[str, transfer.Transfer] = {}
         self._moved: dict[str, transfer.Moved] = {}
         self._failures: list[tuple[str, str]] = []
         self._cpu_s = self._wall_s = 0.0
@@ -61,6 +69,19 @@ class Engine:
 
     def run(self) -> None:
         """Write a line for each stage and one for the end."""
+        while True:
+            try:
+                self._stages()
+                break
+            except Again:
+                self._begin_anew()
+            finally:
+                for unused in self._next.values():
+                    unused.close()
+                self._next = {}
+        self._write(self._outcome(), *(self._failures[0] if self._failures else (None, None)))
+
+    def _stages(self) -> None:
         for stage, work in (
             ("host", self._host),
             ("dns", self._dns),
@@ -68,13 +89,18 @@ class Engine:
             ("latency", self._latency),
         ):
             if not self._try(stage, work):
-                self._write("failed", *self._failures[0])
                 return
         for name, seconds in (("downlink", self._request.downlink_s), ("uplink", self._request.uplink_s)):
             if seconds > 0 and self._try(name, lambda name=name: self._transfer(name)):
                 self._try("receipt", lambda name=name: self._receipt(name))
         self._keep_series()
-        self._write(self._outcome(), *(self._failures[0] if self._failures else (None, None)))
+
+    def _begin_anew(self) -> None:
+        """Forget what was found beside others' traffic; what it cost counts against the limits of bytes."""
+        kept = ("engine", "engine_version", "server", "dns_us")
+        self._attempt += 1
+        self._found = {name: self._found[name] for name in kept if name in self._found} | {"attempt": self._attempt}
+        self._moved, self._failures = {}, []
 
     def _try(self, stage: str, work: Any) -> bool:
         """Enter a stage and do its work; False if it failed, the cause kept."""
@@ -134,7 +160,7 @@ class Engine:
             self._stage = "portal"
             if answer.reply.status == 200:
                 break
-            word = transfer.word_of(answer.reply.status)
+            word = connection.word_of(answer.reply.status)
             wait_s = engine_http.retry_after_s(answer.reply)
             self._found["retry_after_s"] = wait_s
             if word != "server_busy" or max(wait_s or BUSY_WAIT_S, 1) > self._busy_s:
@@ -158,9 +184,10 @@ class Engine:
         if request.udp_port is None or leave is None or leave.echo_key is None:
             return
         self._echo = TicketEcho(request.interface, (self._address, request.udp_port), leave.ticket, leave.echo_key)
-        until_s = time.monotonic() + request.quiet_wait_s
+        until_s = self._quiet_deadline_s()
         while True:
             before, began_s = self._link_bytes(), time.monotonic()
+            self._prepare("downlink" if request.downlink_s > 0 else "uplink")
             echoes = self._echo.series(request.echo_count, request.echo_interval_ms / 1000, ECHO_WAIT_S)
             used = self._link_bytes() - before - len(echoes) * _ECHO_LINK_BYTES
             self._keep_latency(estimate.round_trips(echoes))
@@ -170,6 +197,39 @@ class Engine:
             if not is_busy or time.monotonic() + QUIET_STEP_S > until_s:
                 return
             time.sleep(QUIET_STEP_S)
+
+    def _quiet_deadline_s(self) -> float:
+        """Until when others may be waited for, all waits of the test together."""
+        if self._quiet_until_s is None:
+            self._quiet_until_s = time.monotonic() + self._request.quiet_wait_s
+        return self._quiet_until_s
+
+    def _retry_if_crossed(self, name: str, outcome: engine.Outcome) -> None:
+        """Others used the link meanwhile: say it, wait for quiet and raise Again, if time and bytes are left for it."""
+        cross_bps = outcome.cross_bps or 0
+        if cross_bps <= self._cross_limit_bps():
+            return
+        self._found["cross_bps"] = max(cross_bps, self._found.get("cross_bps") or 0)
+        limit = self._byte_limit(name)
+        has_bytes = limit is None or limit >= outcome.payload_bytes
+        if self._attempt == 1 and has_bytes and self._becomes_quiet():
+            raise Again
+
+    def _becomes_quiet(self) -> bool:
+        """Wait until a second is quiet; False if time ends before."""
+        while time.monotonic() + QUIET_STEP_S <= self._quiet_deadline_s():
+            before, began_s = self._link_bytes(), time.monotonic()
+            time.sleep(QUIET_STEP_S / 2)
+            used = self._link_bytes() - before
+            if used * 8 / (time.monotonic() - began_s) <= self._cross_limit_bps():
+                return True
+        return False
+
+    def _byte_limit(self, name: str) -> int | None:
+        """Bytes that this direction may still move; None without a limit."""
+        request = self._request
+        given = request.max_uplink_bytes if name == "uplink" else request.max_downlink_bytes
+        return None if given is None else max(0, given - self._used_bytes[name])
 
     def _link_bytes(self) -> int:
         return sum(links.read_bytes(self._request.interface) or (0, 0))
@@ -191,7 +251,8 @@ class Engine:
         """Move bytes one way. What was moved is kept even if the direction then fails; a rate is not."""
         if self._echo is not None:
             self._echo.take()
-        moved = transfer.Transfer(self._order(name), self._echo).run()
+        self._prepare(name)
+        moved = self._next.pop(name).run(self._echo)
         self._moved[name] = moved
         self._count_cpu(moved)
         outcome = moved.outcome
@@ -202,8 +263,10 @@ class Engine:
             f"{name}_wall_us": round(moved.wall_s * 1e6),
             f"rtt_loaded_{name}_us_median": estimate.round_trips(moved.echoes).us_median,
         }
+        self._used_bytes[name] += outcome.payload_bytes * 1500 // 1448
         if moved.cause is not None:
             raise Failed(moved.cause)
+        self._retry_if_crossed(name, outcome)
         self._found |= {
             f"{name}_bps": outcome.bps,
             f"{name}_us": outcome.window_us,
@@ -213,24 +276,32 @@ class Engine:
         if name == "uplink":
             self._found["uplink_retrans"] = outcome.retrans
 
-    def _order(self, name: str) -> transfer.Order:
+    def _prepare(self, name: str) -> None:
+        """Open the connections of a direction that is wanted, while something else is waited for."""
+        seconds = self._request.uplink_s if name == "uplink" else self._request.downlink_s
+        if seconds > 0 and name not in self._next:
+            self._next[name] = transfer.Transfer(self._order(name))
+
+    def _order(self, name: str) -> connection.Order:
         request, is_uplink = self._request, name == "uplink"
         seconds = request.uplink_s if is_uplink else request.downlink_s
         terms = engine.Terms(
             link_is_last=not is_uplink,
             cap_us=min(request.cap_ms * 1000, seconds * 1_000_000),
-            most_bytes=request.max_uplink_bytes if is_uplink else request.max_downlink_bytes,
+            most_bytes=self._byte_limit(name),
             ceiling_bps=request.ceiling_uplink_bps if is_uplink else request.ceiling_downlink_bps,
         )
         target = f"/v1/{'upload' if is_uplink else 'download'}?ticket={self._ticket()}"
         address, host = self._address, self._host_field()
-        return transfer.Order(request.interface, address, request.server_port, host, target, terms, is_uplink)
+        return connection.Order(request.interface, address, request.server_port, host, target, terms, is_uplink)
 
     def _ticket(self) -> str:
         return self._pass.ticket if self._pass is not None else ""
 
     def _receipt(self, name: str) -> None:
         """Fetch the point's own word on the transfer, as soon as it has seen the last connection end."""
+        if name == "downlink":
+            self._prepare("uplink")
         until_s = time.monotonic() + RECEIPT_WAIT_S
         while True:
             answer = self._ask(f"/v1/receipt?ticket={self._ticket()}&direction={name}")
@@ -241,7 +312,7 @@ class Engine:
             self._disbelieve(name)
             self._stage, self._found[f"{name}_limit"] = name, "server"
         if answer.reply.status != 200:
-            raise Failed(transfer.word_of(answer.reply.status))
+            raise Failed(connection.word_of(answer.reply.status))
         claims = engine_http.read_note(answer.body, "receipt")
         if claims.get("ticket") != self._ticket() or claims.get("direction") != name:
             raise Failed("server_error")

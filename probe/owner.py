@@ -105,6 +105,12 @@ class Owner:
         self.ask_to_stop()
         self._thread.join(timeout_s)
 
+    def wake(self) -> None:
+        """Poll at once: something was plugged or pulled."""
+        with self._changed:
+            self._wanted = True
+            self._changed.notify_all()
+
     @property
     def is_alive(self) -> bool:
         """False once the thread has ended."""

@@ -12,10 +12,10 @@ from collections.abc import Callable
 from typing import Protocol
 
 from probe.broker import Access, Connection, Session, tls_context
-from probe.core import chain
+from probe.core import chain, parcel
 from probe.core.backoff import delay_s
 from probe.spool import Kept, Spool
-from wire import bundle, notes, topics
+from wire import notes, topics
 from wire.errors import Misconfigured, Refused, Unavailable
 from wire.note import Verifier
 
@@ -75,6 +75,7 @@ class Publisher:
         self._purge_ms = 0
         self._disputed_ms, self._disputed_after = 0, _BEFORE_ALL
         self._told: str | None = None
+        self._lost_at_ms: int | None = clocks.mono_ms()
         self._stop = threading.Event()
         self.moved_ms = clocks.mono_ms()
         self._thread = threading.Thread(target=self._run, name="publish", daemon=True)
@@ -93,6 +94,11 @@ class Publisher:
         """False once the thread has ended."""
         return self._thread.is_alive()
 
+    def lost_ms(self) -> int:
+        """For how long there has been no session with the broker; 0 while one stands."""
+        lost_at_ms = self._lost_at_ms
+        return 0 if lost_at_ms is None else self._clocks.mono_ms() - lost_at_ms
+
     def _run(self) -> None:
         attempt = 0
         while not self._stop.is_set():
@@ -105,6 +111,7 @@ class Publisher:
             except Unavailable as error:
                 self._tell(str(error))
                 attempt += 1
+            self._lost_at_ms = self._clocks.mono_ms() if self._lost_at_ms is None else self._lost_at_ms
             self._state, _ = chain.step(self._state, chain.Disconnected(), self._policy)
             self._rest(delay_s(attempt, random.random(), *self._retry_s))  # noqa: S311 (jitter, no secret)
 
@@ -125,7 +132,7 @@ class Publisher:
     def _serve(self, connection: Connection) -> bool:
         connection.connect()
         log.info("broker=connected host=%s port=%d", self._access.host, self._access.port)
-        self._told, self._seen_version = None, -1
+        self._told, self._lost_at_ms, self._seen_version = None, None, -1
         self._state, _ = chain.step(self._state, chain.Connected(), self._policy)
         begun_ms = self._clocks.mono_ms()
         for _ in connection.turns():
@@ -171,11 +178,8 @@ class Publisher:
             self._disputed_ms, self._disputed_after = now_ms + DISPUTED_EVERY_MS, _BEFORE_ALL
 
     def _send(self, session: Session, records: list[Kept]) -> None:
-        raws = [kept.raw for kept in records]
-        while raws:
-            count = bundle.fill(raws)
-            session.publish(topics.up(self._access.client_id), bundle.encode(raws[:count]))
-            raws = raws[count:]
+        for payload in parcel.messages((*kept.receipts, kept.raw) for kept in records):
+            session.publish(topics.up(self._access.client_id), payload)
 
     def _on_message(self, topic: str, payload: bytes) -> None:
         if topic == topics.config(self._access.client_id):

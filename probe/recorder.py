@@ -6,7 +6,7 @@ A record is signed when it is made and committed before anything may send it. Ra
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -41,11 +41,16 @@ class Recorder:
         """Return the head of a draft begun at `stamp` (None: now)."""
         return head(self._identity, stamp or self.stamp())
 
-    def keep(self, draft: AnyRecord, marks: Mapping[str, str] | None = None) -> Kept:
-        """Sign a draft and commit it. Raises Refused if the draft breaks the contract, Unavailable from the disk."""
+    def keep(self, draft: AnyRecord, marks: Mapping[str, str] | None = None, receipts: Sequence[bytes] = ()) -> Kept:
+        """Sign a draft and commit it, with the receipts that it names.
+
+        Raises Refused if the draft breaks the contract, Unavailable from the disk.
+        """
         if self._spool.is_over_limit():
             self._make_room()
-        return self._spool.append(_DRAFT_TAG[type(draft).__name__], lambda place: self._seal(draft, place), marks)
+        return self._spool.append(
+            _DRAFT_TAG[type(draft).__name__], lambda place: self._seal(draft, place), marks, receipts
+        )
 
     def event(self, name: EventName, **fields: Any) -> Kept:
         """Keep an event that happened now."""

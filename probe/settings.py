@@ -6,6 +6,7 @@ the value, the limit and what to do. Secrets are never here: keys are files that
 
 from __future__ import annotations
 
+import datetime
 import ipaddress
 import re
 import tomllib
@@ -33,6 +34,8 @@ _PLAIN = {
     "plmn": "5 or 6 digits such as 45204",
     "seed": "64 hexadecimal digits",
     "sim": "16 hexadecimal digits",
+    "usb": 'auto, or a USB path such as "1-1.2"',
+    "url": "http://HOST or http://HOST:PORT",
     "site": "at most 32 of A-Z a-z 0-9 _ -",
     "referral": "at most 32 of A-Z a-z 0-9 _ -",
     "server": "http://HOST:PORT or http://HOST:PORT/speedtest/upload.php",
@@ -89,6 +92,22 @@ class Coverage(Table, frozen=True, kw_only=True):
     degraded_echo: bool = True
 
 
+class Reachability(Table, frozen=True, kw_only=True):
+    """`[reachability]`: what else is asked when the echo is lost, so that our own server is not taken for the network.
+
+    `others`: "address:port" of independent targets that take TCP connections; empty: none is asked. `looks`: False
+    leaves it at the lost echo.
+    """
+
+    others: tuple[str, ...] = ("1.1.1.1:443", "8.8.8.8:443")
+    looks: bool = True
+
+    @property
+    def addresses(self) -> tuple[tuple[str, int], ...]:
+        """Address and port of each of `others`. Raises ValueError if one is not written so."""
+        return tuple(_literal(text) for text in self.others)
+
+
 class Gps(Table, frozen=True, kw_only=True):
     """`[gps]`: where gpsd listens."""
 
@@ -131,10 +150,7 @@ class Engine(Table, frozen=True, kw_only=True):
     @property
     def echo_address(self) -> tuple[str, int] | None:
         """Address and port of the echo; None if none is set."""
-        if self.echo is None:
-            return None
-        host, _, port = self.echo.rpartition(":")
-        return host.strip("[]"), int(port)
+        return None if self.echo is None else _literal(self.echo)
 
 
 class Budget(Table, frozen=True, kw_only=True):
@@ -144,19 +160,40 @@ class Budget(Table, frozen=True, kw_only=True):
     billing_day: Annotated[int, Meta(ge=1, le=28)] = 1
 
 
-class Modem(Table, frozen=True, kw_only=True):
-    """One `[[modem]]`: its AT port and its network interface.
+class SimPlan(Table, frozen=True, kw_only=True):
+    """`[modem.plan]`: what is known of the SIM's plan, so that its end is not taken for the network's fault.
 
+    `ends`: the last paid day in Vietnam. `limit_bytes`: what it holds in a billing period. `throttle_bps`: the rate
+    that is left once that is used.
+    """
+
+    ends: datetime.date | None = None
+    limit_bytes: Annotated[int, Meta(ge=1_000_000)] | None = None
+    throttle_bps: Annotated[int, Meta(ge=1_000)] | None = None
+
+
+class Modem(Table, frozen=True, kw_only=True):
+    """One `[[modem]]`: where it is plugged in (`usb`, or `port` and `interface`), how it is spoken to, whose SIM.
+
+    `usb`: its path such as "1-1.2", or "auto" if it is the only one: port and interface are then found, and found again
+    when the stick comes back under other names. `backend`: "auto" speaks AT, or HTTP to sticks that know nothing else;
+    "mm" leaves the modem to ModemManager. `url`, `user`, `password_file`: of a stick that is spoken to over HTTP.
     `plmn`: the SIM's operator, MCC and MNC; with another one's SIM nothing is measured (`wrong_sim`). `sim`: the SIM's
     hash (`probe.core.sim_card.sim_ref`), where the very card matters.
     """
 
     id: ModemId
-    port: Name
-    interface: Interface
+    port: Name | None = None
+    interface: Interface | None = None
+    usb: Annotated[str, Meta(pattern=r"^(auto|\d{1,2}-\d{1,2}(\.\d{1,2}){0,5})\Z")] | None = None
+    backend: Literal["auto", "at", "hilink", "zte", "mm"] = "auto"
+    url: Annotated[str, Meta(pattern=r"^http://[^/?#\s]+/?\Z")] | None = None
+    user: Name = "admin"
+    password_file: Name | None = None
     plmn: Plmn | None = None
     sim: Annotated[str, Meta(pattern=r"^[0-9a-f]{16}\Z")] | None = None
     family: Name = "auto"
+    plan: SimPlan = SimPlan()
 
 
 class Clock(Table, frozen=True, kw_only=True):
@@ -193,6 +230,7 @@ class Settings(Table, frozen=True, kw_only=True):
     position: Surveyed | None = None
     broker: Broker | None = None
     coverage: Coverage = Coverage()
+    reachability: Reachability = Reachability()
     gps: Gps | None = None
     budget: Budget | None = None
     clock: Clock = Clock()
@@ -253,8 +291,8 @@ def _value(document: Any, where: str) -> Any:
 
 def _check(path: Path, settings: Settings) -> None:
     """Rules that no single field can state."""
-    for attribute in ("id", "port", "interface"):
-        found = [getattr(modem, attribute) for modem in settings.modem]
+    for attribute in ("id", "port", "interface", "usb"):
+        found = [value for modem in settings.modem if (value := getattr(modem, attribute)) is not None]
         if len(set(found)) != len(found):
             raise Misconfigured(f"{path}: two [[modem]] tables have the same {attribute} {found}; give each its own")
     if settings.coverage.poll_s > settings.coverage.step_s:
@@ -262,18 +300,30 @@ def _check(path: Path, settings: Settings) -> None:
         raise Misconfigured(
             f"{path}: coverage.poll_s = {settings.coverage.poll_s} is longer than coverage.step_s = {limit}; lower it"
         )
-    _check_families(path, settings.modem)
+    _check_modems(path, settings.modem)
     _check_engine(path, settings.engine)
+    _check_others(path, settings.reachability)
     for name, purpose in (("ack_vkey", "ack"), ("config_vkey", "config")):
         if (text := getattr(settings, name)) is not None:
             _check_vkey(f"{path}: {name}", text, f"{settings.origin}/{purpose}")
 
 
-def _check_families(path: Path, modems: tuple[Modem, ...]) -> None:
+def _check_modems(path: Path, modems: tuple[Modem, ...]) -> None:
     known = ("auto", *DIALECTS)
     for modem in modems:
+        where = f"{path}: [[modem]] {modem.id}"
         if modem.family not in known:
-            raise Misconfigured(f"{path}: modem.family = {modem.family!r} is not one of {', '.join(known)}; correct it")
+            raise Misconfigured(f"{where}: family = {modem.family!r} is not one of {', '.join(known)}; correct it")
+        if modem.usb is not None and modem.port is not None:
+            raise Misconfigured(f"{where} has usb and port; keep usb, which finds the port")
+        if modem.usb is None and modem.interface is None:
+            raise Misconfigured(f'{where} has neither usb nor interface; add usb, for example usb = "1-1.2"')
+        if modem.usb is None and modem.port is None and modem.backend in ("auto", "at"):
+            raise Misconfigured(f"{where} has neither usb nor port; add usb, or the path of its AT port")
+        if modem.usb == "auto" and len(modems) > 1:
+            raise Misconfigured(f'{where}: usb = "auto" is for a probe with one modem; give each its path, "1-1.2"')
+    if sum(modem.backend in ("hilink", "zte") for modem in modems) > 1:
+        raise Misconfigured(f"{path}: two modems over HTTP have the same address; use one such stick a probe")
 
 
 def _check_vkey(where: str, text: str, wanted: str) -> None:
@@ -302,6 +352,23 @@ def _check_engine(path: Path, engine: Engine) -> None:
         echo = ("", 0)
     if echo is not None and (not _is_address(echo[0]) or not 1 <= echo[1] <= 65535):
         raise Misconfigured(f"{path}: engine.echo = {engine.echo!r}; give address:port, for example 198.51.100.7:7480")
+
+
+def _check_others(path: Path, reachability: Reachability) -> None:
+    for text in reachability.others:
+        try:
+            host, port = _literal(text)
+        except ValueError:
+            host, port = "", 0
+        if not _is_address(host) or not 1 <= port <= 65535:
+            example = 'address:port, for example "1.1.1.1:443"'
+            raise Misconfigured(f"{path}: reachability.others holds {text!r}; give {example}")
+
+
+def _literal(text: str) -> tuple[str, int]:
+    """Address and port of "address:port". Raises ValueError if the port is no number."""
+    host, _, port = text.rpartition(":")
+    return host.strip("[]"), int(port)
 
 
 def _is_address(text: str) -> bool:

@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from probe.spool_files import SCHEMA, read_epoch, set_aside, write_epoch
+from probe.core.parcel import pack_receipts, unpack_receipts
+from probe.spool_files import connect, read_epoch, set_aside, write_epoch
 from wire.codec import leaf_hash, leaf_text
 from wire.errors import Unavailable
 
@@ -28,6 +29,7 @@ WAITING, ACKED, DISPUTED, DROPPED = 0, 1, 2, 3
 
 _DAY_MS = 86_400_000
 _SPARE_BYTES = 16_384
+_SIZE = "coalesce(length(raw), 0) + coalesce(length(receipts), 0)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +43,13 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A record as it lies on disk."""
+    """A record as it lies on disk; `receipts`: the measurement point's notes that it names, to be sent before it."""
 
     epoch: int
     seq: int
     kind: str
     raw: bytes
+    receipts: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,13 +110,13 @@ class Spool:
 
     def _open(self) -> sqlite3.Connection:
         try:
-            return _connect(self._path)
+            return connect(self._path)
         except sqlite3.DatabaseError as error:
             if error.sqlite_errorcode not in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
                 raise
         self.origin_of_file = "damaged"
         set_aside(self._path)
-        return _connect(self._path)
+        return connect(self._path)
 
     def _begin_first_epoch(self) -> None:
         if self.mark("epoch") is None:
@@ -156,13 +159,15 @@ class Spool:
         with self._lock:
             return Place(int(self.mark("epoch") or 1), int(self.mark("next_seq") or 0), self.mark("prev") or "")
 
-    def append(self, kind: str, seal: Seal, marks: Mapping[str, str] | None = None) -> Kept:
-        """Sign a record for its place and commit it, with `marks`, in one transaction; on return it is on disk.
+    def append(
+        self, kind: str, seal: Seal, marks: Mapping[str, str] | None = None, receipts: Sequence[bytes] = ()
+    ) -> Kept:
+        """Sign a record for its place and commit it, with `marks` and `receipts`, in one transaction, on disk then.
 
         What `seal` raises comes through, and nothing is changed. Raises Unavailable if the disk cannot take it.
         """
         with self._bytes_kept(), self._transaction():
-            kept = self._insert(kind, seal, WAITING)
+            kept = self._insert(kind, seal, WAITING, receipts)
             self._put_marks(marks or {})
         return kept
 
@@ -177,15 +182,16 @@ class Spool:
                 self._bytes = before
                 raise
 
-    def _insert(self, kind: str, seal: Seal, place: int) -> Kept:
+    def _insert(self, kind: str, seal: Seal, place: int, receipts: Sequence[bytes] = ()) -> Kept:
         at = self.place()
         raw = seal(at)
-        leaf = leaf_hash(raw)
-        row = (at.epoch, at.seq, kind, raw, leaf, place)
-        self._db.execute("INSERT INTO record (epoch, seq, kind, raw, leaf, place) VALUES (?, ?, ?, ?, ?, ?)", row)
+        leaf, packed = leaf_hash(raw), pack_receipts(receipts)
+        row = (at.epoch, at.seq, kind, raw, leaf, place, packed)
+        insert = "INSERT INTO record (epoch, seq, kind, raw, leaf, place, receipts) VALUES (?, ?, ?, ?, ?, ?, ?)"
+        self._db.execute(insert, row)
         self._place_next(Place(at.epoch, at.seq + 1, leaf_text(leaf)))
-        self._bytes += len(raw)
-        return Kept(at.epoch, at.seq, kind, raw)
+        self._bytes += len(raw) + len(packed or b"")
+        return Kept(at.epoch, at.seq, kind, raw, tuple(receipts))
 
     def _place_next(self, place: Place) -> None:
         self._put_marks({"epoch": str(place.epoch), "next_seq": str(place.seq), "prev": place.prev})
@@ -233,7 +239,7 @@ class Spool:
                 self._bytes -= size
 
     def _oldest(self, place: int) -> list[tuple[int, int, int]]:
-        query = "SELECT epoch, seq, length(raw) FROM record WHERE place = ? AND kind != 'gap' ORDER BY epoch, seq"
+        query = f"SELECT epoch, seq, {_SIZE} FROM record WHERE place = ? AND kind != 'gap' ORDER BY epoch, seq"  # noqa: S608
         return self._db.execute(query, (place,)).fetchall()
 
     def _drop_waiting(self, seal_gap: Callable[[Dropped, Place], bytes]) -> Dropped | None:
@@ -252,22 +258,24 @@ class Spool:
         dropped = Dropped(epoch, first, last, leaf_text(leaf))
         where = "WHERE epoch = ? AND seq BETWEEN ? AND ?"
         self._db.execute(f"DELETE FROM record {where}", (epoch, first, last - 1))  # noqa: S608 (no input in it)
-        self._db.execute(f"UPDATE record SET raw = NULL, place = ? {where}", (DROPPED, epoch, last, last))  # noqa: S608
+        drop = f"UPDATE record SET raw = NULL, receipts = NULL, place = ? {where}"  # noqa: S608
+        self._db.execute(drop, (DROPPED, epoch, last, last))
         self._insert("gap", lambda place: seal_gap(dropped, place), WAITING)
         return dropped
 
     def disputed(self, after: tuple[int, int], limit: int) -> list[Kept]:
         """Return the next records that the ledger knows otherwise, behind the place `after`."""
-        query = "SELECT epoch, seq, kind, raw FROM record WHERE place = ? AND (epoch, seq) > (?, ?)"
+        query = "SELECT epoch, seq, kind, raw, receipts FROM record WHERE place = ? AND (epoch, seq) > (?, ?)"
         with self._on_disk():
             rows = self._db.execute(f"{query} ORDER BY epoch, seq LIMIT ?", (DISPUTED, *after, limit))
-            return [Kept(*row) for row in rows]
+            return [_kept(row) for row in rows]
 
     def waiting(self, limit: int) -> list[Kept]:
         """Return the oldest records that wait, gaps first: the order in which they are to be sent."""
-        query = "SELECT epoch, seq, kind, raw FROM record WHERE place = ? ORDER BY kind != 'gap', epoch, seq LIMIT ?"
+        query = "SELECT epoch, seq, kind, raw, receipts FROM record WHERE place = ?"
         with self._on_disk():
-            return [Kept(*row) for row in self._db.execute(query, (WAITING, limit))]
+            rows = self._db.execute(f"{query} ORDER BY kind != 'gap', epoch, seq LIMIT ?", (WAITING, limit))
+            return [_kept(row) for row in rows]
 
     def leaf(self, epoch: int, seq: int | None) -> str | None:
         """Return the leaf hash (base64) of a record of ours; None if we hold none at that place."""
@@ -322,9 +330,13 @@ class Spool:
         self._db.executemany("INSERT OR REPLACE INTO mark (name, value) VALUES (?, ?)", list(marks.items()))
 
 
+def _kept(row: tuple[int, int, str, bytes, bytes | None]) -> Kept:
+    return Kept(*row[:4], unpack_receipts(row[4]))
+
+
 def depth_of(db: sqlite3.Connection) -> Depth:
     """Count what a spool holds, over any connection to it."""
-    query = "SELECT count(raw), coalesce(sum(place = 0), 0), coalesce(sum(place = 2), 0), coalesce(sum(length(raw)), 0)"
+    query = f"SELECT count(raw), coalesce(sum(place = 0), 0), coalesce(sum(place = 2), 0), coalesce(sum({_SIZE}), 0)"
     records, waiting, disputed, size = db.execute(f"{query} FROM record").fetchone()
     oldest = db.execute("SELECT epoch, seq FROM record WHERE place = 0 ORDER BY epoch, seq LIMIT 1").fetchone()
     return Depth(records, waiting, disputed, size, oldest)
@@ -347,26 +359,6 @@ def read_standing(folder: Path) -> Standing:
     acked = marks["acked"].split() if "acked" in marks else None
     last_ack = None if acked is None else (int(acked[0]), int(acked[1]), int(marks["acked_ms"]))
     return Standing(place, depth, last_ack, None if row is None else row[0])
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    """Open, check and prepare the file. Raises sqlite3.DatabaseError if it is damaged."""
-    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10.0)
-    try:
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = FULL")
-        db.execute("PRAGMA cache_size = -512")
-        db.execute("PRAGMA wal_autocheckpoint = 250")
-        (verdict,) = db.execute("PRAGMA quick_check(1)").fetchone()
-        if verdict != "ok":
-            damaged = sqlite3.DatabaseError(verdict)
-            damaged.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
-            raise damaged
-        db.executescript(SCHEMA)
-    except BaseException:
-        db.close()
-        raise
-    return db
 
 
 @contextlib.contextmanager

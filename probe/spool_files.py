@@ -3,18 +3,41 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from pathlib import Path
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS record (
     epoch INTEGER NOT NULL, seq INTEGER NOT NULL, kind TEXT NOT NULL, raw BLOB, leaf BLOB NOT NULL,
-    place INTEGER NOT NULL, acked_ms INTEGER, PRIMARY KEY (epoch, seq)
+    place INTEGER NOT NULL, acked_ms INTEGER, receipts BLOB, PRIMARY KEY (epoch, seq)
 );
 CREATE INDEX IF NOT EXISTS record_place ON record (place, epoch, seq);
 CREATE TABLE IF NOT EXISTS mark (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
 KEPT_DAMAGED = 4
 """Damaged files that are kept: the first, and the newest ones. A card that rots must not fill up with them."""
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """Open, check and prepare a spool file. Raises sqlite3.DatabaseError if it is damaged."""
+    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10.0)
+    try:
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = FULL")
+        db.execute("PRAGMA cache_size = -512")
+        db.execute("PRAGMA wal_autocheckpoint = 250")
+        (verdict,) = db.execute("PRAGMA quick_check(1)").fetchone()
+        if verdict != "ok":
+            damaged = sqlite3.DatabaseError(verdict)
+            damaged.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+            raise damaged
+        db.executescript(SCHEMA)
+        if "receipts" not in {row[1] for row in db.execute("PRAGMA table_info(record)")}:
+            db.execute("ALTER TABLE record ADD COLUMN receipts BLOB")  # a spool of before receipts were kept
+    except BaseException:
+        db.close()
+        raise
+    return db
 
 
 def read_epoch(folder: Path) -> int:

@@ -1,15 +1,17 @@
 """When to open connections, when a transfer has said enough, and what it said: our engine's rules, without I/O.
 
 Samples go in (`Estimator.add`), decisions come out; the transport obeys them. The rules, numbered as in the source:
-1  One connection first, four once over 8 Mbit/s: four on a slow link read low, for each hole holds a stream back.
+1  One connection first, four once over 8 Mbit/s, or over 3.5 while the rate doubles and no queue forms, which is the
+   same a round trip earlier: four on a slow link read low, for each hole holds a stream back.
 4  The ramp ends with the first 200 ms that grew by at most 15 % over the 200 ms before, looked at every 50 ms, 1.5 s
    after the first 20 KB at the latest. Its end is fixed once: a start that slides while throughput grows is biased.
 5  Enough is 1.0 s after the ramp with a standard error of at most 2 %, halves within 3 % and application and link
    counts within 3 %; else 5 s (saver: 3 s) after the ramp, 8 s in all, or the byte limit.
 6  The rate is the plain mean between the ramp's end and the last sample. Nothing is trimmed.
-Three rules are our own. Bytes come in steps (a packet on the link, two for an acknowledgement), so 400 KB (uplink:
+Four rules are our own. Bytes come in steps (a packet on the link, two for an acknowledgement), so 400 KB (uplink:
 700 KB, or 300 KB under 3 Mbit/s) at least are needed to be precise. Over one connection both ends of an uplink's window
-are taken where the count last stepped. And a transfer that the receive window may have limited is never called precise.
+are taken where the count last stepped. A transfer that the receive window may have limited is never called precise.
+And bytes on the link that are not ours (over 5 % of it) are told, so that the run can wait for quiet and begin anew.
 Source: facts note 03 §3.5, §5.
 """
 
@@ -32,7 +34,9 @@ LEAST_DOWNLINK_BYTES, LEAST_UPLINK_BYTES, LEAST_SLOW_BYTES = 400_000, 700_000, 3
 SLOW_BPS = 3_000_000
 SHORTEST_WINDOW_US = 300_000
 MOST_FLOWS = 4
-MANY_FLOWS_BPS = 8_000_000
+MANY_FLOWS_BPS, GROWING_BPS = 8_000_000, 3_500_000
+GROWTH_PPM = 1_600_000
+GROWTH_SEEN_US, QUEUE_US = 80_000, 4_000
 ERROR_GOAL_PPM = 20_000
 HALVES_GOAL_PPM = 30_000
 AGREE_PPM = 30_000
@@ -43,6 +47,7 @@ SILENCE_LIMIT_US = 2_000_000
 FINAL_SILENCE_US = 1_000_000
 WINDOW_GATE_PPM = 700_000
 CEILING_GATE_PPM = 700_000
+CROSS_GATE_PPM = 50_000
 SERIES_STEP_US = 50_000
 SERIES_PLACES = 100
 TAIL_US = 200_000
@@ -121,6 +126,7 @@ class Outcome:
     retrans: int
     rtt_us: int | None
     rtt_us_min: int | None
+    cross_bps: int | None = None
 
 
 @dataclass(slots=True)
@@ -132,6 +138,7 @@ class Estimator:
     _link: Curve = field(default_factory=Curve)
     _samples: list[Sample] = field(default_factory=list)
     _has_link: bool = True
+    _first_us: int | None = None
     _begin_us: int | None = None
     _moved_us: int = 0
     _silence_us: int = 0
@@ -147,11 +154,14 @@ class Estimator:
         self._take(sample)
         self._find_start(sample)
         self._stop = self._why_stop(sample)
-        if self._stop is None and self._start_us is None and self._flows < MOST_FLOWS:
-            recent_us = max(0, sample.at_us - OPEN_US)
-            if _bps(self._payload.moved(recent_us, sample.at_us), OPEN_US) > MANY_FLOWS_BPS:
-                self._flows, self._opened_us = MOST_FLOWS, sample.at_us
+        if self._stop is None and self._start_us is None and self._flows < MOST_FLOWS and self._is_fast(sample):
+            self._flows, self._opened_us = MOST_FLOWS, sample.at_us
         return Decision(self._flows, self._stop)
+
+    @property
+    def has_start(self) -> bool:
+        """Whether the ramp has ended."""
+        return self._start_us is not None
 
     def outcome(self) -> Outcome:
         """What the samples so far say. Ask once a decision has stopped (or the transport has)."""
@@ -173,6 +183,7 @@ class Estimator:
             retrans=sum(flow.retrans for flow in last.flows),
             rtt_us=max((flow.rtt_us for flow in last.flows), default=None),
             rtt_us_min=min((flow.rtt_us_min for flow in last.flows if flow.rtt_us_min), default=None),
+            cross_bps=self._cross_bps(last, stop),
         )
 
     def series(self, start_us: int, end_us: int, step_us: int) -> tuple[int, ...]:
@@ -191,6 +202,8 @@ class Estimator:
         self._payload.add(sample.at_us, sample.payload_bytes)
         self._has_link = self._has_link and sample.link_bytes is not None
         self._link.add(sample.at_us, sample.link_bytes or 0)
+        if self._first_us is None and sample.payload_bytes:
+            self._first_us = sample.at_us
         if self._begin_us is None and sample.payload_bytes >= BEGIN_BYTES:
             self._begin_us = sample.at_us
         if self._begin_us is not None and sample.link_bytes:
@@ -212,6 +225,26 @@ class Estimator:
 
     def _bins(self, start_us: int, end_us: int) -> list[int]:
         return self._shape.bins(start_us, end_us, BIN_US)
+
+    def _is_fast(self, now: Sample) -> bool:
+        """Whether the last 50 ms were fast enough for four connections, or will be a round trip from now.
+
+        What comes in the first 30 ms shows no growth: a shaper lets its first bytes through at any rate. In the uplink
+        a round trip that grows with the rate shows that the link is full already.
+        """
+        now_us = now.at_us
+        recent_us = max(0, now_us - OPEN_US)
+        recent = self._payload.moved(recent_us, now_us)
+        if _bps(recent, OPEN_US) > MANY_FLOWS_BPS:
+            return True
+        if self._first_us is None or now_us - self._first_us < GROWTH_SEEN_US:
+            return False
+        before = self._payload.moved(max(0, recent_us - OPEN_US), recent_us)
+        has_queue = not self.terms.link_is_last and any(
+            flow.rtt_us_min is not None and flow.rtt_us > flow.rtt_us_min + QUEUE_US for flow in now.flows
+        )
+        is_growing = recent * 1_000_000 >= before * GROWTH_PPM
+        return is_growing and not has_queue and _bps(recent, OPEN_US) > GROWING_BPS
 
     def _find_start(self, sample: Sample) -> None:
         """Fix the ramp's end once, at the sample that shows it."""
@@ -256,7 +289,7 @@ class Estimator:
         least_bytes = LEAST_DOWNLINK_BYTES if self.terms.link_is_last else LEAST_UPLINK_BYTES
         if not self.terms.link_is_last and now.step_us is not None and _bps(moved, window_us or 1) < SLOW_BPS:
             least_bytes = LEAST_SLOW_BYTES
-        if window_us < LEAST_WINDOW_US or moved < least_bytes:
+        if window_us < LEAST_WINDOW_US - SLACK_US or moved < least_bytes:
             return False
         bins = self._bins(start_us, now.at_us)
         error_ppm, halves_ppm = relative_error_ppm(bins), halves_differ_ppm(bins)
@@ -273,9 +306,23 @@ class Estimator:
         """
         if not now.link_bytes:
             return False
-        mine = now.payload_bytes if self.terms.link_is_last or now.sent_bytes is None else now.sent_bytes
         expected = now.link_bytes * PAYLOAD_PPM // 1_000_000
-        return abs(mine - expected) * 1_000_000 <= expected * AGREE_PPM
+        return abs(self._mine(now) - expected) * 1_000_000 <= expected * AGREE_PPM
+
+    def _mine(self, now: Sample) -> int:
+        """Our payload as the link saw it."""
+        return now.payload_bytes if self.terms.link_is_last or now.sent_bytes is None else now.sent_bytes
+
+    def _cross_bps(self, last: Sample, stop: str) -> int | None:
+        """What others moved since the start. A transfer that was precise has had no others.
+
+        In an uplink without a word on what was sent, what waits in the modem's queue would be taken for others.
+        """
+        is_known = self._has_link and (self.terms.link_is_last or last.sent_bytes is not None)
+        if stop == "precise" or not is_known or not last.link_bytes or last.at_us <= 0:
+            return None
+        others = last.link_bytes - self._mine(last) * 1_000_000 // PAYLOAD_PPM
+        return _bps(others, last.at_us) if others * 1_000_000 > last.link_bytes * CROSS_GATE_PPM else None
 
     def _span_us(self, start_us: int, last: Sample) -> int:
         """How long the window is: from step to step where these are known: on slow links the place within one errs."""

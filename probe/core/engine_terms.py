@@ -72,8 +72,8 @@ class EngineResult:
     Of the engine `dosong` alone: standard errors, retransmissions, the bytes of each `series_step_ms` of the window,
     `*_limit` (link, window, host, server or cap), `ticket`, the leaf hashes of the two receipts and the receipts' own
     bytes in base64 (`receipts`), `cross_bps` (what others moved on the link while it should have been idle, if that was
-    too much), `retry_after_s` (a busy point's word), `*_wall_us` (first packet to stop, ramp included). Those that the
-    record has no place for stay with the daemon.
+    too much), `retry_after_s` (a busy point's word), `*_wall_us` (request to stop, ramp included), `attempt` (2: others
+    used the link during the first, which was thrown away). Those that the record has no place for stay with the daemon.
     """
 
     outcome: str
@@ -123,3 +123,4 @@ class EngineResult:
     retry_after_s: int | None = None
     downlink_wall_us: int | None = None
     uplink_wall_us: int | None = None
+    attempt: int = 1

@@ -1,57 +1,39 @@
-"""One transfer of our engine: a few plain TCP connections in one thread, woken by a 10-ms timer.
+"""One transfer of our engine: a few TCP connections in one thread, woken by a 10-ms timer.
 
-A timer costs a seventh of what a wake-up for every packet does. Downlink bytes are thrown away by the kernel
-(MSG_TRUNC), uplink bytes come from one random buffer; what was moved is read from TCP_INFO, beside it the interface's
-own counter. Receive buffers are left to the kernel: a fixed SO_RCVBUF caps the rate while looking perfectly stable.
-At the end connections are reset (SO_LINGER 0), so that nothing more is sent.
-Source: facts note 03 §5 rules 1 to 3, 7; tcp(7), struct tcp_info of linux/tcp.h.
+A timer costs a seventh of what a wake-up for every packet does. Beside what TCP says of the connections stands the
+interface's own counter.
+Source: facts note 03 §5 rules 1 to 3, 7.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
-import socket
-import struct
 import time
 from dataclasses import dataclass
 
-from probe.core import cause, engine_echo, engine_http
-from probe.core.engine import BEGIN_BYTES, Estimator, Flow, Outcome, Sample, Terms
+from probe.core import engine_echo
+from probe.core.engine import BEGIN_BYTES, MOST_FLOWS, Estimator, Outcome, Sample
 from probe.devices import links
-from probe.devices.bound import bind_to, family_of
+from probe.devices.connection import READ_BYTES, Connection, Order
 from probe.devices.ticket_echo import TicketEcho
 
 TICK_S = 0.01
+EARLY_TICK_S = 0.002
+"""Before the first byte: what waits for a tick then makes the whole test longer."""
+
 SAMPLE_S = 0.05
+CLOSELY_BYTES = 3 * BEGIN_BYTES
+"""Until so much has come every tick is a sample: when it began, and how it grows, decide what follows."""
+
+RAMP_SAMPLE_S = 0.02
+"""Until the ramp has ended."""
+
 ECHO_S = 0.25
 SETTLE_LIMIT_S = 3.0
 SETTLE_STEP_S = 0.1
 QUIET_BYTES = 4096
 _ETHERNET_BYTES = 14
-_SENDS_A_TICK = 16
-_READS_A_TICK = 32
-_TICKS_A_LOOK = 5
-"""How often an uplink looks for an answer: only a refusal comes."""
-
-_READ_BYTES = 1 << 20
 _SEND_BYTES = 1 << 18
-_TCP_INFO_BYTES = 256
-_LEAST_INFO_BYTES = 136
-_NO_LINGER = struct.pack("ii", 1, 0)
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What to move: by which interface, from or to where. `path` is the request's target, `host` its Host field."""
-
-    interface: str
-    address: str
-    port: int
-    host: str
-    path: str
-    terms: Terms
-    is_uplink: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,145 +53,28 @@ class Moved:
     wall_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
-    """One connection's counts: payload as in `Sample`, payload handed to the link (None: unknown), and the rest.
+class Transfer:
+    """Moves bytes one way until the estimator has enough. Used once.
 
-    `step_ms_ago`: when the last acknowledgement came (uplink), in whole jiffies. (Its downlink twin, last_data_recv,
-    stands still while a hole is open.)
+    Connections are opened when it is made, while something else is waited for, and rest until `run`.
     """
 
-    payload_bytes: int
-    sent_bytes: int | None
-    flow: Flow
-    step_ms_ago: int
-
-
-class Connection:
-    """One connection, from its SYN to its reset. `problem` is a word of `wire.failure` once it can do no more."""
-
-    def __init__(self, order: Order, buffers: tuple[bytearray, memoryview]) -> None:
-        self.problem: str | None = None
-        self.has_begun = False
-        self._interface = order.interface
-        self._sink, self._source = buffers
-        self._is_uplink = order.is_uplink
-        make = engine_http.post if order.is_uplink else engine_http.get
-        self._request = make(order.path, order.host)
-        self._to_send = self._request
-        self._head = b""
-        self._is_read = False
-        self._ticks = 0
-        self._head_bytes = 0
-        self._sock = socket.socket(family_of(order.address), socket.SOCK_STREAM)
-        try:
-            bind_to(self._sock, order.interface)
-            self._sock.setblocking(False)
-            with contextlib.suppress(BlockingIOError):
-                self._sock.connect((order.address, order.port))
-        except OSError as error:
-            self.problem = cause.of_error(error)
-
-    def step(self) -> None:
-        """Move what can be moved without waiting."""
-        if self.problem is not None:
-            return
-        try:
-            if self._to_send:
-                self._to_send = self._to_send[self._sock.send(self._to_send) :]
-            if not self._to_send:
-                self._ticks += 1
-                if not self._is_uplink or self._ticks % _TICKS_A_LOOK == 1:
-                    self._receive()
-                if self._is_uplink and self.problem is None:
-                    self._fill()
-        except BlockingIOError:
-            pass
-        except ConnectionResetError:
-            self.problem = "reset"
-        except engine_http.NotOurs:
-            self.problem = "captive"
-        except OSError as error:
-            self.problem = cause.of_error(error)
-
-    def look(self) -> Look | None:
-        """What TCP says of the connection; None if it says nothing."""
-        try:
-            raw = self._sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES)
-        except OSError:
-            return None
-        if len(raw) < _LEAST_INFO_BYTES:
-            return None
-        # What TCP counts besides: its SYN, and the head that came or went with the payload.
-        head = len(self._request) + 1 if self._is_uplink else self._head_bytes
-        sent = struct.unpack_from("=Q", raw, 200)[0] - len(self._request) if len(raw) >= 208 else None
-        payload = max(0, _payload(raw, is_uplink=self._is_uplink) - head)
-        (step_ms_ago,) = struct.unpack_from("=I", raw, 56)
-        return Look(payload, None if sent is None else max(0, sent), _flow(raw, self._is_uplink), step_ms_ago)
-
-    def end(self) -> socket.socket | None:
-        """Reset the connection: what was not sent yet never is. Returns what stands in for it; close that later.
-
-        What is still under way finds no socket, and the kernel's answer to that goes by the route table, so by another
-        link than the modem. Seen: 25 KB at 50 Mbit/s, enough to spoil the proof of path behind a deep queue. A bound
-        socket that listens on the port keeps the answers on the interface; it accepts nobody.
-        """
-        port = 0
-        with contextlib.suppress(OSError):
-            port = self._sock.getsockname()[1]
-            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
-        self._sock.close()
-        return _stand_in(self._sock.family, self._interface, port) if port else None
-
-    def _receive(self) -> None:
-        if not self._is_read:
-            self._read_head()
-            return
-        for _ in range(_READS_A_TICK):
-            count = self._sock.recv_into(self._sink, _READ_BYTES, socket.MSG_TRUNC)
-            if not count:
-                self.problem = "server_error"
-            if count < _READ_BYTES:
-                return
-
-    def _read_head(self) -> None:
-        """An uplink has an answer only if it was refused. BlockingIOError here means that there is none yet."""
-        try:
-            received = self._sock.recv(engine_http.MOST_HEAD_BYTES)
-        except BlockingIOError:
-            self.has_begun = self._is_uplink
-            return
-        self._head += received
-        reply = engine_http.read_head(self._head) if received else None
-        if not received or (reply is not None and self._is_uplink and reply.status == 200):
-            self.problem = "server_error"
-        elif reply is not None and reply.status != 200:
-            self.problem = word_of(reply.status)
-        elif reply is not None and not reply.fields.get("content-type", "").startswith("application/octet-stream"):
-            self.problem = "captive"
-        elif reply is not None:
-            self._head_bytes, self._is_read, self.has_begun = reply.head_bytes, True, True
-
-    def _fill(self) -> None:
-        for _ in range(_SENDS_A_TICK):
-            if self._sock.send(self._source) < len(self._source):
-                return
-
-
-class Transfer:
-    """Moves bytes one way until the estimator has enough. Used once."""
-
-    def __init__(self, order: Order, echo: TicketEcho | None) -> None:
-        self._order, self._echo = order, echo
+    def __init__(self, order: Order) -> None:
+        self._order = order
+        self._echo: TicketEcho | None = None
         self._estimator = Estimator(order.terms)
-        self._buffers = bytearray(_READ_BYTES), memoryview(os.urandom(_SEND_BYTES if order.is_uplink else 1))
-        self._connections: list[Connection] = []
+        self._buffers = bytearray(READ_BYTES), memoryview(os.urandom(_SEND_BYTES if order.is_uplink else 1))
+        self._connections = [Connection(order, self._buffers) for _ in range(MOST_FLOWS)]
         self._place = 1 if order.is_uplink else 0
         self._base_link, self._base_echoes = 0, 0
         self._started_ns = 0
 
-    def run(self) -> Moved:
-        """Run to the end, a failure of the network included; returns when the tail has passed the link."""
+    def run(self, echo: TicketEcho | None = None) -> Moved:
+        """Run to the end, a failure of the network included; returns when the tail has passed the link.
+
+        `echo` tells the round trip under load.
+        """
+        self._echo = echo
         cpu_s, self._started_ns = time.process_time(), time.monotonic_ns()
         self._base_link, self._base_echoes = self._link_bytes() or 0, self._echoes()
         self._estimator.add(Sample(0, 0, 0))
@@ -230,10 +95,10 @@ class Transfer:
 
     def _loop(self) -> str | None:
         """Tick until a decision stops. Returns why no connection is left, None if one is."""
-        wanted, tick_s = 1, time.monotonic()
-        sample_s, echo_s = tick_s + TICK_S, tick_s
+        tick_s = time.monotonic()
+        sample_s, echo_s, gap_s = tick_s + TICK_S, tick_s, EARLY_TICK_S
+        self._use(1)
         while True:
-            self._open(wanted)
             for connection in self._connections:
                 connection.step()
             now_s = time.monotonic()
@@ -242,25 +107,46 @@ class Transfer:
                 if now_s >= echo_s:
                     self._echo.send()
                     echo_s = now_s + ECHO_S
-            broken = [one.problem for one in self._connections if one.problem is not None]
-            is_broken = len(broken) == len(self._connections)
-            if now_s >= sample_s or is_broken:
+            broken = self._broken()
+            if now_s >= sample_s or broken:
                 sample = self._sample()
                 decision = self._estimator.add(sample)
-                gap_s = SAMPLE_S if sample.payload_bytes >= BEGIN_BYTES else TICK_S  # to see soon that it has begun
-                wanted, sample_s = decision.flows, max(sample_s + gap_s, now_s)
-                if decision.stop is not None or is_broken:
-                    return broken[0] if is_broken else None
-            tick_s = max(tick_s + TICK_S, now_s)
+                if decision.stop is not None or broken:
+                    return broken
+                self._use(decision.flows)
+                gap_s = TICK_S if sample.payload_bytes else EARLY_TICK_S
+                sample_s = max(sample_s + self._sample_gap_s(sample), now_s)
+            tick_s = max(tick_s + gap_s, now_s)
             time.sleep(max(0.0, tick_s - time.monotonic()))
 
-    def _open(self, wanted: int) -> None:
-        while len(self._connections) < wanted:
-            self._connections.append(Connection(self._order, self._buffers))
+    def _use(self, wanted: int) -> None:
+        for place, connection in enumerate(self._connections[:wanted]):
+            if not connection.is_used and not connection.is_alive:
+                connection.end()
+                self._connections[place] = Connection(self._order, self._buffers)
+            self._connections[place].begin()
+
+    def close(self) -> None:
+        """Give up what was opened, if `run` never was called."""
+        for connection in self._connections:
+            stand_in = connection.end()
+            if stand_in is not None:
+                stand_in.close()
+
+    def _sample_gap_s(self, sample: Sample) -> float:
+        if sample.payload_bytes < CLOSELY_BYTES:
+            return TICK_S
+        return SAMPLE_S if self._estimator.has_start else RAMP_SAMPLE_S
+
+    def _broken(self) -> str | None:
+        """Why the first connection that is used can do no more, if none of them can."""
+        problems = [one.problem for one in self._connections if one.is_used]
+        return problems[0] if all(problems) else None
 
     def _sample(self) -> Sample:
         """Payload first: what it counts has passed the link by the time that the link is read."""
-        looks = [look for connection in self._connections if (look := connection.look()) is not None]
+        used = (connection for connection in self._connections if connection.is_used)
+        looks = [look for connection in used if (look := connection.look()) is not None]
         at_us = (time.monotonic_ns() - self._started_ns) // 1000
         link = self._link_bytes()
         if link is not None:
@@ -285,19 +171,6 @@ class Transfer:
         return self._echo.sent if self._order.is_uplink else self._echo.received
 
 
-def _stand_in(family: int, interface: str, port: int) -> socket.socket | None:
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bind_to(sock, interface)
-        sock.bind(("", port))
-        sock.listen(0)
-    except OSError:
-        sock.close()
-        return None
-    return sock
-
-
 def _pause_us(outcome: Outcome, *, is_uplink: bool) -> int:
     """Two round trips; after an uplink a loaded one at least, for the modem's own queue is not in our counters."""
     twice_us = 2 * (outcome.rtt_us_min or 0)
@@ -317,36 +190,5 @@ def _settle(interface: str, pause_us: int) -> None:
         before = now
 
 
-def word_of(status: int) -> str:
-    """The word for a status of a point: as of any server, and what it says of a ticket."""
-    return "ticket_refused" if status in {401, 403, 409, 410} else cause.of_status(status)
-
-
 def _echo_bytes() -> int:
     return engine_echo.WIRE_BYTES + _ETHERNET_BYTES
-
-
-def _payload(raw: bytes, *, is_uplink: bool) -> int:
-    """Received in order, or acknowledged: with what was acknowledged selectively, so that a hole delays only itself.
-
-    Offsets of struct tcp_info: snd_mss 16, sacked 28, bytes_acked 120, bytes_received 128.
-    """
-    acked, received = struct.unpack_from("=QQ", raw, 120)
-    if not is_uplink:
-        return int(received)
-    (mss,) = struct.unpack_from("=I", raw, 16)
-    (sacked,) = struct.unpack_from("=I", raw, 28)
-    return int(acked + sacked * mss)
-
-
-def _flow(raw: bytes, is_uplink: bool) -> Flow:
-    """Offsets: rtt 68, rcv_rtt 92, total_retrans 100, min_rtt 148, snd_wnd 228, rcv_wnd 232, rcv_ssthresh 64."""
-    (rtt_us,) = struct.unpack_from("=I", raw, 68)
-    (rcv_rtt_us,) = struct.unpack_from("=I", raw, 92)
-    (retrans,) = struct.unpack_from("=I", raw, 100)
-    min_us = struct.unpack_from("=I", raw, 148)[0] if len(raw) >= 152 else None
-    window = struct.unpack_from("=I", raw, 228 if is_uplink else 232)[0] if len(raw) >= 236 else None
-    if window is None and not is_uplink:
-        (window,) = struct.unpack_from("=I", raw, 64)
-    trip_us = rtt_us if is_uplink else rcv_rtt_us or rtt_us
-    return Flow(trip_us, min_us, retrans, window)

@@ -93,12 +93,46 @@ def test_a_constant_link_is_read_to_half_a_percent_and_stops_early(mbit: float, 
 
 
 def test_connections_are_opened_over_8_mbit_and_only_before_the_start() -> None:
-    assert set(_hear(_stream(lambda _at: 7.5e6)).flows) == {1}
+    assert set(_hear(_stream(lambda _at: 3.2e6)).flows) == {1}
+    assert set(_hear(_stream(lambda at: 7.5e6 if at >= 50_000 else 0.0, rtt_us=1_000)).flows) == {1}, "no growth seen"
     fast = _hear(_stream(lambda _at: 50e6)).flows
     assert (fast[0], fast[-1]) == (1, 4)
     assert fast == sorted(fast)
     late = _hear(_stream(lambda at: 3e6 if at < 1_500_000 else 30e6))
     assert set(late.flows) == {1}, "a change in the middle of the window would be a bias"
+
+
+@pytest.mark.parametrize("rtt_ms", [30, 50, 80])
+def test_growth_opens_them_a_round_trip_earlier_unless_a_queue_forms(rtt_ms: int) -> None:
+    """In the uplink a round trip that grows says that the link is full: then only the rate itself counts."""
+
+    def opened_us(last_rtt_us: int, terms: Terms) -> int:
+        flow, estimator = Flow(last_rtt_us, rtt_ms * 1000, 0, 8_000_000), Estimator(terms)
+        for at_us in range(0, 1_000_000, 10_000):
+            flights = max(0.0, at_us / 1000 / rtt_ms - 1)
+            whole = int(flights)
+            count = 14_480 * (2**whole - 1 + 2**whole * min(1.0, (flights - whole) * 2.89))
+            if estimator.add(Sample(at_us, int(count), round(count / SHARE), (flow,))).flows == 4:
+                return at_us
+        raise AssertionError
+
+    clear_us, full_us = opened_us(rtt_ms * 1000 + 1_000, UP), opened_us(rtt_ms * 1000 + 20_000, UP)
+    assert opened_us(rtt_ms * 1000 + 20_000, DOWN) == clear_us, "a receiver's round trip is no sign"
+    assert clear_us <= full_us
+    if rtt_ms >= 50:
+        assert clear_us <= full_us - rtt_ms * 500
+
+
+def test_others_bytes_are_told_and_only_where_they_can_be_known() -> None:
+    def shared(share: float) -> Iterator[Sample]:
+        for sample in _stream(lambda _at: 20e6):
+            yield Sample(sample.at_us, sample.payload_bytes, round((sample.link_bytes or 0) * share), sample.flows)
+
+    told = _hear(shared(1.25)).outcome
+    assert told.cross_bps == pytest.approx(5e6, rel=0.1)
+    assert _hear(shared(1.04)).outcome.cross_bps is None, "under 5 %"
+    assert _hear(shared(1.25), UP).outcome.cross_bps is None, "what waits in the modem's queue is not others'"
+    assert _hear(_stream(lambda _at: 20e6)).outcome.cross_bps is None
 
 
 def test_the_start_is_fixed_once_and_is_not_dragged_along_by_growth() -> None:

@@ -30,6 +30,16 @@ sys.stdout.buffer.write(msgspec.json.encode([result, before, links.read(), rss_k
 """
 
 
+_FLOOD_WHEN_TOLD = """
+import socket, sys, time
+sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+sys.stdin.readline()
+end = time.monotonic() + 4
+while time.monotonic() < end:
+    sock.sendto(bytes(1200), ("198.18.1.2", 9)); time.sleep(0.008)
+"""
+
+
 class EngineSite(Site):
     """The same site; the point is our double, with the faults that a test asks for."""
 
@@ -200,6 +210,29 @@ def test_others_on_the_link_are_waited_for_and_said(site: EngineSite) -> None:
 
 
 @pytest.mark.rates
+@pytest.mark.netns
+def test_others_that_come_in_mid_transfer_are_waited_for_and_all_is_measured_anew(site: EngineSite) -> None:
+    """The rate beside others is theirs too: it is thrown away, and what it cost counts against the limit of bytes."""
+    site.shape(5)
+    site.serve()
+    others = site.start(site.router, "-c", _FLOOD_WHEN_TOLD)
+    start_bytes = site.modem_bytes()
+
+    def disturb() -> None:
+        _until(lambda: site.modem_bytes() - start_bytes > 150_000)
+        assert others.stdin is not None
+        others.stdin.write("now\n")
+        others.stdin.flush()
+
+    try:
+        result = site.measure(disturb, uplink_s=0, quiet_wait_s=60, cap_ms=2_000).result
+    finally:
+        _end(others)
+    assert (result.outcome, result.attempt, result.cross_bps) == ("ok", 2, None)
+    assert result.downlink_bps == pytest.approx(5e6 * PAYLOAD_SHARE, rel=0.02)
+    assert len(result.receipts) == 1, "of the second ticket"
+
+
 @pytest.mark.netns
 def test_a_server_that_no_neighbour_leads_to_is_no_internet(site: EngineSite) -> None:
     result = site.measure(server_host="198.18.1.99").result
