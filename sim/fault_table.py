@@ -109,6 +109,10 @@ FAULTS: Mapping[str, Fault] = {
     "clock-years-ahead": _clock(10 * _YEAR_S, "the clock is ten years ahead", "đồng hồ nhanh mười năm"),
     "card-full": _card("full", "the card has no room left", "thẻ nhớ đầy"),
     "card-read-only": _card("read_only", "the card fails and is read-only", "thẻ nhớ hỏng, chỉ đọc được"),
+    "never-any-signal": Fault(
+        (("service", {"on": False}),), (("service", {"on": True}),),
+        "there has never been any signal", "chưa bao giờ có sóng",
+    ),
     "power-cut": Fault(
         (("power", {"on": False}),), (("power", {"on": True}),),
         "the power is cut: every program dies, the card forgets what was not synced",
