@@ -21,12 +21,12 @@ GOOD = "good"
 class Case:
     """One fault of the walk.
 
-    `causes`: any of them in a failed test (stage does not matter) or below a coverage step; `letters` in coverage; both
-    empty where the fault leaves tests alone, and then they must go on. `events`: all must be told, as "event" or
-    "event/cause". `rungs`: what the recovery ladder may do (none: it must not do anything); `needs_rung`: one of them
-    must have been taken. `heals`: it is over by itself. `boots`: it begins with a boot; `first`: it was there before the probe
-    ever started. `late`: records of it may come only when it is over. `second`: the fault of that name, of the site's
-    second modem, and the first goes on. `patience_s`: how long each phase may take to show.
+    `causes`: any of them in a failed test (stage does not matter), `letters` in coverage; both empty where the fault
+    leaves tests alone, and then they must go on. `events`: all must be told, as "event" or "event/cause". `rungs`: what
+    the recovery ladder may do (none: nothing at all); `needs_rung`: one of them must have been taken. `heals`: it is
+    over by itself. `boots`: it begins with a boot; `first`: it was there before the probe ever started. `late`: records
+    of it may come only when it is over. `second`: the fault of that name, of the site's second modem, and the first
+    goes on. `patience_s`: how long each phase may take to show.
     """
 
     causes: frozenset[Cause] = frozenset()
