@@ -5,8 +5,8 @@ Raises Misconfigured for what a person must mend, Unavailable for a disk that ca
 
 from __future__ import annotations
 
-import fcntl
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +18,7 @@ from pathlib import Path
 from probe import boot, build, calibrate, compose_link, engines
 from probe.backends import Backends
 from probe.broker import Access
+from probe.caretaker import Caretaker, Senses
 from probe.core import chain, clock, tpv
 from probe.core.coverage import EchoSeen
 from probe.core.draft import Identity, Stamp
@@ -32,11 +33,13 @@ from probe.devices.reach import reach
 from probe.devices.throughput import EngineRequest
 from probe.diagnosis import Diagnosis
 from probe.measure import Bench, Order
+from probe.only_one import only_one
 from probe.owner import Observed, Owner
 from probe.publish import Publisher
 from probe.purse import Purse
 from probe.recorder import Recorder
 from probe.settings import Engine, Modem, Settings
+from probe.slate import Slate
 from probe.spool import Spool
 from probe.steering import Ground, Steering
 from probe.terms import ModemTerms, compared, of_modem, overlaid
@@ -82,12 +85,17 @@ class Probe:
             raise Misconfigured(f"{settings.path(settings.key_file)} is the key of {signer.name}; put that of {name}")
         state_dir = settings.path(settings.state_dir)
         stack.enter_context(only_one(state_dir))
-        self.spool = Spool(state_dir, settings.spool.limit_bytes)
+        self.spool = Spool(state_dir, settings.spool.limit_bytes, may_wait=has_coverage)
         stack.callback(self.spool.close)
+        volatile = os.environ.get("RUNTIME_DIRECTORY")  # systemd's, in memory
+        self.slate = Slate(state_dir, Path(volatile) if volatile else None)
+        stack.callback(self.slate.close)
         identity = Identity(settings.probe, build.firmware(), settings.simulated, settings.site)
         self._boot_id = kernel_clock.boot_id()
         self.recorder = Recorder(self.spool, signer, settings.origin, identity, self.stamp)
-        self._gps = _gps(settings, stack)
+        self._caretaker = self._make_caretaker() if has_coverage else None
+        is_reduced = self._caretaker is not None and self._caretaker.is_reduced
+        self._gps = None if is_reduced else _gps(settings, stack)
         self._backends = Backends(settings)
         self._publisher: Publisher | None = None
         self._terms: dict[str, ModemTerms] = {}
@@ -108,10 +116,20 @@ class Probe:
 
     def daemon(self) -> tuple[Daemon, Publisher | None]:
         """Return the loop, and the publisher (None without `[broker]`)."""
-        daemon = Daemon(self.recorder, self.spool, self.stations, self.stop, read_clock=self.stamp, steer=self._steered)
+        daemon = Daemon(
+            *(self.recorder, self.spool, self.stations, self.stop),
+            read_clock=self.stamp,
+            steer=self._steered,
+            caretaker=self._caretaker,
+        )
         self._actions |= {"test": daemon.ask_tests, "modem_restart": self._restart_modems}
         self._publisher = _publisher(self, daemon) if self.settings.broker else None
         return daemon, self._publisher
+
+    def _make_caretaker(self) -> Caretaker:
+        state_dir = self.settings.path(self.settings.state_dir)
+        senses = Senses(partial(host.free_bytes, state_dir), host.throttled_bits)
+        return Caretaker(self.recorder, self.spool, self.slate, senses)
 
     def _steered(self, stamp: Stamp) -> dict[str, Station] | None:
         """Take up what came by a signed configuration; the new stations if it changed them."""
@@ -148,7 +166,7 @@ class Probe:
             plan=terms.plan,
             order=Order(modem.id, self.interface(modem), "scheduled", terms.plmn, terms.referral),
             admit=lambda order: purse.admit(replace(order, interface=self.interface(modem))),
-            settle=purse.update,
+            settle=purse.settle,
         )
 
     def _parts_of(self, modem: Modem, terms: ModemTerms) -> tuple[Owner, Purse, CoverageKeeper]:
@@ -166,6 +184,7 @@ class Probe:
             ),
             link_bytes=lambda: links.read_bytes(self.interface(modem)),
             saved=self.spool.mark(f"coverage {modem.id}"),
+            slate=self.slate,
             diagnosis=diagnosis,
         )
         owner = Owner(
@@ -238,6 +257,7 @@ class Probe:
             test_limit_bytes=_test_limit(terms),
             link_bytes=lambda: links.read_bytes(self.interface(modem)),
             saved=self.spool.mark(f"budget {modem.id}"),
+            slate=self.slate,
         )
 
 
@@ -359,24 +379,6 @@ def _publisher(probe: Probe, daemon: Daemon) -> Publisher:
         begin_epoch=partial(boot.new_epoch, probe.recorder),
         on_config=probe.steering.receive,
     )
-
-
-@contextmanager
-def only_one(state_dir: Path) -> Iterator[None]:
-    """Hold the lock of a state folder. Raises Unavailable if another program of ours has it."""
-    try:
-        state_dir.mkdir(parents=True, exist_ok=True)
-        lock = (state_dir / "lock").open("w")
-    except OSError as error:
-        raise Misconfigured(
-            f"state_dir {state_dir} cannot be written ({error.strerror}); create it and give it to this user"
-        ) from error
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise Unavailable(f"dosong-probe already runs with {state_dir}; stop it first") from error
-        yield
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from queue import SimpleQueue
 
 from probe import engines, measure, watchdog
 from probe.boot import keep_boot
+from probe.caretaker import Caretaker
 from probe.core import clock, schedule
 from probe.core.draft import Stamp
 from probe.measure import Bench, Order
@@ -75,9 +76,10 @@ class Daemon:
         *,
         read_clock: Callable[[], Stamp],
         steer: Callable[[Stamp], Mapping[str, Station] | None] = lambda _stamp: None,
+        caretaker: Caretaker | None = None,
     ) -> None:
         self._recorder, self._spool, self._stations, self._stop = recorder, spool, dict(stations), stop
-        self._read_clock = read_clock
+        self._read_clock, self._caretaker = read_clock, caretaker
         self._steer = steer
         self._asked: SimpleQueue[str] = SimpleQueue()
         self._since_mono_ms = read_clock().mono_ms
@@ -90,6 +92,8 @@ class Daemon:
         self._lock = threading.Lock()
         self._unsaved: list[tuple[measure.Run, Order]] = []
         self._publisher: Publisher | None = None
+        self._boot_due: Stamp | None = read_clock()
+        self._knew_marks = spool.knows_marks
 
     def _last_usage(self, modem: str) -> schedule.Usage:
         slots = self._spool.mark(f"slots {modem}") or ""
@@ -102,7 +106,7 @@ class Daemon:
     def run(self, publisher: Publisher | None) -> None:
         """Run until `stop` is set. Raises Unavailable if the spool can no longer be written."""
         self._publisher = publisher
-        keep_boot(self._recorder, self._spool, len(self._stations))
+        self._keep_boot()
         for station in self._stations.values():
             station.owner.start()
         if publisher is not None:
@@ -118,10 +122,12 @@ class Daemon:
 
     def _turn(self) -> int:
         """Do what is due; return how long nothing is, in milliseconds."""
-        if self._spool.is_broken:
-            raise Unavailable("the disk reported an error; dosong-probe ends, so that the spool is opened anew")
         stamp = self._read_clock()
+        self._mend_spool()
         self._feed_watchdog(stamp.mono_ms)
+        self._keep_boot()
+        if self._caretaker is not None:
+            self._caretaker.tend(stamp)
         self._save_again()
         self._watch_clock(stamp)
         if (running := self._running) is not None:
@@ -138,6 +144,28 @@ class Daemon:
             return choice.ms
         self._begin_test(choice, stamp)
         return round(TICK_S * 1000)
+
+    def _mend_spool(self) -> None:
+        """Open the spool anew after an error of the disk, which shuts it if that is not over. Raises Unavailable."""
+        if self._spool.is_damaged:
+            raise Unavailable("the spool is damaged; dosong-probe ends, so that it is set aside at the next start")
+        if self._spool.is_broken:
+            self._spool.open_again()
+        if not self._spool.is_shut and self._knew_marks is False:
+            self._usage = {name: self._last_usage(name) for name in self._stations}
+        self._knew_marks = self._spool.knows_marks
+
+    def _keep_boot(self) -> None:
+        """Keep the boot record of this start; while the disk takes nothing, it is due again at the next turn."""
+        if self._boot_due is None:
+            return
+        try:
+            alive_ms = None if self._caretaker is None else self._caretaker.alive_ms
+            keep_boot(self._recorder, self._spool, len(self._stations), self._boot_due, alive_ms)
+        except Unavailable as error:
+            self._tell_disk(str(error))
+        else:
+            self._boot_due = None
 
     def ask_tests(self) -> None:
         """Have each modem tested once, as soon as none is; beside the slots, so these are never counted."""
@@ -223,6 +251,9 @@ class Daemon:
         """Run one test. A fault of ours must not cost the slot its record."""
         head = self._recorder.head()
         try:
+            refusal = None if self._caretaker is None else self._caretaker.forbids()
+            if refusal is not None:
+                return measure.Run(measure.not_run(order, head, "skipped", Stage.HOST, refusal))
             order, refusal = station.admit(order)
             if refusal is not None:
                 return measure.Run(measure.not_run(order, head, "skipped", Stage.SCHEDULE, refusal))
@@ -236,7 +267,10 @@ class Daemon:
     def _keep_test(self, found: measure.Run, order: Order) -> None:
         """Keep a record, or hold it while the disk takes none; those that are held go first."""
         if self._unsaved or not self._is_kept(found, order):
+            over = len(self._unsaved) - HELD_RECORDS + 1
             self._unsaved = [*self._unsaved[-HELD_RECORDS + 1 :], (found, order)]
+            if over >= 0:
+                self._recorder.press(over)
 
     def _is_kept(self, found: measure.Run, order: Order) -> bool:
         """Try to keep a record; False if the disk does not take it."""
@@ -283,6 +317,8 @@ class Daemon:
             self._recorder.remember({"clean": "1"} | ({} if now_ms is None else {"alive_ms": str(now_ms)}))
         except Unavailable as error:
             self._tell_disk(str(error))
+        if self._caretaker is not None:
+            self._caretaker.end()
         if self._publisher is not None:
             self._publisher.stop(STOP_S)
 

@@ -197,6 +197,8 @@ class Publisher:
         if ack.probe != self._access.client_id:
             log.warning("ack=refused: it is for %s", ack.probe)
             return
+        if self._spool.is_shut:  # without the records an ACK can neither be believed nor doubted; it is retained
+            return
         place = self._spool.place()
         placed = chain.Placed(place.epoch, place.seq - 1)
         self._state, _ = chain.step(self._state, placed, self._policy)

@@ -66,7 +66,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "rich": ("collector/__main__.py", "provisioning/__main__.py"),
     "grafana_foundation_sdk": ("grafana/",),
     "sqlite3": (
-        *("probe/spool.py", "probe/spool_files.py"),
+        *("probe/spool.py", "probe/spool_open.py"),
         *("collector/sqlite.py", "collector/ledger.py", "collector/ledger_write.py"),
         *("collector/registry.py", "collector/registry_load.py", "collector/forward_store.py", "collector/health.py"),
         *("collector/seal_store.py", "collector/leaves.py"),
