@@ -48,7 +48,7 @@ def environment(folder: Path) -> list[str]:
     return [
         f"LD_PRELOAD={_library()}",
         f"FAKETIME_TIMESTAMP_FILE={folder / 'clock-offset'}",
-        "FAKETIME_CACHE_DURATION=1",
+        "FAKETIME_NO_CACHE=1",
         "FAKETIME_DONT_FAKE_MONOTONIC=1",
         "NO_FAKE_STAT=1",
         f"DOSONG_SIM_MAXERROR={folder / 'clock-error'}",

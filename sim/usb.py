@@ -58,6 +58,7 @@ class Bus:
         self.sys, self.dev = folder / "sys", folder / "dev"
         self._layout, self._interface, self._port = LAYOUTS[family], interface, port
         self._device = self.sys / "devices/platform/sim/usb1" / port
+        self._name = self.sys / "bus/usb/devices" / port
         self._silent: list[pty.Port] = []
         self._links: list[Path] = []
         self._count = 0
@@ -102,7 +103,8 @@ class Bus:
             "bDeviceClass": "00", "bConfigurationValue": "1",
         }  # fmt: skip
         self._write(self._device, described)
-        self._link(self.sys / "bus/usb/devices" / self._port, self._device)
+        self._name.parent.mkdir(parents=True, exist_ok=True)
+        self._name.symlink_to(self._device)
         for number, kind in enumerate(layout.interfaces):
             self._interface_of(number, kind)
         for place, number in enumerate(layout.ttys):
@@ -112,6 +114,7 @@ class Bus:
     def detach(self) -> None:
         """The stick is gone from the bus."""
         self.bare()
+        self._name.unlink(missing_ok=True)
         with contextlib.suppress(FileNotFoundError):
             shutil.rmtree(self._device)
 
@@ -124,8 +127,6 @@ class Bus:
         for port in self._silent:
             port.close()
         self._links, self._silent, self.tty = [], [], None
-        if self._device.exists():
-            self._link(self.sys / "bus/usb/devices" / self._port, self._device)
 
     def is_authorized(self) -> bool | None:
         """What stands in the stick's `authorized`; None while there is no stick, or nothing readable."""

@@ -298,8 +298,7 @@ from probe.devices import clock
 seen = clock.read("x")
 print(seen.wall_ms // 1000, seen.max_error_us, time.monotonic(), flush=True)
 input()
-while (seen := clock.read("x")).wall_ms < 1_700_000_000_000:  # libfaketime looks once a second
-    time.sleep(0.1)
+seen = clock.read("x")
 print(seen.wall_ms // 1000, seen.max_error_us, time.monotonic(), flush=True)
 """
 
