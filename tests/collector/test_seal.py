@@ -304,3 +304,17 @@ def test_indices_of_rows_with_holes_between_them() -> None:
         sealing.Stretch(9, 1, "record", 5),
         sealing.Stretch(10, 1, "receipt", 1),
     ]
+
+
+def test_receipts_are_leaves_too(log: Log) -> None:
+    log.tests(2)
+    raw = b"what a point signed"
+    packed = log.door.ledger._packer.pack(raw)
+    log.sql(
+        "INSERT INTO receipt (leaf, probe, point, ticket, direction, signed_ms, received_ms, raw) VALUES"
+        f" (x'{tlog.leaf_hash(raw).hex()}', 'p-one', 'd', 't', 'downlink', {NOW_MS}, {NOW_MS}, x'{packed.hex()}')"
+    )
+    log.sealer._sources["receipt"] = LedgerLeaves(log.folder / "ledger.db", "receipt")
+    log.round()
+    assert log.seen().root == tlog.root([tlog.leaf_hash(one) for one in (*log.raws(), raw)])
+    assert log.store.place("receipt", 1) == (log.shard(), 2)
