@@ -310,10 +310,12 @@ def test_receipts_are_leaves_too(log: Log) -> None:
     log.tests(2)
     raw = b"what a point signed"
     packed = log.door.ledger._packer.pack(raw)
-    log.sql(
-        "INSERT INTO receipt (leaf, probe, point, ticket, direction, signed_ms, received_ms, raw) VALUES"
-        f" (x'{tlog.leaf_hash(raw).hex()}', 'p-one', 'd', 't', 'downlink', {NOW_MS}, {NOW_MS}, x'{packed.hex()}')"
-    )
+    with sqlite3.connect(log.folder / "ledger.db") as db:
+        db.execute(
+            "INSERT INTO receipt (leaf, probe, point, ticket, direction, signed_ms, received_ms, raw)"
+            " VALUES (?, 'p-one', 'd', 't', 'downlink', ?, ?, ?)",
+            (tlog.leaf_hash(raw), NOW_MS, NOW_MS, packed),
+        )
     log.sealer._sources["receipt"] = LedgerLeaves(log.folder / "ledger.db", "receipt")
     log.round()
     assert log.seen().root == tlog.root([tlog.leaf_hash(one) for one in (*log.raws(), raw)])
