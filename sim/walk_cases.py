@@ -23,17 +23,17 @@ class Case:
 
     `causes`: any of them in a failed test (stage does not matter), `letters` in coverage; both empty where the fault
     leaves tests alone, and then they must go on. `events`: all must be told, as "event" or "event/cause". `rungs`: what
-    the recovery ladder may do (none: nothing at all); `needs_rung`: one of them must have been taken. `heals`: it is
-    over by itself. `boots`: it begins with a boot; `first`: it was there before the probe ever started. `late`: records
-    of it may come only when it is over. `second`: the fault of that name, of the site's second modem, and the first
-    goes on. `patience_s`: how long each phase may take to show.
+    the recovery ladder may do (none: nothing at all); `cure_s`: one of them must be told within so long (0: need not).
+    `heals`: it is over by itself. `boots`: it begins with a boot; `first`: it was there before the probe ever started.
+    `late`: records of it may come only when it is over. `second`: the fault of that name, of the site's second modem,
+    and the first goes on. `patience_s`: how long each phase may take to show.
     """
 
     causes: frozenset[Cause] = frozenset()
     letters: str = ""
     events: tuple[str, ...] = ()
     rungs: frozenset[str] = frozenset()
-    needs_rung: bool = False
+    cure_s: float = 0.0
     heals: bool = False
     boots: bool = False
     first: bool = False
@@ -47,16 +47,16 @@ def _case(*causes: Cause, letters: str = "", **more: Any) -> Case:
 
 
 _SOFT = frozenset({"reconnect", "reregister", "modem_restart"})
-_HARD = _SOFT | {"usb_reset", "usb_reauthorise", "usb"}
+_HARD = _SOFT | {"usb_reauthorise", "usb_power", "usb_controller"}
 CASES: Mapping[str, Case] = {
-    "sim-out": _case(Cause.NO_SIM, letters="i", events=("outage_begin/no_sim",), rungs=_HARD),
+    "sim-out": _case(Cause.NO_SIM, letters="i", events=("outage_begin/no_sim",)),
     "sim-pin": _case(Cause.SIM_LOCKED, letters="k", events=("outage_begin/sim_locked",)),
     "sim-puk": _case(Cause.SIM_PUK, letters="u", events=("outage_begin/sim_puk",)),
     "wrong-sim": _case(Cause.WRONG_SIM, letters="w", events=("outage_begin/wrong_sim",)),
-    "no-service": _case(Cause.SEARCHING, letters="s", events=("outage_begin/searching",), rungs=_HARD),
-    "denied": _case(Cause.DENIED, letters="d", events=("outage_begin/denied",), rungs=_HARD),
-    "limited": _case(Cause.LIMITED_SERVICE, letters="l", events=("outage_begin/limited_service",), rungs=_HARD),
-    "pdp-lost": _case(Cause.NO_PDP, letters="p", rungs=_HARD),
+    "no-service": _case(Cause.SEARCHING, letters="s", events=("outage_begin/searching",), rungs=_SOFT),
+    "denied": _case(Cause.DENIED, letters="d", events=("outage_begin/denied",)),
+    "limited": _case(Cause.LIMITED_SERVICE, letters="l", events=("outage_begin/limited_service",), rungs=_SOFT),
+    "pdp-lost": _case(Cause.NO_PDP, letters="p", rungs=frozenset({"reconnect"}), cure_s=170.0),
     "pdp-refused": _case(Cause.NO_PDP, letters="p", rungs=_HARD),
     "dns-dead": _case(Cause.NO_DNS, rungs=_SOFT),
     "dns-nxdomain": _case(Cause.NO_DNS, rungs=_SOFT),
@@ -66,7 +66,7 @@ CASES: Mapping[str, Case] = {
     "plan-throttled": _case(Cause.PLAN_THROTTLED, letters="t", patience_s=120.0),
     "server-down": _case(Cause.SERVER_DOWN, Cause.SERVER_UNREACHABLE, letters="v"),
     "broker-down": Case(),
-    "modem-mute": _case(Cause.MODEM_MUTE, letters="q", events=("modem_lost/modem_mute",), rungs=_HARD),
+    "modem-mute": _case(Cause.MODEM_MUTE, letters="q", events=("modem_lost/modem_mute",), rungs=_HARD, cure_s=110.0),
     "modem-renumbered": Case(heals=True),
     "modem-pulled": _case(Cause.NO_MODEM, letters="m", events=("modem_lost/no_modem",), rungs=_HARD),
     "gpsd-killed": Case(),
@@ -81,7 +81,7 @@ CASES: Mapping[str, Case] = {
         Cause.NO_MODEM, letters="m", events=("modem_lost/no_modem",), rungs=_HARD, second="modem-pulled"
     ),
     "never-any-signal": _case(
-        Cause.SEARCHING, letters="s", events=("outage_begin/searching",), rungs=_HARD, first=True
+        Cause.SEARCHING, letters="s", events=("outage_begin/searching",), rungs=_SOFT, first=True
     ),
 }
 
@@ -162,7 +162,7 @@ def judge(case: Case, phases: Sequence[Seen], whole: Seen, *, back_s: float | No
     told += [f"no event {event}" for event in case.events if event not in whole.events]
     wrong = sorted(set(whole.rungs) - case.rungs)
     told += [f"rung {rung} must not be taken" for rung in wrong]
-    if case.needs_rung and not case.rungs & set(whole.rungs):
+    if case.cure_s and not case.rungs & set(whole.rungs):
         told.append(f"no rung of {', '.join(sorted(case.rungs))}")
     if len(phases) > 1 and "power" not in whole.boots:
         told.append("no boot record says power")

@@ -82,6 +82,8 @@ class Walker:
             middle = self._head()
             self._cut()
             phases.append(self._phase(case, middle))
+        if case.cure_s:
+            self._until(lambda found: bool(case.rungs & set(found.rungs)), since, case.cure_s)
         lasted_s = self._world.now_s() - began_s
         if not case.heals:
             self._play(site.end, name, case)
