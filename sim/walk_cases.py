@@ -21,12 +21,13 @@ GOOD = "good"
 class Case:
     """One fault of the walk.
 
-    `causes`: any of them in a failed test (stage does not matter), `letters` in coverage; both empty where the fault
-    leaves tests alone, and then they must go on. `events`: all must be told, as "event" or "event/cause". `rungs`: what
-    the recovery ladder may do (none: nothing at all); `cure_s`: one of them must be told within so long (0: need not).
-    `heals`: it is over by itself. `boots`: it begins with a boot; `first`: it was there before the probe ever started.
-    `late`: records of it may come only when it is over. `second`: the fault of that name, of the site's second modem,
-    and the first goes on. `patience_s`: how long each phase may take to show.
+    `causes`: any of them in a failed test (stage does not matter) or at the beginning of an outage, and one of `letters`
+    in coverage (after the power cut either will do); both empty where the fault leaves tests alone, and then they must
+    go on. `events`: all must be told, as "event" or "event/cause". `rungs`: what the recovery ladder may do (none:
+    nothing at all); `cure_s`: one of them must be told within so long (0: need not). `heals`: it is over by itself.
+    `boots`: it begins with a boot; `first`: it was there before the probe ever started. `late`: records of it may come
+    only when it is over. `second`: the fault of that name, of the site's second modem, and the first goes on.
+    `patience_s`: how long each phase may take to show.
     """
 
     causes: frozenset[Cause] = frozenset()
@@ -103,8 +104,9 @@ class Seen:
 
     @property
     def causes(self) -> set[str]:
-        """Causes of failed tests."""
-        return {test.partition("/")[2] for test in self.tests if "/" in test}
+        """Causes of failed tests and of outages that began."""
+        begun = (event for event in self.events if event.startswith(("outage_begin/", "modem_lost/")))
+        return {word.partition("/")[2] for word in (*self.tests, *begun) if "/" in word}
 
 
 def seen(records: Iterable[AnyRecord], modem: str) -> Seen:
@@ -137,20 +139,21 @@ def _test(record: TestRecord) -> str:
     return f"{record.stage}/{record.cause}"
 
 
-def shows(case: Case, found: Seen) -> bool:
-    """Whether records say of a fault what they must, rungs and the end left aside."""
-    return not _missing(case, found)
+def shows(case: Case, found: Seen, *, is_again: bool = False) -> bool:
+    """Whether records say of a fault what they must, rungs and the end left aside. `is_again`: after the power cut."""
+    return not _missing(case, found, is_again=is_again)
 
 
-def _missing(case: Case, found: Seen) -> list[str]:
-    told = []
+def _missing(case: Case, found: Seen, *, is_again: bool) -> list[str]:
+    told: list[str] = []
     if case.causes and not case.causes & {Cause(word) for word in found.causes if word in set(Cause)}:
-        told.append(f"no failed test says {_words(case.causes)}")
+        told.append(f"no record says {_words(case.causes)}")
     if case.letters and not set(case.letters) & set(found.letters):
         told.append(f"no coverage step says {case.letters!r}")
     if not case.causes and not case.late and not found.good_tests:
         told.append("no good test while it lasted")
-    return told
+    is_named = case.causes and case.letters and len(told) < 2
+    return [] if is_again and is_named else told
 
 
 def judge(case: Case, phases: Sequence[Seen], whole: Seen, *, back_s: float | None) -> tuple[str, ...]:
@@ -158,7 +161,7 @@ def judge(case: Case, phases: Sequence[Seen], whole: Seen, *, back_s: float | No
     told: list[str] = []
     if not case.late:
         for name, found in zip(("", "after the power cut: "), phases, strict=False):
-            told += [name + text for text in _missing(case, found)]
+            told += [name + text for text in _missing(case, found, is_again=bool(name))]
     told += [f"no event {event}" for event in case.events if event not in whole.events]
     wrong = sorted(set(whole.rungs) - case.rungs)
     told += [f"rung {rung} must not be taken" for rung in wrong]
