@@ -27,7 +27,7 @@ from sim.walk_lanes import LANES, SHORT
 from wire.errors import EXIT_FAILED, EXIT_OK, Misconfigured
 
 RESULTS = Path("bench/results")
-AT_ONCE = 3
+AT_ONCE = 5
 
 
 def add_parser(subparsers: Any) -> None:

@@ -21,8 +21,8 @@ GOOD = "good"
 class Case:
     """One fault of the walk.
 
-    `causes`: any of them in a failed test (stage does not matter) or at the beginning of an outage, and one of `letters`
-    in coverage (after the power cut either will do); both empty where the fault leaves tests alone, and then they must
+    `causes`: any of them in a failed test (of any stage) or at the beginning of an outage, and one of `letters` in
+    coverage (after the power cut either will do); both empty where the fault leaves tests alone, and then they must
     go on. `events`: all must be told, as "event" or "event/cause". `rungs`: what the recovery ladder may do (none:
     nothing at all); `cure_s`: one of them must be told within so long (0: need not). `heals`: it is over by itself.
     `boots`: it begins with a boot; `first`: it was there before the probe ever started. `late`: records of it may come
@@ -47,6 +47,8 @@ def _case(*causes: Cause, letters: str = "", **more: Any) -> Case:
     return Case(frozenset(causes), letters, **more)
 
 
+LOOKED_S = 80.0
+"""Patience with a fault that is found by looking at the link, between two tests."""
 _SOFT = frozenset({"reconnect", "reregister", "modem_restart"})
 _HARD = _SOFT | {"usb_reauthorise", "usb_power", "usb_controller"}
 CASES: Mapping[str, Case] = {
@@ -57,15 +59,15 @@ CASES: Mapping[str, Case] = {
     "no-service": _case(Cause.SEARCHING, letters="s", events=("outage_begin/searching",), rungs=_SOFT),
     "denied": _case(Cause.DENIED, letters="d", events=("outage_begin/denied",)),
     "limited": _case(Cause.LIMITED_SERVICE, letters="l", events=("outage_begin/limited_service",), rungs=_SOFT),
-    "pdp-lost": _case(Cause.NO_PDP, letters="p", rungs=frozenset({"reconnect"}), cure_s=170.0),
-    "pdp-refused": _case(Cause.NO_PDP, letters="p", rungs=_HARD),
-    "dns-dead": _case(Cause.NO_DNS, rungs=_SOFT),
-    "dns-nxdomain": _case(Cause.NO_DNS, rungs=_SOFT),
-    "portal": _case(Cause.CAPTIVE, letters="c"),
-    "plan-expired": _case(Cause.PLAN_EXPIRED, letters="x"),
-    "plan-barred": _case(Cause.PLAN_EXPIRED, letters="x"),
+    "pdp-lost": _case(Cause.NO_PDP, letters="p", rungs=frozenset({"reconnect"}), cure_s=170.0, patience_s=LOOKED_S),
+    "pdp-refused": _case(Cause.NO_PDP, letters="p", rungs=_HARD, patience_s=LOOKED_S),
+    "dns-dead": _case(Cause.NO_DNS, rungs=_SOFT, patience_s=LOOKED_S),
+    "dns-nxdomain": _case(Cause.NO_DNS, rungs=_SOFT, patience_s=LOOKED_S),
+    "portal": _case(Cause.CAPTIVE, letters="c", patience_s=LOOKED_S),
+    "plan-expired": _case(Cause.PLAN_EXPIRED, letters="x", patience_s=LOOKED_S),
+    "plan-barred": _case(Cause.PLAN_EXPIRED, letters="x", patience_s=LOOKED_S),
     "plan-throttled": _case(Cause.PLAN_THROTTLED, letters="t", patience_s=120.0),
-    "server-down": _case(Cause.SERVER_DOWN, Cause.SERVER_UNREACHABLE, letters="v"),
+    "server-down": _case(Cause.SERVER_DOWN, Cause.SERVER_UNREACHABLE, letters="v", patience_s=LOOKED_S),
     "broker-down": Case(),
     "modem-mute": _case(Cause.MODEM_MUTE, letters="q", events=("modem_lost/modem_mute",), rungs=_HARD, cure_s=110.0),
     "modem-renumbered": Case(heals=True),
