@@ -338,6 +338,12 @@ class SqliteLedger:
         )
         return Head(row[0], row[1], row[2], row[3] or 0, row[4]) if row else None
 
+    def raise_generation(self) -> int:
+        """Say that this file was put back from a backup; returns the new generation. Probes then send again."""
+        with self.transaction():
+            self._db.execute("UPDATE meta SET value = value + 1 WHERE key = 'gen'")
+        return int(self._one("SELECT value FROM meta WHERE key = 'gen'")[0])
+
     def set_status(self, probe: str, status: str, at_ms: int) -> None:
         """Keep a probe's liveness word and since when it says so."""
         self._db.execute(

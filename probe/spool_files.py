@@ -1,9 +1,9 @@
-"""What lies in the state folder: the spool's tables, the last epoch's number beside it, damaged spools set aside."""
+"""What lies in the state folder: the spool's tables, the last epoch's number, a reserve, damaged spools set aside."""
 
 from __future__ import annotations
 
+import contextlib
 import os
-import sqlite3
 from pathlib import Path
 
 SCHEMA = """
@@ -14,30 +14,10 @@ CREATE TABLE IF NOT EXISTS record (
 CREATE INDEX IF NOT EXISTS record_place ON record (place, epoch, seq);
 CREATE TABLE IF NOT EXISTS mark (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
+RESERVE_BYTES = 1_310_720
+"""A file that is lent when the disk is full: freeing space inside the spool needs some first, as much as its log."""
 KEPT_DAMAGED = 4
 """Damaged files that are kept: the first, and the newest ones. A card that rots must not fill up with them."""
-
-
-def connect(path: Path) -> sqlite3.Connection:
-    """Open, check and prepare a spool file. Raises sqlite3.DatabaseError if it is damaged."""
-    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10.0)
-    try:
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = FULL")
-        db.execute("PRAGMA cache_size = -512")
-        db.execute("PRAGMA wal_autocheckpoint = 250")
-        (verdict,) = db.execute("PRAGMA quick_check(1)").fetchone()
-        if verdict != "ok":
-            damaged = sqlite3.DatabaseError(verdict)
-            damaged.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
-            raise damaged
-        db.executescript(SCHEMA)
-        if "receipts" not in {row[1] for row in db.execute("PRAGMA table_info(record)")}:
-            db.execute("ALTER TABLE record ADD COLUMN receipts BLOB")  # a spool of before receipts were kept
-    except BaseException:
-        db.close()
-        raise
-    return db
 
 
 def read_epoch(folder: Path) -> int:
@@ -85,3 +65,23 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def put_reserve(folder: Path, *, at_any_price: bool = False) -> None:
+    """Set the reserve aside if the disk has four times its size, or at any price. Quiet if the disk refuses."""
+    path = folder / "reserve"
+    with contextlib.suppress(OSError):
+        room = os.statvfs(folder)
+        if path.exists() or (not at_any_price and room.f_bavail * room.f_frsize < 4 * RESERVE_BYTES):
+            return
+        with path.open("wb") as file:
+            try:
+                os.posix_fallocate(file.fileno(), 0, RESERVE_BYTES)
+            except OSError:
+                path.unlink()
+
+
+def drop_reserve(folder: Path) -> None:
+    """Give the reserve up. Quiet if there is none, or the disk is read-only."""
+    with contextlib.suppress(OSError):
+        (folder / "reserve").unlink()
