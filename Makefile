@@ -6,7 +6,7 @@ LINK ?= netns
 ARGS ?=
 export LINK
 
-.PHONY: help ready demo demo-reset demo-check test lint unit flow boards spec bench bench-footprint bench-point bench-link bench-soak bench-engine bench-idle-traffic clean
+.PHONY: walk help ready demo demo-reset demo-check test lint unit flow boards spec bench bench-footprint bench-point bench-link bench-soak bench-engine bench-idle-traffic clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-16s %s\n", $$1, $$2 }'
@@ -48,6 +48,10 @@ boards: ready ## regenerate the Grafana boards
 
 spec: ready ## regenerate the tables of wire/SPEC.md
 	@$(PY) -m wire.spec
+
+walk: ## a probe goes through every fault of a cultural house; one table of what its records said (root; 10 minutes)
+	@scripts/setup.sh test
+	@exec $(PY) -m sim walk $(if $(SHORT),--short) $(ARGS)
 
 bench: bench-footprint bench-point bench-link bench-soak bench-engine bench-idle-traffic ## all measurements; each ends in `goal:` lines
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import logging
 import signal
@@ -190,6 +191,18 @@ def proof(settings: Settings, probe: str, epoch: int, seq: int) -> None:
     if text is None:
         raise Unavailable("no checkpoint holds it yet; one is signed every minute while dosong-collector seal runs")
     click.echo(text.decode(), nl=False)
+
+
+@main.command()
+@_config
+@click.argument("old", type=click.IntRange(min=0))
+def consistency(settings: Settings, old: int) -> None:
+    """Print the proof that the newest checkpoint follows from the log's first OLD entries: base64, a hash a line."""
+    found = Prover(SealReader(settings.seal), settings.log_folder).consistency(old)
+    if found is None:
+        raise Refused("not_found", f"the log has no checkpoint over {old} or more entries yet")
+    for one in found:
+        click.echo(base64.b64encode(one).decode())
 
 
 @main.command()

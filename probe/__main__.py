@@ -137,7 +137,7 @@ def _run(settings: Settings, _arguments: argparse.Namespace) -> int:
         if publisher is None:
             log.warning("[broker] is not set: records stay in %s until it is", settings.state_dir)
         log.info("probe=%s modems=%d running", settings.probe, len(settings.modem))
-        with compose_visit.serving(probe, daemon, publisher):
+        with compose_visit.serving(probe, daemon, publisher, has_page=True):
             daemon.run(publisher)
     return EXIT_OK
 

@@ -18,6 +18,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from probe.core.dialects import DIALECTS
+from probe.settings_page import Page, check_page
 from wire.errors import Misconfigured
 from wire.keyfile import read_verifier
 from wire.records import Code, LatE7, LonE7, ModemId, Plmn, ProbeId
@@ -218,7 +219,7 @@ class Spool(Table, frozen=True, kw_only=True):
 
 
 class Settings(Table, frozen=True, kw_only=True):
-    """The whole file. File names are relative to the file itself; `folder` is where that is."""
+    """The whole file. File names are relative to the file itself; `folder`, `file`: where that is."""
 
     probe: ProbeId
     origin: Annotated[str, Meta(pattern=r"^[A-Za-z0-9.-]{1,64}\Z")]
@@ -240,7 +241,9 @@ class Settings(Table, frozen=True, kw_only=True):
     budget: Budget | None = None
     clock: Clock = Clock()
     spool: Spool = Spool()
+    page: Page | None = None
     folder: str = "."
+    file: str = "probe.toml"
 
     def path(self, name: str) -> Path:
         """Resolve a file name of this file."""
@@ -255,10 +258,10 @@ def load(path: Path) -> Settings:
         raise Misconfigured(f"cannot read {path}: {error.strerror}; make it with dosong-provision") from error
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise Misconfigured(f"{path} is not TOML: {error}; correct that line") from error
-    if "folder" in document:
-        raise Misconfigured(f"{path}: folder is not a setting; remove the line")
+    for name in {"folder", "file"} & document.keys():
+        raise Misconfigured(f"{path}: {name} is not a setting; remove the line")
     try:
-        settings = msgspec.convert(document | {"folder": str(path.parent)}, Settings)
+        settings = msgspec.convert(document | {"folder": str(path.parent), "file": path.name}, Settings)
     except msgspec.ValidationError as error:
         raise Misconfigured(_explain(path, document, str(error))) from error
     _check(path, settings)
@@ -307,6 +310,7 @@ def _check(path: Path, settings: Settings) -> None:
         )
     _check_modems(path, settings.modem)
     _check_engine(path, settings.engine)
+    check_page(path, settings.page, [modem.interface for modem in settings.modem if modem.interface is not None])
     _check_others(path, settings.reachability)
     _check_ways(path, settings.broker)
     for name, purpose in (("ack_vkey", "ack"), ("config_vkey", "config")):

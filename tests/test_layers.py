@@ -72,6 +72,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
         *("collector/sqlite.py", "collector/ledger.py", "collector/ledger_write.py"),
         *("collector/registry.py", "collector/registry_load.py", "collector/forward_store.py", "collector/health.py"),
         *("collector/seal_store.py", "collector/leaves.py"),
+        "sim/spool_copy.py",
     ),
 }
 EXCEPTIONS: dict[str, str] = {

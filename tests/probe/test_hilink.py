@@ -182,6 +182,9 @@ def test_a_login_is_made_where_a_password_is_set(stick: HilinkStick, modems: lis
     modem = opened(stick, modems, password_file=tmp_path / "password")
     assert modem.poll(LONG_S).rsrp_dbm_x10 == -860
     assert stick.logins == [True]
+    stick.is_in = False  # the stick ends sessions after five minutes
+    assert modem.poll(LONG_S).rsrp_dbm_x10 == -860
+    assert stick.logins == [True, True]
 
 
 def test_a_wrong_password_is_tried_once_a_child(stick: HilinkStick, modems: list[HilinkModem], tmp_path: Path) -> None:
