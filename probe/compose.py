@@ -190,7 +190,7 @@ class Probe:
         )
         owner = Owner(
             modem.id,
-            self._backends.modem(modem),
+            self._backends.modem(modem, lambda: self._terms[modem.id].plmn),
             poll_s=self.settings.coverage.poll_s,
             fast_s=FAST_POLL_S,
             fault_cause=fault_cause,
