@@ -381,6 +381,7 @@ def _publisher(probe: Probe, daemon: Daemon) -> Publisher:
         clocks=_Clocks(),
         may_send=lambda: not daemon.is_testing(),
         begin_epoch=partial(boot.new_epoch, probe.recorder),
+        ways_out=broker.ways,
         on_config=probe.steering.receive,
     )
 
