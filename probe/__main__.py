@@ -20,9 +20,10 @@ import msgspec
 
 from probe import calibrate, compose, compose_visit, export, measure, show
 from probe.boot import keep_boot
+from probe.publish import WAY_MARK
 from probe.settings import Settings, load
 from probe.spool import Standing, read_standing
-from probe.spool_read import FIRST, LAST, records
+from probe.spool_read import FIRST, LAST, mark, records
 from wire import codec
 from wire.errors import EXIT_FAILED, EXIT_MISCONFIGURED, EXIT_OK, EXIT_USAGE, Misconfigured, Unavailable
 from wire.failure import Cause, Stage
@@ -147,7 +148,7 @@ def _run(settings: Settings, _arguments: argparse.Namespace) -> int:
         if publisher is None:
             log.warning("[broker] is not set: records stay in %s until it is", settings.state_dir)
         log.info("probe=%s modems=%d running", settings.probe, len(settings.modem))
-        with compose_visit.serving(probe, daemon, publisher):
+        with compose_visit.serving(probe, daemon, publisher, has_page=True):
             daemon.run(publisher)
     return EXIT_OK
 
@@ -232,7 +233,8 @@ def _as_json(raw: bytes) -> str:
 
 def _status(settings: Settings, arguments: argparse.Namespace) -> int:
     """Read the spool beside a running daemon."""
-    found = _status_of(settings.probe, read_standing(settings.path(settings.state_dir)))
+    state_dir = settings.path(settings.state_dir)
+    found = _status_of(settings.probe, read_standing(state_dir)) | {"way": mark(state_dir, WAY_MARK)}
     sys.stdout.write(json.dumps(found) + "\n" if arguments.json else _status_text(found))
     return EXIT_OK
 
@@ -258,6 +260,7 @@ def _status_text(found: dict[str, Any]) -> str:
         if ack is None
         else f"last ack  epoch {ack['epoch']} up to seq {ack['upto']}, {show.when(ack['t_ms'])}",
     ]
+    lines.append(f"records   left last by {found['way'] or 'no way yet'}")
     if test is None:
         lines.append("last test none yet")
     else:

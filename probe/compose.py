@@ -194,7 +194,7 @@ class Probe:
         )
         owner = Owner(
             modem.id,
-            self._backends.modem(modem),
+            self._backends.modem(modem, lambda: self._terms[modem.id].plmn),
             poll_s=self.settings.coverage.poll_s,
             fast_s=FAST_POLL_S,
             fault_cause=fault_cause,
@@ -385,6 +385,7 @@ def _publisher(probe: Probe, daemon: Daemon) -> Publisher:
         clocks=_Clocks(),
         may_send=lambda: not daemon.is_testing(),
         begin_epoch=partial(boot.new_epoch, probe.recorder),
+        ways_out=broker.ways,
         on_config=probe.steering.receive,
     )
 

@@ -200,7 +200,7 @@ def test_no_transcript_is_left_out_silently() -> None:
     known = {t["id"] for t in transcripts()}
     assert set(OTHER_BACKEND) <= known
     assert known >= OWN_TEST
-    assert len(known) == 46
+    assert len(known) == 47
     assert len(cases()) > 100
 
 
