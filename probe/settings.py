@@ -32,6 +32,7 @@ _PLAIN = {
     "origin": "a domain name such as dosong.example",
     "id": "m1, m2, m3 or m4",
     "interface": "an interface's name such as cell0, at most 15 characters",
+    "ways": "an interface's name such as wlan0, at most 15 characters",
     "plmn": "5 or 6 digits such as 45204",
     "seed": "64 hexadecimal digits",
     "sim": "16 hexadecimal digits",
@@ -59,6 +60,9 @@ class Surveyed(Table, frozen=True, kw_only=True):
 class Broker(Table, frozen=True, kw_only=True):
     """`[broker]`: where records go. `interface`: bind the connection to it; None leaves it to the routes.
 
+    `ways`: interfaces by which records may leave, best first, such as the modem's and then the hall's Wi-Fi; when one
+    fails the next is tried, and the first one again after an hour. Tests always go by the modem.
+
     `retry_low_s`, `retry_high_s`: first and longest wait between connections. `resend_low_s`: how long without an ACK
     until records are sent again, doubling up to `resend_high_s`.
     """
@@ -68,8 +72,9 @@ class Broker(Table, frozen=True, kw_only=True):
     ca_file: str
     cert_file: str
     tls_key_file: str
-    keepalive_s: Annotated[int, Meta(ge=5, le=1200)] = 60
+    keepalive_s: Annotated[int, Meta(ge=5, le=1200)] = 120
     interface: Interface | None = None
+    ways: Annotated[tuple[Interface, ...], Meta(max_length=6)] = ()
     retry_low_s: Annotated[float, Meta(ge=0.1, le=600)] = 5.0
     retry_high_s: Annotated[float, Meta(ge=0.1, le=3600)] = 600.0
     resend_low_s: Annotated[float, Meta(ge=0.5, le=600)] = 15.0
@@ -272,7 +277,7 @@ def _explain(path: Path, document: dict[str, Any], text: str) -> str:
         return f"{path}: {_at(where)}{rule.lower()}; remove it or correct its spelling"
     if "missing required field" in rule:
         return f"{path}: {_at(where)}{rule[0].lower()}{rule[1:]}; add it"
-    key = where.rpartition(".")[2]
+    key = where.rpartition(".")[2].partition("[")[0]
     if "matching regex" in rule and key in _PLAIN:
         rule = f"expected {_PLAIN[key]}"
     shown = "(not shown)" if key == "seed" else repr(_value(document, where))
@@ -307,6 +312,7 @@ def _check(path: Path, settings: Settings) -> None:
     _check_engine(path, settings.engine)
     check_page(path, settings.page, [modem.interface for modem in settings.modem if modem.interface is not None])
     _check_others(path, settings.reachability)
+    _check_ways(path, settings.broker)
     for name, purpose in (("ack_vkey", "ack"), ("config_vkey", "config")):
         if (text := getattr(settings, name)) is not None:
             _check_vkey(f"{path}: {name}", text, f"{settings.origin}/{purpose}")
@@ -356,6 +362,13 @@ def _check_engine(path: Path, engine: Engine) -> None:
         echo = ("", 0)
     if echo is not None and (not _is_address(echo[0]) or not 1 <= echo[1] <= 65535):
         raise Misconfigured(f"{path}: engine.echo = {engine.echo!r}; give address:port, for example 198.51.100.7:7480")
+
+
+def _check_ways(path: Path, broker: Broker | None) -> None:
+    if broker is not None and broker.ways and broker.interface is not None:
+        raise Misconfigured(f"{path}: broker.interface and broker.ways are both set; put the interface first in ways")
+    if broker is not None and len(set(broker.ways)) != len(broker.ways):
+        raise Misconfigured(f"{path}: broker.ways names an interface twice: {list(broker.ways)}; name each once")
 
 
 def _check_others(path: Path, reachability: Reachability) -> None:
