@@ -20,8 +20,8 @@ from wire.records import AnyRecord
 RESTART_S = 1.0
 NORMAL_S = 90.0
 POLL_S = 0.5
-SEND_S = 6.0
-"""How long a lane stays after its last fault, so that its records are sent."""
+SEND_S = 25.0
+"""How long a lane stays after its last fault at most, so that its records are sent."""
 Say = Callable[[str], None]
 
 
@@ -56,19 +56,20 @@ class Walker:
         self._child: subprocess.Popen[bytes] | None = None
         self._ended_s = 0.0
         self._has_power = True
+        self.rows: list[Row] = []
         self.kept = Kept(lane.probe, frozenset())
 
-    def walk(self) -> list[Row]:
-        """Go through all faults; a row for each."""
+    def walk(self) -> None:
+        """Go through all faults: a row for each, and at the end what the probe held."""
         try:
             if not CASES[self._lane.faults[0]].first:
                 self._supervise()
                 if self._back_s(0.0) is None:
                     self._say(f"{self._lane.name}: its probe never measured; see {self._log}")
-            rows = [self._fault(name) for name in self._lane.faults]
+            for name in self._lane.faults:
+                self.rows.append(self._fault(name))
             self.kept = Kept(self._lane.probe, frozenset((r.epoch, r.seq) for r in self._records((0, -1))))
-            self._until(lambda _: False, self._head(), SEND_S)
-            return rows
+            self._until(lambda _: spool_copy.waiting(self._up) == 0, self._head(), SEND_S)
         finally:
             self._end()
 
