@@ -17,7 +17,9 @@ from wire.records import AnyRecord
 
 def records(up: state.SiteState, after: tuple[int, int] = (0, -1)) -> list[AnyRecord]:
     """Records in the probe's spool behind (epoch, seq), oldest first; none while it cannot be read."""
-    rows = _rows(up, "SELECT raw FROM record WHERE (epoch, seq) > (?, ?) ORDER BY epoch, seq", after)
+    rows = _rows(
+        up, "SELECT raw FROM record WHERE (epoch, seq) > (?, ?) AND raw IS NOT NULL ORDER BY epoch, seq", after
+    )
     return [codec.decode_body(codec.body_of(raw)) for (raw,) in rows]
 
 
