@@ -18,6 +18,8 @@ import msgspec
 
 from probe import calibrate, compose, measure, show
 from probe.boot import keep_boot
+from probe.devices.usb_power import UsbPower
+from probe.rescue import LINE_BYTES, answer
 from probe.settings import Settings, load
 from probe.spool import Standing, read_standing
 from wire import codec
@@ -76,6 +78,8 @@ def _parser() -> argparse.ArgumentParser:
     once.set_defaults(command=_once)
     ceiling = commands.add_parser("calibrate", parents=[shared], help="measure this host's own ceiling over loopback")
     ceiling.set_defaults(command=_calibrate)
+    rescue = commands.add_parser("rescue", parents=[shared], help="what systemd runs as root: one request from stdin")
+    rescue.set_defaults(command=_rescue)
     status = commands.add_parser("status", parents=[shared], help="show spool, last ACK and last test")
     status.add_argument("--json", action="store_true", help="print as JSON")
     status.set_defaults(command=_status)
@@ -150,6 +154,15 @@ def _calibrate(settings: Settings, _arguments: argparse.Namespace) -> int:
     sys.stdout.write(f"this host moves {down:.0f} Mbit/s down and {up:.0f} Mbit/s up at most (loopback)\n")
     sys.stdout.write("tests above 0.7 of that are marked host_limited\n")
     return EXIT_OK
+
+
+def _rescue(settings: Settings, _arguments: argparse.Namespace) -> int:
+    """Carry out one request of the daemon's, read from standard input: USB power, controller, reboot."""
+    said = answer(sys.stdin.readline(LINE_BYTES), UsbPower(), settings.recovery.reboot)
+    sys.stdout.write(f"{said}\n")
+    sys.stdout.flush()
+    log.info("rescue=%s", said)
+    return EXIT_OK if said == "done" else EXIT_FAILED
 
 
 def _manual(order: measure.Order) -> measure.Order:

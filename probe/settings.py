@@ -18,6 +18,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from probe.core.dialects import DIALECTS
+from probe.core.recovery import Rung
 from wire.errors import Misconfigured
 from wire.keyfile import read_verifier
 from wire.records import Code, LatE7, LonE7, ModemId, Plmn, ProbeId
@@ -196,6 +197,19 @@ class Modem(Table, frozen=True, kw_only=True):
     plan: SimPlan = SimPlan()
 
 
+class Recovery(Table, frozen=True, kw_only=True):
+    """`[recovery]`: what the probe may do by itself to bring a modem back.
+
+    `rungs`: which steps of the ladder. `rescue`: socket of the service that has the privilege for USB power and reboot;
+    without it the probe tries itself, which takes root. `reboot`: the command of the last rung; empty: never.
+    """
+
+    enabled: bool = True
+    rungs: tuple[Rung, ...] = tuple(Rung)
+    rescue: Name | None = None
+    reboot: Annotated[tuple[Name, ...], Meta(max_length=8)] = ()
+
+
 class Clock(Table, frozen=True, kw_only=True):
     """`[clock]`: "adjtimex" believes the wall clock once the kernel bounds its error; "always" believes the host.
 
@@ -234,6 +248,7 @@ class Settings(Table, frozen=True, kw_only=True):
     gps: Gps | None = None
     budget: Budget | None = None
     clock: Clock = Clock()
+    recovery: Recovery = Recovery()
     spool: Spool = Spool()
     folder: str = "."
 
