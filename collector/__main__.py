@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import logging
 import signal
@@ -9,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from collector.forward import Forwarder, PointCounter, reconcile_counts
 from collector.forward import rebuild as rebuild_points
 from collector.forward_store import ForwardStore
 from collector.health import now_ms, read_health
+from collector.import_export import import_paths
 from collector.ingest import Ingest
 from collector.ledger import LedgerReader
 from collector.ledger_write import SqliteLedger
@@ -30,6 +32,7 @@ from collector.registry import Registry
 from collector.seal_service import SealService, log_signer
 from collector.seal_store import SealReader
 from collector.settings import Settings, read_settings
+from collector.submit import submit
 from collector.supervise import Supervisor
 from wire.errors import EXIT_FAILED, EXIT_MISCONFIGURED, Misconfigured, Refused, Unavailable
 from wire.keyfile import read_signer
@@ -60,6 +63,7 @@ Examples:
   dosong-collector run --config collector.toml
   dosong-collector status --config collector.toml --json
   dosong-collector refusals --config collector.toml --limit 20
+  dosong-collector import-export --config collector.toml /media/usb/p-dong-chuoi
   dosong-collector rebuild influx --config collector.toml
   dosong-collector export --config collector.toml --hamlet dt-lang-muoi > records.jsonl
 \b
@@ -191,6 +195,18 @@ def proof(settings: Settings, probe: str, epoch: int, seq: int) -> None:
 
 @main.command()
 @_config
+@click.argument("old", type=click.IntRange(min=0))
+def consistency(settings: Settings, old: int) -> None:
+    """Print the proof that the newest checkpoint follows from the log's first OLD entries: base64, a hash a line."""
+    found = Prover(SealReader(settings.seal), settings.log_folder).consistency(old)
+    if found is None:
+        raise Refused("not_found", f"the log has no checkpoint over {old} or more entries yet")
+    for one in found:
+        click.echo(base64.b64encode(one).decode())
+
+
+@main.command()
+@_config
 def web(settings: Settings) -> None:
     """The pages, under gunicorn."""
     from collector.serve import serve  # noqa: PLC0415 (as above)
@@ -272,6 +288,25 @@ def export(settings: Settings, probe: str | None, hamlet: str | None, epoch: int
         if found is not None:
             row["proof"] = found.decode()
         click.echo(json.dumps(row, ensure_ascii=False))
+
+
+@main.command("import-export")
+@_config
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True), metavar="FILE...")
+def import_export(settings: Settings, paths: tuple[Path, ...]) -> None:
+    """Store the records of a probe's export (files, or its folder) by the running `receive`, each exactly once.
+
+    Exit 1 if a file could not be used or a record was refused.
+    """
+    done = import_paths(paths, settings.origin, partial(submit, settings.state))
+    click.echo(f"files: {done.files}, accepted: {done.accepted}, duplicate: {done.duplicate}, refused: {done.refused}")
+    if done.refused:
+        reasons = " ".join(sorted(done.refused_as))
+        click.echo(f"refused as: {reasons}; see dosong-collector refusals", err=True)
+    for fault in done.faults:
+        click.echo(f"dosong-collector: {fault}", err=True)
+    if done.refused or done.faults:
+        sys.exit(EXIT_FAILED)
 
 
 @main.command()

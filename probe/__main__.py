@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -16,12 +18,14 @@ from typing import Any
 
 import msgspec
 
-from probe import calibrate, compose, measure, show
+from probe import calibrate, compose, compose_visit, export, measure, show
 from probe.boot import keep_boot
 from probe.devices.usb_power import UsbPower
+from probe.publish import WAY_MARK
 from probe.rescue import LINE_BYTES, answer
 from probe.settings import Settings, load
 from probe.spool import Standing, read_standing
+from probe.spool_read import FIRST, LAST, mark, records
 from wire import codec
 from wire.errors import EXIT_FAILED, EXIT_MISCONFIGURED, EXIT_OK, EXIT_USAGE, Misconfigured, Unavailable
 from wire.failure import Cause, Stage
@@ -35,7 +39,10 @@ _EPILOG = """examples:
   dosong-probe once                                  one test now, printed, and kept like any other
   dosong-probe once --modem m2 --json                the same by the second modem, as JSON
   dosong-probe calibrate                             how fast this host can measure at all; kept, marks tests near it
+  dosong-probe doctor                                check the station: red or green, and what to do
+  dosong-probe doctor --lang en --no-test --json     the same for a script, without a test
   dosong-probe status                                what waits to be sent, the last ACK, the last test
+  dosong-probe export /media/usb/export              what waits, as signed files for a site without signal
 
 exit status:
   0  done (once: the test succeeded and its path was proved)
@@ -80,10 +87,50 @@ def _parser() -> argparse.ArgumentParser:
     ceiling.set_defaults(command=_calibrate)
     rescue = commands.add_parser("rescue", parents=[shared], help="what systemd runs as root: one request from stdin")
     rescue.set_defaults(command=_rescue)
+    doctor = commands.add_parser("doctor", parents=[shared], help="check the station, live; 0 if all is green")
+    default = "vi" if os.environ.get("LANG", "vi").startswith(("vi", "C")) else "en"
+    doctor.add_argument("--lang", choices=["vi", "en"], default=default, help=f"({default})")
+    doctor.add_argument("--json", action="store_true", help="print the result as JSON")
+    doctor.add_argument("--no-test", action="store_true", help="leave the short test out")
+    doctor.add_argument("--wait", type=float, default=180.0, metavar="S", help="leave open what takes longer (180)")
+    doctor.set_defaults(command=_doctor)
     status = commands.add_parser("status", parents=[shared], help="show spool, last ACK and last test")
     status.add_argument("--json", action="store_true", help="print as JSON")
     status.set_defaults(command=_status)
+    _add_export(commands, shared)
     return parser
+
+
+def _add_export(commands: Any, shared: argparse.ArgumentParser) -> None:
+    export = commands.add_parser(
+        "export", parents=[shared], help="write what waits as signed files, for a site without signal"
+    )
+    export.add_argument(
+        "folder", type=Path, metavar="FOLDER", help="where to, such as /media/usb/export; goes on there"
+    )
+    export.add_argument(
+        "--from", dest="first", type=_place, default=FIRST, metavar="EPOCH:SEQ", help="from this record"
+    )
+    export.add_argument("--to", dest="last", type=_place, default=LAST, metavar="EPOCH:SEQ", help="up to this record")
+    export.add_argument("--all", action="store_true", help="also what the collector has acknowledged")
+    export.set_defaults(command=_export)
+
+
+def _place(text: str) -> tuple[int, int]:
+    """A record's place as it is written on the command line. Raises ValueError."""
+    epoch, _, seq = text.partition(":")
+    return int(epoch), int(seq)
+
+
+def _export(settings: Settings, arguments: argparse.Namespace) -> int:
+    """Write records as files beside a running daemon."""
+    found = records(settings.path(settings.state_dir), arguments.first, arguments.last, with_acknowledged=arguments.all)
+    done = export.write(arguments.folder, settings.probe, settings.origin, found, time.time_ns() // 1_000_000)
+    sys.stdout.write(
+        f"{done.records} records ({done.span}) in {done.files} files, {done.new} of them new, in {arguments.folder}\n"
+        "take the folder to the collector and run there: dosong-collector import-export FOLDER\n"
+    )
+    return EXIT_OK
 
 
 def _run(settings: Settings, _arguments: argparse.Namespace) -> int:
@@ -94,7 +141,8 @@ def _run(settings: Settings, _arguments: argparse.Namespace) -> int:
         if publisher is None:
             log.warning("[broker] is not set: records stay in %s until it is", settings.state_dir)
         log.info("probe=%s modems=%d running", settings.probe, len(settings.modem))
-        daemon.run(publisher)
+        with compose_visit.serving(probe, daemon, publisher, has_page=True):
+            daemon.run(publisher)
     return EXIT_OK
 
 
@@ -165,6 +213,14 @@ def _rescue(settings: Settings, _arguments: argparse.Namespace) -> int:
     return EXIT_OK if said == "done" else EXIT_FAILED
 
 
+def _doctor(settings: Settings, arguments: argparse.Namespace) -> int:
+    """Check the station, beside a running daemon or without one."""
+    from probe import doctor  # noqa: PLC0415 (its words and views are no part of an idle daemon)
+
+    wishes = doctor.Wishes(arguments.lang, arguments.json, not arguments.no_test, arguments.wait)
+    return doctor.run(settings, wishes)
+
+
 def _manual(order: measure.Order) -> measure.Order:
     return measure.Order(order.modem, order.interface, "manual", order.plmn, order.referral)
 
@@ -179,7 +235,8 @@ def _as_json(raw: bytes) -> str:
 
 def _status(settings: Settings, arguments: argparse.Namespace) -> int:
     """Read the spool beside a running daemon."""
-    found = _status_of(settings.probe, read_standing(settings.path(settings.state_dir)))
+    state_dir = settings.path(settings.state_dir)
+    found = _status_of(settings.probe, read_standing(state_dir)) | {"way": mark(state_dir, WAY_MARK)}
     sys.stdout.write(json.dumps(found) + "\n" if arguments.json else _status_text(found))
     return EXIT_OK
 
@@ -205,6 +262,7 @@ def _status_text(found: dict[str, Any]) -> str:
         if ack is None
         else f"last ack  epoch {ack['epoch']} up to seq {ack['upto']}, {show.when(ack['t_ms'])}",
     ]
+    lines.append(f"records   left last by {found['way'] or 'no way yet'}")
     if test is None:
         lines.append("last test none yet")
     else:

@@ -9,10 +9,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from probe.core.radio import RadioReading
 from probe.core.sim_card import Expected
 from probe.devices import modeswitch
+from probe.devices.goform import GoformModem
+from probe.devices.hilink import HilinkModem
+from probe.devices.mmcli import MmModem
 from probe.devices.modem import AtModem, ModemGone
 from probe.devices.sysfs import Sysfs
 from probe.devices.uevents import Uevents
@@ -20,7 +24,7 @@ from probe.devices.usb_power import Impossible, UsbPower
 from probe.owner import ModemPort, Redials
 from probe.place import NO_LINK, AtUsb, Bus, Fixed, Place
 from probe.settings import Modem, Settings
-from wire.errors import Misconfigured, Unavailable
+from wire.errors import Unavailable
 
 
 class ByUsb:
@@ -116,10 +120,16 @@ class Backends:
 
     def _make(self, kind: str, modem: Modem, place: Place) -> ModemPort:
         expected = Expected(modem.plmn, modem.sim, self._settings.origin)
-        if kind != "at":
-            raise Misconfigured(
-                f"[[modem]] {modem.id}: backend {kind} is not part of this version; use stick mode and AT"
+        if kind == "hilink":
+            password = None if modem.password_file is None else self._settings.path(modem.password_file)
+            return HilinkModem(
+                place.interface, url=modem.url, user=modem.user, password_file=password, expected=expected
             )
+        if kind == "zte":
+            return GoformModem(place.interface, url=modem.url, expected=expected)
+        if kind == "mm":
+            names = [Path(name).name for name in (modem.port, modem.interface) if name is not None]
+            return MmModem(modem.usb, names, expected=expected)
         return AtModem(place, family=None if modem.family == "auto" else modem.family, expected=expected)
 
     def listen(self, *wakers: Callable[[], None]) -> None:

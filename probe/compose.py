@@ -95,7 +95,7 @@ class Probe:
         self.recorder = Recorder(self.spool, signer, settings.origin, identity, self.stamp)
         self._caretaker = self._make_caretaker() if has_coverage else None
         is_reduced = self._caretaker is not None and self._caretaker.is_reduced
-        self._gps = None if is_reduced else _gps(settings, stack)
+        self.gps = None if is_reduced else _gps(settings, stack)
         self._backends = Backends(settings)
         self._ladders = compose_recovery.Ladders(settings, self.recorder, self.slate, self.spool)
         self._publisher: Publisher | None = None
@@ -164,6 +164,7 @@ class Probe:
             owner=owner,
             bench=replace(bench, engine=partial(compose_link.told, self.diagnoses[modem.id], bench.engine)),
             compared=None if other is None else self._bench(modem, owner, other),
+            short=self._bench(modem, owner, terms.engine.name, is_short=True),
             plan=terms.plan,
             order=Order(modem.id, self.interface(modem), "scheduled", terms.plmn, terms.referral),
             admit=lambda order: purse.admit(replace(order, interface=self.interface(modem))),
@@ -234,23 +235,26 @@ class Probe:
             referral=settings.referral,
         )
 
-    def _bench(self, modem: Modem, owner: Owner, name: str) -> Bench:
+    def _bench(self, modem: Modem, owner: Owner, name: str, *, is_short: bool = False) -> Bench:
         place = self._terms[modem.id].place
         state_dir = self.settings.path(self.settings.state_dir)
         return Bench(
             watch=owner,
-            engine=lambda: engines.ENGINES[name].run(self._request(modem)),
+            engine=lambda: engines.ENGINES[name].run(self._request(modem, is_short=is_short)),
             counters=links.read,
-            position=lambda: tpv.resolve(place, self._gps.position() if self._gps else None),
+            position=lambda: tpv.resolve(place, self.gps.position() if self.gps else None),
             host=partial(_host, state_dir, self.spool),
             mono_ms=kernel_clock.mono_ms,
         )
 
-    def _request(self, modem: Modem) -> EngineRequest:
+    def _request(self, modem: Modem, *, is_short: bool) -> EngineRequest:
         """The next test's request: with the epoch that its record will have, and this host's ceiling."""
         ceiling = calibrate.read(self.spool.mark(calibrate.MARK))
         return replace(
-            request(self._terms[modem.id].engine, self.interface(modem)),
+            request(
+                compose_link.shortened(self._terms[modem.id].engine) if is_short else self._terms[modem.id].engine,
+                self.interface(modem),
+            ),
             probe=self.settings.probe,
             epoch=int(self.spool.mark("epoch") or 1),
             ceiling_downlink_bps=ceiling.downlink_bps if ceiling else None,
@@ -380,6 +384,7 @@ def _publisher(probe: Probe, daemon: Daemon) -> Publisher:
         clocks=_Clocks(),
         may_send=lambda: not daemon.is_testing(),
         begin_epoch=partial(boot.new_epoch, probe.recorder),
+        ways_out=broker.ways,
         on_config=probe.steering.receive,
     )
 

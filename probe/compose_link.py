@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime
 from collections.abc import Callable
 
+from msgspec import structs
+
 from probe.core.budget import VIETNAM
 from probe.core.findings import LookRequest, Plan
 from probe.devices.link_check import LinkCheck
@@ -13,6 +15,8 @@ from probe.diagnosis import Diagnosis, Watched
 from probe.recorder import Recorder
 from probe.settings import Engine, Modem, Settings
 
+SHORT_S = 5
+"""Each direction of a test that a person asked for takes at most this long, whatever the schedule's tests take."""
 BROKER_LOST_MS = 120_000
 """A broker that is out of reach for less is a reconnection."""
 
@@ -69,6 +73,12 @@ def look_request(settings: Settings, engine: Engine, interface: str) -> LookRequ
     )
 
 
+def shortened(engine: Engine) -> Engine:
+    """The same engine in its saving form, for a test that a person asked for."""
+    seconds = {"downlink_s": min(SHORT_S, engine.downlink_s), "uplink_s": min(SHORT_S, engine.uplink_s)}
+    return structs.replace(engine, saver=True, **seconds)
+
+
 def plan(modem: Modem, now_ms: int | None, used_bytes: int | None) -> Plan:
     """What is known of a SIM's plan at `now_ms` (None: the clock is not trusted)."""
     ends_ms = None
@@ -80,7 +90,6 @@ def plan(modem: Modem, now_ms: int | None, used_bytes: int | None) -> Plan:
 
 def broker_modem(settings: Settings) -> str:
     """Which modem's link records leave by: the one that the broker's interface names, else the first."""
-    interface = settings.broker.interface if settings.broker else None
-    if interface is None:
-        return settings.modem[0].id
-    return next((modem.id for modem in settings.modem if modem.interface == interface), settings.modem[0].id)
+    broker = settings.broker
+    names = {broker.interface, *broker.ways} - {None} if broker else set()
+    return next((modem.id for modem in settings.modem if modem.interface in names), settings.modem[0].id)

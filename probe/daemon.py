@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from queue import SimpleQueue
 
 from probe import engines, measure, watchdog
+from probe.asked import Asked
 from probe.boot import keep_boot
 from probe.caretaker import Caretaker
 from probe.core import clock, schedule
@@ -54,6 +55,8 @@ class Station:
     settle: Callable[[], object] = lambda: None
     """Count what the run used, as soon as it has ended."""
     compared: Bench | None = None
+    short: Bench | None = None
+    """For a test that a person asked for; None: `bench`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +95,7 @@ class Daemon:
         self._lock = threading.Lock()
         self._unsaved: list[tuple[measure.Run, Order]] = []
         self._publisher: Publisher | None = None
+        self.asked = Asked(self._stations, lambda: read_clock().mono_ms)
         self._boot_due: Stamp | None = read_clock()
         self._knew_marks = spool.knows_marks
 
@@ -134,6 +138,9 @@ class Daemon:
             self._watch_test(running, stamp.mono_ms)
             return round(TICK_S * 1000)
         self._take_steering(stamp)
+        if (modem := self.asked.take()) is not None:
+            self._begin_asked(modem, stamp)
+            return round(TICK_S * 1000)
         if not self._asked.empty():
             station = self._stations[self._asked.get()]
             self._begin_order(station, replace(station.order, trigger="remote"), stamp)
@@ -231,6 +238,12 @@ class Daemon:
         self._test = threading.Thread(target=self._run_test, args=(station, order), name="test", daemon=True)
         self._test.start()
 
+    def _begin_asked(self, modem: str, stamp: Stamp) -> None:
+        """Begin the short test that a person asked for: it belongs to no slot and is never compared."""
+        station = self._stations[modem]
+        station = replace(station, bench=station.short or station.bench, compared=None)
+        self._begin_order(station, replace(station.order, trigger="acceptance"), stamp)
+
     def _run_test(self, station: Station, slot: Order) -> None:
         """Run what is due in a slot: one test, or two engines one after the other; each leaves its record."""
         due = list(engines.runs(slot, station.plan, station.bench, station.compared))
@@ -286,7 +299,9 @@ class Daemon:
                 kept = self._recorder.keep(record, marks)
         except Unavailable as error:
             self._tell_disk(str(error))
+            self.asked.ended(order, record, None)
             return False
+        self.asked.ended(order, record, kept)
         log.info(describe(record), record.modem, kept.epoch, kept.seq, *figures(record))
         return True
 

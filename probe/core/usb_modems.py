@@ -18,6 +18,7 @@ Mode = Literal["modem", "cd"]
 
 _PCUI = ("ff/02/02", "ff/01/02")
 _PPP = ("ff/02/01", "ff/01/01")
+_WWAN_DRIVERS = frozenset({"qmi_wwan", "cdc_mbim", "huawei_cdc_ncm"})
 _MODEM_DRIVERS = frozenset({"option", "qcserial", "sierra"})
 
 
@@ -106,7 +107,8 @@ def _found(device: UsbDevice) -> Found | None:
 def _unknown(device: UsbDevice) -> Row | None:
     has_link = any(one.links for one in device.interfaces)
     has_port = any(one.ports and (has_link or one.driver in _MODEM_DRIVERS) for one in device.interfaces)
-    return Row((device.ident,), at=_PCUI) if has_port else None
+    has_wwan = any(one.driver in _WWAN_DRIVERS and one.links for one in device.interfaces)
+    return Row((device.ident,), at=_PCUI) if has_port or has_wwan else None
 
 
 def _ordered(device: UsbDevice, row: Row) -> list[UsbInterface]:

@@ -17,7 +17,10 @@ from probe.core.usb import path_key, scan
 from probe.core.usb_modems import Found, at_path, modems
 from probe.devices import modeswitch
 from probe.devices.bound import bind_to
-from probe.devices.modem import ModemGone
+from probe.devices.goform import GoformModem
+from probe.devices.hilink import HilinkModem
+from probe.devices.mmcli import MmModem
+from probe.devices.modem import AtModem, ModemGone
 from probe.devices.sysfs import Sysfs
 from probe.devices.uevents import Uevents, is_of_interest
 from probe.place import CD_PATIENCE_S, NO_LINK, AtUsb, Bus
@@ -271,6 +274,42 @@ def test_the_stick_that_is_plugged_in_decides_how_it_is_spoken_to(sysfs: Sys, tm
     assert not modem.is_open
     assert backends.interface("m1") == "wwan0"
     modem.close()
+    backends.close()
+
+
+@pytest.mark.parametrize(
+    ("lines", "kind", "interface"),
+    [
+        ('port = "/dev/x"\ninterface = "cell0"', AtModem, "cell0"),
+        ('interface = "eth1"\nbackend = "hilink"', HilinkModem, "eth1"),
+        ('interface = "eth1"\nbackend = "zte"\nurl = "http://192.168.0.1"', GoformModem, "eth1"),
+        ('usb = "1-1.2"\nbackend = "mm"', MmModem, NO_LINK),
+        ('port = "/dev/cdc-wdm0"\ninterface = "wwan0"\nbackend = "mm"', MmModem, "wwan0"),
+        ('usb = "1-1.2"\nbackend = "at"\ninterface = "ppp0"', AtModem, "ppp0"),
+        ('usb = "auto"', ByUsb, NO_LINK),
+    ],
+)
+def test_settings_choose_the_backend(
+    sysfs: Sys, tmp_path: Path, lines: str, kind: type[object], interface: str
+) -> None:
+    settings = modem_of(tmp_path, lines)
+    backends = Backends(settings, sysfs=Sysfs(sysfs.root))
+    assert type(backends.modem(settings.modem[0])) is kind
+    assert backends.interface("m1") == interface
+    backends.close()
+
+
+def test_another_stick_at_the_same_place_is_spoken_to_in_its_own_way(sysfs: Sys, tmp_path: Path) -> None:
+    settings = modem_of(tmp_path, 'usb = "1-1.2"\ninterface = "lo"\nurl = "http://127.0.0.1:9"')
+    backends = Backends(settings, sysfs=Sysfs(sysfs.root), dev=str(tmp_path))
+    modem = backends.modem(settings.modem[0])
+    sysfs.plug("1-1.2", ec25())
+    with pytest.raises(ModemGone, match="ttyUSB2"):
+        modem.open()
+    sysfs.pull("1-1.2")
+    sysfs.plug("1-1.2", STICKS["zte"][0])
+    with pytest.raises(ModemGone, match="no connection to the stick at 127"):
+        modem.open()
     backends.close()
 
 
