@@ -67,6 +67,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "click": ("collector/__main__.py", "provisioning/__main__.py"),
     "rich": ("collector/__main__.py", "provisioning/__main__.py"),
     "grafana_foundation_sdk": ("grafana/",),
+    "segno": ("provisioning/label.py",),
     "sqlite3": (
         *("probe/spool.py", "probe/spool_open.py", "probe/spool_read.py"),
         *("collector/sqlite.py", "collector/ledger.py", "collector/ledger_write.py"),
