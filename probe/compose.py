@@ -189,7 +189,7 @@ class Probe:
             slate=self.slate,
             diagnosis=diagnosis,
         )
-        port = self._backends.modem(modem)
+        port = self._backends.modem(modem, lambda: self._terms[modem.id].plmn)
         recover = self._ladders.add(
             modem.id,
             port,

@@ -15,7 +15,7 @@ import pytest
 
 from probe.core import hilink
 from probe.core.radio import RadioReading, outage_cause
-from probe.core.sim_card import Expected
+from probe.core.sim_card import CardWatch, Expected
 from probe.devices.hilink import HilinkModem
 from probe.devices.modem import ModemGone, ModemMute, ModemRefused
 from probe.place import NO_LINK
@@ -121,7 +121,7 @@ def opened(stick: HilinkStick, modems: list[HilinkModem], **named: object) -> Hi
 
 
 def test_a_stick_is_read_by_a_child_and_this_process_stays_small(stick: HilinkStick, modems: list[HilinkModem]) -> None:
-    modem = opened(stick, modems, expected=Expected(plmn="45204"))
+    modem = opened(stick, modems, card=CardWatch(lambda: Expected(plmn="45204")))
     reading = modem.poll(LONG_S)
     assert (reading.rat, reading.registration, reading.rsrp_dbm_x10, reading.sim) == ("LTE", "home", -860, "ready")
     assert (reading.pdp, reading.is_wrong_sim, outage_cause(reading)) == ("up", False, None)
