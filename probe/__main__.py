@@ -41,6 +41,7 @@ _EPILOG = """examples:
   dosong-probe calibrate                             how fast this host can measure at all; kept, marks tests near it
   dosong-probe doctor                                check the station: red or green, and what to do
   dosong-probe doctor --lang en --no-test --json     the same for a script, without a test
+  dosong-probe survey                                where the site is: five minutes under the open sky, once
   dosong-probe status                                what waits to be sent, the last ACK, the last test
   dosong-probe export /media/usb/export              what waits, as signed files for a site without signal
 
@@ -97,6 +98,10 @@ def _parser() -> argparse.ArgumentParser:
     status = commands.add_parser("status", parents=[shared], help="show spool, last ACK and last test")
     status.add_argument("--json", action="store_true", help="print as JSON")
     status.set_defaults(command=_status)
+    survey = commands.add_parser("survey", parents=[shared], help="find the site's position: five minutes of fixes")
+    survey.add_argument("--wait", type=float, default=1800.0, metavar="S", help="give up after this long (1800)")
+    survey.add_argument("--json", action="store_true", help="print the result as JSON")
+    survey.set_defaults(command=_survey)
     _add_export(commands, shared)
     return parser
 
@@ -114,6 +119,12 @@ def _add_export(commands: Any, shared: argparse.ArgumentParser) -> None:
     export.add_argument("--to", dest="last", type=_place, default=LAST, metavar="EPOCH:SEQ", help="up to this record")
     export.add_argument("--all", action="store_true", help="also what the collector has acknowledged")
     export.set_defaults(command=_export)
+
+
+def _survey(settings: Settings, arguments: argparse.Namespace) -> int:
+    from probe import survey_run  # noqa: PLC0415 (gpsd-py3 is only wanted here)
+
+    return survey_run.run(settings, wait_s=arguments.wait, as_json=arguments.json)
 
 
 def _place(text: str) -> tuple[int, int]:

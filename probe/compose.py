@@ -43,6 +43,7 @@ from probe.slate import Slate
 from probe.spool import Spool
 from probe.steering import Ground, Steering
 from probe.terms import ModemTerms, compared, of_modem, overlaid
+from probe.whereabouts import Whereabouts, gnss_time, located
 from wire import notes
 from wire.codec import probe_key_name
 from wire.errors import Misconfigured, Unavailable
@@ -92,6 +93,7 @@ class Probe:
         stack.callback(self.slate.close)
         identity = Identity(settings.probe, build.firmware(), settings.simulated, settings.site)
         self._boot_id = kernel_clock.boot_id()
+        self.gps: GpsReader | None = None
         self.recorder = Recorder(self.spool, signer, settings.origin, identity, self.stamp)
         self._caretaker = self._make_caretaker() if has_coverage else None
         is_reduced = self._caretaker is not None and self._caretaker.is_reduced
@@ -113,7 +115,8 @@ class Probe:
 
     def stamp(self) -> Stamp:
         """Read the clocks and judge them."""
-        return clock.judge(kernel_clock.read(self._boot_id), self.settings.clock.trust, build.BUILD_MS)
+        reading, trust = kernel_clock.read(self._boot_id), self.settings.clock.trust
+        return clock.judge(reading, trust, build.BUILD_MS, gnss_time(self.gps))
 
     def daemon(self) -> tuple[Daemon, Publisher | None]:
         """Return the loop, and the publisher (None without `[broker]`)."""
@@ -122,6 +125,7 @@ class Probe:
             read_clock=self.stamp,
             steer=self._steered,
             caretaker=self._caretaker,
+            whereabouts=Whereabouts(self.gps, lambda: next(iter(self._terms.values())).place, self.recorder),
         )
         self._actions |= {"test": daemon.ask_tests, "modem_restart": self._restart_modems}
         self._publisher = _publisher(self, daemon) if self.settings.broker else None
@@ -393,4 +397,4 @@ def _publisher(probe: Probe, daemon: Daemon) -> Publisher:
 def opened(settings: Settings, *, has_coverage: bool = True) -> Iterator[Probe]:
     """Join the parts; everything is given back at the end. Without coverage only tests leave records."""
     with ExitStack() as stack:
-        yield Probe(settings, stack, has_coverage=has_coverage)
+        yield Probe(located(settings), stack, has_coverage=has_coverage)
