@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from sim import site, spool_copy, state, twin, walk_scene
-from sim.walk_cases import CASES, Case, Row, Seen, judge, seen, shows
+from sim.walk_cases import CASES, Case, Row, Seen, is_cured, judge, seen, shows
 from sim.walk_ledger import Kept
 from sim.walk_scene import Setting, World
 from wire.records import AnyRecord
@@ -84,7 +84,7 @@ class Walker:
             self._cut()
             phases.append(self._phase(case, middle, is_again=True))
         if case.cure_s:
-            self._until(lambda found: bool(case.rungs & set(found.rungs)), since, case.cure_s)
+            self._until(lambda found: is_cured(case, found), since, case.cure_s)
         lasted_s = self._world.now_s() - began_s
         if not case.heals:
             self._play(site.end, name, case)
