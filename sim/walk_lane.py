@@ -79,12 +79,10 @@ class Walker:
         since = self._head()
         self._begin(name, case)
         phases = [self._phase(case, since)]
-        if self._has_cuts:
-            middle = self._head()
-            self._cut()
-            phases.append(self._phase(case, middle, is_again=True))
         if case.cure_s:
             self._until(lambda found: is_cured(case, found), since, case.cure_s)
+        if self._has_cuts:
+            phases.append(self._cut(name, case))
         lasted_s = self._world.now_s() - began_s
         if not case.heals:
             self._play(site.end, name, case)
@@ -115,9 +113,15 @@ class Walker:
             lambda found: shows(case, found, is_again=is_again), since, 12.0 if case.late else case.patience_s
         )
 
-    def _cut(self) -> None:
+    def _cut(self, name: str, case: Case) -> Seen:
+        """Cut the power in the fault. One that a new start of the modem cures is begun again before, and seen before."""
+        middle, found = self._head(), Seen()
+        if case.cure_s:
+            self._begin(name, case)
+            found = self._phase(case, middle, is_again=True)
         self._power(on=False)
         self._power(on=True)
+        return found if case.cure_s else self._phase(case, middle, is_again=True)
 
     def _power(self, *, on: bool) -> None:
         self._has_power = on
