@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable
+from dataclasses import replace
 
 from msgspec import structs
 
 from probe.core.budget import VIETNAM
-from probe.core.findings import LookRequest, Plan
+from probe.core.findings import LookRequest, Plan, explained
 from probe.devices.link_check import LinkCheck
 from probe.devices.throughput import EngineResult
 from probe.diagnosis import Diagnosis, Watched
@@ -51,10 +52,10 @@ def diagnosis(
 
 
 def told(diagnosis: Diagnosis, run: Callable[[], EngineResult]) -> EngineResult:
-    """Run a test, and let the link's diagnosis know how it went."""
+    """Run a test, and let the link's diagnosis know how it went; what it knows of the link explains a failure."""
     result = run()
     diagnosis.on_test(result.downlink_bps, result.cause)
-    return result
+    return replace(result, cause=explained(result.cause, diagnosis.cause))
 
 
 def look_request(settings: Settings, engine: Engine, interface: str) -> LookRequest:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from probe.core import coverage, reachability, throttle
 from probe.core.coverage import EchoSeen, Poll
-from probe.core.findings import Findings, Plan
+from probe.core.findings import Findings, Plan, explained
 from probe.core.radio import RadioReading
 from probe.core.reachability import Check, Echoed, Found, Passed, State, Suspected, Unserved
 from probe.core.throttle import Rates
@@ -265,3 +265,23 @@ def test_flat_rates_far_below_history_are_a_throttled_plan_unless_the_radio_is_b
     assert good.is_throttled(None)
     assert not bad.is_throttled(None)
     assert not throttle.after(good, 15_000_000, GOOD_RADIO, None).is_throttled(None)
+
+
+@pytest.mark.parametrize(
+    ("cause", "link", "expected"),
+    [
+        ("timeout", Cause.SERVER_DOWN, "server_down"),
+        ("captive", Cause.PLAN_EXPIRED, "plan_expired"),
+        ("captive", Cause.SERVER_DOWN, "captive"),
+        ("no_dns", Cause.PLAN_EXPIRED, "plan_expired"),
+        ("no_dns", Cause.NO_INTERNET, "no_dns"),
+        ("server_busy", Cause.SERVER_DOWN, "server_busy"),
+        ("reset", None, "reset"),
+        ("reset", Cause.NO_DNS, "reset"),
+        (None, Cause.PLAN_THROTTLED, None),
+    ],
+)
+def test_a_failed_test_is_explained_by_what_is_known_of_its_link(
+    cause: str | None, link: Cause | None, expected: str | None
+) -> None:
+    assert explained(cause, link) == expected
