@@ -147,6 +147,11 @@ _SAYS_LITTLE = frozenset(
 _LOOKS_OTHERWISE = frozenset({Cause.CAPTIVE, Cause.NO_DNS, Cause.NO_IPV4})
 
 
+def is_open(cause: str | None) -> bool:
+    """Whether a test's cause leaves open what ails the link, so that a look at it is worth its bytes."""
+    return cause in _SAYS_LITTLE or cause in _LOOKS_OTHERWISE
+
+
 def explained(cause: str | None, link: Cause | None) -> str | None:
     """Why a test failed, given what is known of its link: an engine sees a time-out where the link's look saw why.
 

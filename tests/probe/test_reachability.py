@@ -13,7 +13,7 @@ from probe.core import coverage, reachability, throttle
 from probe.core.coverage import EchoSeen, Poll
 from probe.core.findings import Findings, Plan, explained
 from probe.core.radio import RadioReading
-from probe.core.reachability import Check, Echoed, Found, Passed, State, Suspected, Unserved
+from probe.core.reachability import Brought, Check, Echoed, Found, Measured, Passed, State, Suspected, Unserved
 from probe.core.throttle import Rates
 from probe.coverage import CoverageKeeper, Terms
 from probe.diagnosis import Diagnosis, Watched
@@ -156,13 +156,13 @@ class LookedAt(Bench):
     """The keeper's bench with a diagnosis."""
 
     def __init__(self, folder: Path) -> None:
-        self.look = ScriptedLook()
+        self.look, self.second = ScriptedLook(), ScriptedLook()
         self.is_free = True
         super().__init__(folder, Time())
 
     def restart(self) -> CoverageKeeper:
         watched = Watched(lambda: PLAN, lambda: self.is_free, lambda: False, throttle_bps=256_000)
-        self.diagnosis = Diagnosis("m1", self.look, watched, self.recorder, self.spool.mark("rates m1"))
+        self.diagnosis = Diagnosis("m1", self.look, watched, self.recorder, self.spool.mark("rates m1"), self.second)
         self.keeper = CoverageKeeper(
             Terms(LATE, "m1", 60_000, 10, 10_000, "45204", "TN05755A"),
             self.recorder,
@@ -245,6 +245,27 @@ def test_a_throttled_plan_is_told_and_its_minutes_are_unknown(bench: LookedAt) -
         ("outage_begin", "plan_throttled"),
         ("outage_end", "plan_throttled"),
     ]
+
+
+def test_a_test_that_succeeded_ends_a_portal_and_one_that_failed_brings_what_its_look_found() -> None:
+    caught, _ = walk(Brought(PORTAL, PLAN, 7))
+    assert (caught.cause, caught.since_ms) == (Cause.CAPTIVE, 7)
+    assert reachability.step(caught, Measured())[0] == State()
+    lost, _ = walk(Suspected(0), Found(Findings(echo=True, tls="refused"), PLAN, 3))
+    assert reachability.step(lost, Measured())[0].cause is Cause.BROKER_UNREACHABLE, "a test does not need the broker"
+
+
+def test_a_look_after_a_failed_test_explains_it_and_the_minutes_after_it(bench: LookedAt) -> None:
+    bench.polls(6)
+    bench.second.will_find = PORTAL
+    assert bench.diagnosis.look_now() is Cause.CAPTIVE
+    assert bench.second.started == [False]
+    bench.polls(12)
+    bench.diagnosis.on_test(9_000_000, None)
+    bench.polls(42)
+    (record,) = bench.records()
+    assert record.states == "CUUCCCCCCC"
+    assert [event[:2] for event in bench.events()] == [("outage_begin", "captive"), ("outage_end", "captive")]
 
 
 def test_a_slow_hour_is_no_throttled_plan() -> None:
