@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -27,7 +26,6 @@ from wire.failure import Cause
 
 log = logging.getLogger(__name__)
 LOOK_WAIT_S = 16.0
-LOOK_STEP_S = 0.2
 
 
 class Look(Protocol):
@@ -37,8 +35,8 @@ class Look(Protocol):
         """Begin."""
         ...
 
-    def found(self) -> Findings | None:
-        """What it found, once."""
+    def found(self, wait_s: float = 0.0) -> Findings | None:
+        """What it found, once; waits for it at most so long."""
         ...
 
     def stop(self) -> None:
@@ -67,7 +65,7 @@ class _NoLook:
     def start(self, *, stops_early: bool) -> None:
         """Begin nothing."""
 
-    def found(self) -> Findings | None:
+    def found(self, wait_s: float = 0.0) -> Findings | None:  # noqa: ARG002 (it need not wait)
         """Nothing."""
         return None
 
@@ -162,9 +160,7 @@ class Diagnosis:
         if look is None:
             return None
         look.start(stops_early=False)
-        until_s = time.monotonic() + LOOK_WAIT_S
-        while (found := look.found()) is None and time.monotonic() < until_s:
-            time.sleep(LOOK_STEP_S)
+        found = look.found(LOOK_WAIT_S)
         look.stop()
         if found is None:
             return None

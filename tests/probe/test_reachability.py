@@ -144,7 +144,7 @@ class ScriptedLook:
     def start(self, *, stops_early: bool) -> None:
         self.started.append(stops_early)
 
-    def found(self) -> Findings | None:
+    def found(self, wait_s: float = 0.0) -> Findings | None:
         found, self.will_find = self.will_find, None
         return found
 
