@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from collector import backup as backups
 from collector import visit
 from collector.bind import check_bind
 from collector.export import rows
@@ -66,6 +67,7 @@ Examples:
   dosong-collector refusals --config collector.toml --limit 20
   dosong-collector import-export --config collector.toml /media/usb/p-dong-chuoi
   dosong-collector visit-code --config collector.toml p-dong-dong AM6K-3FDD
+  dosong-collector backup --config collector.toml /backup/2026-11-22
   dosong-collector rebuild influx --config collector.toml
   dosong-collector export --config collector.toml --hamlet dt-lang-muoi > records.jsonl
 \b
@@ -163,6 +165,39 @@ def forward(settings: Settings) -> None:
 def seal(settings: Settings) -> None:
     """Ledger to sealed log: indices, tiles, a signed checkpoint every minute."""
     SealService(settings, _stop_on_signals()).run()
+
+
+def _tell(line: str) -> None:
+    click.echo(line, err=True)
+
+
+@main.command()
+@_config
+@click.argument("folder", type=click.Path(path_type=Path))
+def backup(settings: Settings, folder: Path) -> None:
+    """Copy ledger, log, registry and cursors into a new FOLDER, beside running processes, and verify the copy.
+
+    Keys are not in it: keep the folder that dosong-provision made in a safe of its own.
+    """
+    for one in backups.make(settings.state, folder, _tell):
+        click.echo(f"{one.name} {one.size} {one.root.hex()}")
+
+
+@main.command()
+@_config
+@click.argument("folder", type=click.Path(path_type=Path, exists=True))
+def restore(settings: Settings, folder: Path) -> None:
+    """Put the backup in FOLDER into an empty state_dir. Probes then send again what the backup does not hold."""
+    click.echo(f"generation {backups.restore(folder, settings.state, _tell)}: start the collector now")
+
+
+@main.command()
+@_config
+@click.argument("folder", type=click.Path(path_type=Path, exists=True), required=False)
+def check(settings: Settings, folder: Path | None) -> None:
+    """Compute the log's roots again from the ledger's bytes, here or in a backup. Exit 1 if one differs."""
+    for one in backups.verify(folder or settings.state, _tell):
+        click.echo(f"{one.name} {one.size} {one.root.hex()}")
 
 
 @main.command()

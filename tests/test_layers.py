@@ -72,7 +72,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
         *("probe/spool.py", "probe/spool_open.py", "probe/spool_read.py"),
         *("collector/sqlite.py", "collector/ledger.py", "collector/ledger_write.py"),
         *("collector/registry.py", "collector/registry_load.py", "collector/forward_store.py", "collector/health.py"),
-        *("collector/seal_store.py", "collector/leaves.py"),
+        *("collector/seal_store.py", "collector/leaves.py", "collector/backup.py"),
         "sim/spool_copy.py",
     ),
 }
