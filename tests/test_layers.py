@@ -64,7 +64,10 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "zstandard": ("collector/pack.py",),
     "cryptography": ("wire/note.py", "provisioning/pki.py"),
     "msgspec": ("wire/", "probe/", "collector/", "point/", "provisioning/", "sim/", "grafana/"),
-    "click": ("collector/__main__.py", "provisioning/__main__.py"),
+    "click": (
+        *("collector/__main__.py", "collector/command.py", "collector/log_commands.py"),
+        "provisioning/__main__.py",
+    ),
     "rich": ("collector/__main__.py", "provisioning/__main__.py"),
     "grafana_foundation_sdk": ("grafana/",),
     "segno": ("provisioning/label.py",),
