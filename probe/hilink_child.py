@@ -5,7 +5,8 @@ stick is spoken to, and ends when standard input does. Every connection is bound
 have the same address. A wrong password is tried once: sticks lock the login after three.
 
 Request: {"op": "poll" | "restart", "wants_card": bool, "within_s": seconds}; what does not fit in time is left out.
-Answer: {"kind": "ok", "signal": {...}, "status": {...}, "plmn": {...}, "pin": {...}, "information": {...}} or {"kind": "gone" | "mute" | "login" | "garbage", "text": "..."}.
+Answer: {"kind": "ok", "signal": {...}, "status": {...}, "plmn": {...}, "pin": {...}, "information": {...}}
+or {"kind": "gone" | "mute" | "login" | "garbage", "text": "..."}.
 Source: facts/05-hardware.md §2.2.
 """
 
