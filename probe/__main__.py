@@ -20,7 +20,9 @@ import msgspec
 
 from probe import calibrate, compose, compose_visit, export, measure, show
 from probe.boot import keep_boot
+from probe.devices.usb_power import UsbPower
 from probe.publish import WAY_MARK
+from probe.rescue import LINE_BYTES, answer
 from probe.settings import Settings, load
 from probe.spool import Standing, read_standing
 from probe.spool_read import FIRST, LAST, mark, records
@@ -39,6 +41,7 @@ _EPILOG = """examples:
   dosong-probe calibrate                             how fast this host can measure at all; kept, marks tests near it
   dosong-probe doctor                                check the station: red or green, and what to do
   dosong-probe doctor --lang en --no-test --json     the same for a script, without a test
+  dosong-probe survey                                where the site is: five minutes under the open sky, once
   dosong-probe status                                what waits to be sent, the last ACK, the last test
   dosong-probe export /media/usb/export              what waits, as signed files for a site without signal
 
@@ -83,6 +86,8 @@ def _parser() -> argparse.ArgumentParser:
     once.set_defaults(command=_once)
     ceiling = commands.add_parser("calibrate", parents=[shared], help="measure this host's own ceiling over loopback")
     ceiling.set_defaults(command=_calibrate)
+    rescue = commands.add_parser("rescue", parents=[shared], help="what systemd runs as root: one request from stdin")
+    rescue.set_defaults(command=_rescue)
     doctor = commands.add_parser("doctor", parents=[shared], help="check the station, live; 0 if all is green")
     default = "vi" if os.environ.get("LANG", "vi").startswith(("vi", "C")) else "en"
     doctor.add_argument("--lang", choices=["vi", "en"], default=default, help=f"({default})")
@@ -93,6 +98,10 @@ def _parser() -> argparse.ArgumentParser:
     status = commands.add_parser("status", parents=[shared], help="show spool, last ACK and last test")
     status.add_argument("--json", action="store_true", help="print as JSON")
     status.set_defaults(command=_status)
+    survey = commands.add_parser("survey", parents=[shared], help="find the site's position: five minutes of fixes")
+    survey.add_argument("--wait", type=float, default=1800.0, metavar="S", help="give up after this long (1800)")
+    survey.add_argument("--json", action="store_true", help="print the result as JSON")
+    survey.set_defaults(command=_survey)
     _add_export(commands, shared)
     return parser
 
@@ -110,6 +119,12 @@ def _add_export(commands: Any, shared: argparse.ArgumentParser) -> None:
     export.add_argument("--to", dest="last", type=_place, default=LAST, metavar="EPOCH:SEQ", help="up to this record")
     export.add_argument("--all", action="store_true", help="also what the collector has acknowledged")
     export.set_defaults(command=_export)
+
+
+def _survey(settings: Settings, arguments: argparse.Namespace) -> int:
+    from probe import survey_run  # noqa: PLC0415 (gpsd-py3 is only wanted here)
+
+    return survey_run.run(settings, wait_s=arguments.wait, as_json=arguments.json)
 
 
 def _place(text: str) -> tuple[int, int]:
@@ -198,6 +213,15 @@ def _calibrate(settings: Settings, _arguments: argparse.Namespace) -> int:
     sys.stdout.write(f"this host moves {down:.0f} Mbit/s down and {up:.0f} Mbit/s up at most (loopback)\n")
     sys.stdout.write("tests above 0.7 of that are marked host_limited\n")
     return EXIT_OK
+
+
+def _rescue(settings: Settings, _arguments: argparse.Namespace) -> int:
+    """Carry out one request of the daemon's, read from standard input: USB power, controller, reboot."""
+    said = answer(sys.stdin.readline(LINE_BYTES), UsbPower(), settings.recovery.reboot)
+    sys.stdout.write(f"{said}\n")
+    sys.stdout.flush()
+    log.info("rescue=%s", said)
+    return EXIT_OK if said == "done" else EXIT_FAILED
 
 
 def _doctor(settings: Settings, arguments: argparse.Namespace) -> int:

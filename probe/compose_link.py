@@ -14,7 +14,8 @@ from probe.devices.link_check import LinkCheck
 from probe.devices.throughput import EngineResult
 from probe.diagnosis import Diagnosis, Watched
 from probe.recorder import Recorder
-from probe.settings import Engine, Modem, Settings
+from probe.settings import Engine, Settings
+from probe.settings_modem import Modem
 from wire.failure import Cause, Stage
 
 SHORT_S = 5

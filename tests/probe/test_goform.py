@@ -9,7 +9,7 @@ import pytest
 
 from probe.core import goform
 from probe.core.radio import outage_cause
-from probe.core.sim_card import Expected
+from probe.core.sim_card import CardWatch, Expected
 from probe.devices.goform import GoformModem
 from probe.devices.modem import ModemGone, ModemMute, ModemRefused
 from tests.probe.sticks import GoformStick, plugged, recorded
@@ -64,7 +64,7 @@ def stick() -> Iterator[GoformStick]:
 
 
 def test_a_served_stick_is_read(stick: GoformStick) -> None:
-    modem = GoformModem(lambda: "lo", url=stick.url, expected=Expected(plmn="45204"))
+    modem = GoformModem(lambda: "lo", url=stick.url, card=CardWatch(lambda: Expected(plmn="45204")))
     modem.open()
     reading = modem.poll(5.0)
     assert (reading.rat, reading.registration, reading.plmn, reading.sim) == ("LTE", "home", "45204", "ready")
@@ -99,6 +99,15 @@ def test_each_fault_has_its_error_and_ends_with_the_fault(
     stick.fault = None
     modem.open()
     assert modem.poll(5.0).rat == "LTE"
+
+
+@pytest.mark.parametrize("fault", ["slow", "dribble"])
+def test_an_answer_that_comes_late_or_byte_by_byte_is_the_same_answer(stick: GoformStick, fault: str) -> None:
+    modem = GoformModem(lambda: "lo", url=stick.url)
+    modem.open()
+    whole = modem.poll(5.0)
+    stick.fault = fault
+    assert modem.poll(5.0) == whole
 
 
 def test_a_mute_stick_is_mute(stick: GoformStick, monkeypatch: pytest.MonkeyPatch) -> None:
