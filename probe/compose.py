@@ -17,7 +17,7 @@ from pathlib import Path
 
 from probe import backends, boot, build, calibrate, compose_link, engines
 from probe.broker import Access
-from probe.core import chain, clock, tpv
+from probe.core import chain, clock, tpv, wallet
 from probe.core.coverage import EchoSeen
 from probe.core.draft import Identity, Stamp
 from probe.core.orders import Action
@@ -51,9 +51,7 @@ FAST_POLL_S = 2.0
 ECHO_TIMEOUT_S = 2.0
 RESTART_TIMEOUT_S = 90.0
 SPEEDTEST_ECHOES, DOSONG_ECHOES = 20, 40
-FULL_CAP_MS, SAVER_CAP_MS, DOSONG_HARD_S = 5_000, 3_000, 8
-_OVERHEAD_BYTES = 200_000
-"""Allowed beside a test's payload: headers, requests, echoes."""
+FULL_CAP_MS, SAVER_CAP_MS = 5_000, 3_000
 
 
 class _Clocks:
@@ -122,7 +120,7 @@ class Probe:
             if modem.id not in self._parts:
                 self._parts[modem.id] = self._parts_of(modem, terms)
             owner, purse, keeper = self._parts[modem.id]
-            purse.retell(terms.limit_bytes, terms.billing_day, _test_limit(terms))
+            purse.retell(_wallet_terms(modem, terms))
             keeper.retell(terms.plmn, terms.referral)
             self.stations[modem.id] = self._station(modem, terms, owner, purse)
 
@@ -133,15 +131,27 @@ class Probe:
 
     def _station(self, modem: Modem, terms: ModemTerms, owner: Owner, purse: Purse) -> Station:
         other, bench = compared(terms.engine), self._bench(modem, owner, terms.engine.name)
+        told = partial(compose_link.told, self.diagnoses[modem.id], bench.engine)
         return Station(
             owner=owner,
-            bench=replace(bench, engine=partial(compose_link.told, self.diagnoses[modem.id], bench.engine)),
-            compared=None if other is None else self._bench(modem, owner, other),
+            bench=replace(bench, engine=partial(purse.measured, told)),
+            compared=None if other is None else self._compared(modem, owner, purse, other),
             plan=terms.plan,
             order=Order(modem.id, modem.interface, "scheduled", terms.plmn, terms.referral),
             admit=purse.admit,
-            settle=purse.update,
+            settle=purse.settle,
         )
+
+    def _compared(self, modem: Modem, owner: Owner, purse: Purse, name: str) -> Bench:
+        bench = self._bench(modem, owner, name)
+        return replace(bench, engine=partial(purse.measured, bench.engine))
+
+    def has_data(self) -> bool:
+        """Whether records may still leave: False once the SIM that they leave by has used up its data."""
+        broker, modem = self.settings.broker, compose_link.broker_modem(self.settings)
+        interfaces = {one.interface for one in self.settings.modem}
+        is_elsewhere = broker is not None and broker.interface is not None and broker.interface not in interfaces
+        return is_elsewhere or not self._parts[modem][1].is_closed()
 
     def _parts_of(self, modem: Modem, terms: ModemTerms) -> tuple[Owner, Purse, CoverageKeeper]:
         """Make what lives as long as the program: the modem's owner, its SIM's purse, its coverage."""
@@ -151,10 +161,15 @@ class Probe:
         keeper = CoverageKeeper(
             self._coverage_terms(modem),
             self.recorder,
-            echo=lambda: None if owner.is_watched() else _echo(self.settings, self._terms[modem.id].engine, modem),
+            echo=lambda: (
+                None
+                if owner.is_watched() or purse.is_closed()
+                else _echo(self.settings, self._terms[modem.id].engine, modem)
+            ),
             link_bytes=partial(links.read_bytes, modem.interface),
             saved=self.spool.mark(f"coverage {modem.id}"),
             diagnosis=diagnosis,
+            is_closed=purse.is_closed,
         )
         owner = Owner(
             modem.id,
@@ -174,7 +189,7 @@ class Probe:
             self.recorder,
             engine=lambda: self._terms[modem.id].engine,
             used_bytes=lambda: purse.update().used_bytes,
-            is_free=lambda: not self.stations[modem.id].owner.is_watched(),
+            is_free=lambda: not (self.stations[modem.id].owner.is_watched() or purse.is_closed()),
             broker_lost_ms=lambda: self._publisher.lost_ms() if self._publisher else 0,
             saved=self.spool.mark(f"rates {modem.id}"),
         )
@@ -209,7 +224,7 @@ class Probe:
         """The next test's request: with the epoch that its record will have, and this host's ceiling."""
         ceiling = calibrate.read(self.spool.mark(calibrate.MARK))
         return replace(
-            request(self._terms[modem.id].engine, modem.interface),
+            self._parts[modem.id][1].request(),
             probe=self.settings.probe,
             epoch=int(self.spool.mark("epoch") or 1),
             ceiling_downlink_bps=ceiling.downlink_bps if ceiling else None,
@@ -220,18 +235,24 @@ class Probe:
         return Purse(
             modem.id,
             self.recorder,
-            limit_bytes=terms.limit_bytes,
-            billing_day=terms.billing_day,
-            test_limit_bytes=_test_limit(terms),
+            _wallet_terms(modem, terms),
             link_bytes=partial(links.read_bytes, modem.interface),
             saved=self.spool.mark(f"budget {modem.id}"),
+            diary=self.spool.mark(f"plan {modem.id}"),
         )
 
 
-def _test_limit(terms: ModemTerms) -> int:
-    """The most that one slot may move: what is configured, or what the engine's limits allow, the lower one."""
-    most = test_limit_bytes(terms.engine)
-    return most if terms.test_limit_bytes is None else min(most, terms.test_limit_bytes)
+def _wallet_terms(modem: Modem, terms: ModemTerms) -> wallet.Terms:
+    return wallet.Terms(
+        limit_bytes=terms.limit_bytes,
+        billing_day=terms.billing_day,
+        test_limit_bytes=terms.test_limit_bytes,
+        engine=terms.engine.name,
+        request=request(terms.engine, modem.interface),
+        plan=terms.plan,
+        runs=2 if terms.engine.compare else 1,
+        ends_ms=compose_link.plan(modem, None, None).ends_ms,
+    )
 
 
 def _ground(settings: Settings) -> Ground:
@@ -290,19 +311,6 @@ def request(engine: Engine, interface: str) -> EngineRequest:
     )
 
 
-def test_limit_bytes(engine: Engine) -> int:
-    """Return the most that one slot may move; without byte limits, what 300 Mbit/s would move in its seconds."""
-    fastest = 300_000_000 // 8
-    names = {engine.name} | ({engines.other(engine.name)} if engine.compare else set())
-    total = 0
-    for name in names:
-        longest_s = DOSONG_HARD_S if name == "dosong" else engine.downlink_s + engine.uplink_s
-        down = engine.max_downlink_bytes or min(engine.downlink_s, longest_s) * fastest
-        up = engine.max_uplink_bytes or min(engine.uplink_s, longest_s) * fastest
-        total += down + up + _OVERHEAD_BYTES
-    return total
-
-
 def _echo(settings: Settings, engine: Engine, modem: Modem) -> EchoSeen | None:
     address = engine.echo_address
     if address is None or not settings.coverage.degraded_echo:
@@ -342,7 +350,7 @@ def _publisher(probe: Probe, daemon: Daemon) -> Publisher:
         retry_s=(broker.retry_low_s, broker.retry_high_s),
         keep_acked_days=settings.spool.keep_acked_days,
         clocks=_Clocks(),
-        may_send=lambda: not daemon.is_testing(),
+        may_send=lambda: not daemon.is_testing() and probe.has_data(),
         begin_epoch=partial(boot.new_epoch, probe.recorder),
         on_config=probe.steering.receive,
     )
