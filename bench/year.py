@@ -72,7 +72,8 @@ class Life:
     rungs: Counter[str] = field(default_factory=Counter)
     used: dict[int, int] = field(default_factory=dict)
     short_since: dict[int, int] = field(default_factory=dict)
-    down: list[tuple[int, int]] = field(default_factory=list)
+    seen: set[int] = field(default_factory=set)
+    mishaps: int = 0
 
     @property
     def terms(self) -> Terms:
@@ -86,12 +87,20 @@ def live(scene: Scene) -> Life:
     end_ms = life.plan.months[-1].end_ms
     while life.now_ms < end_ms - HOUR_MS:
         _mishaps(life)
+        _look(life)
         choice = schedule.decide([(life.plan, life.usage)], Now(life.wall_ms, life.mono_ms, life.since_ms))
         if isinstance(choice, Run) and choice.slot_ms is not None:
             _test(life, choice.slot_ms)
             continue
         _pass(life, min(choice.ms, HOUR_MS) if isinstance(choice, schedule.Wait) else 1)
     return life
+
+
+def _look(life: Life) -> None:
+    """Note a slot that can be run now: its instant has come, and there are five minutes left."""
+    slot = life.plan.slot_at(life.wall_ms)
+    if schedule.due_ms(life.plan, slot.start_ms) <= life.wall_ms <= slot.end_ms - 300_000:
+        life.seen.add(slot.start_ms)
 
 
 def _born(scene: Scene) -> Life:
@@ -170,7 +179,7 @@ def _mishaps(life: Life) -> None:
     scene, dice = life.scene, life.dice
     if dice.random() < scene.restarts_a_day / 34:  # about 34 turns a day: 24 hours and 10 slots
         off_ms = round(dice.uniform(1_000, scene.off_ms))
-        life.down.append((life.wall_ms, life.wall_ms + off_ms))
+        life.mishaps += 1
         life.now_ms, life.wall_ms = life.now_ms + off_ms, life.wall_ms + off_ms
         life.mono_ms = life.since_ms = 20_000
         life.boot, life.counter = life.boot + 1, 0
@@ -179,23 +188,25 @@ def _mishaps(life: Life) -> None:
     if dice.random() < scene.jumps_a_month / 1_000:
         offset_ms = life.wall_ms - life.now_ms
         jump_ms = -offset_ms if offset_ms else round(dice.uniform(-scene.jump_ms, scene.jump_ms))
-        life.down.append((life.wall_ms, life.wall_ms + jump_ms))
+        life.mishaps += 1
         life.wall_ms += jump_ms
 
 
 def skipped(life: Life) -> list[int]:
-    """Slots that were not run though no mishap took the time from the instant to five minutes before the end."""
-    found = []
+    """Slots that were not run though they could be; there should be none."""
+    return sorted(life.seen - set(life.ran))
+
+
+def lost(life: Life) -> int:
+    """Count slots that a mishap took: off, or jumped over, from the instant to five minutes before the end."""
+    count = 0
     for month in life.plan.months:
         at_ms = month.start_ms
         while at_ms < month.end_ms and life.plan.slot_at(at_ms).end_ms <= life.wall_ms:
             slot = life.plan.slot_at(at_ms)
-            due_ms = schedule.due_ms(life.plan, slot.start_ms)
-            lost = any(begin <= due_ms and end > slot.end_ms - 300_000 for begin, end in life.down)
-            if slot.start_ms not in life.ran and not lost:
-                found.append(slot.start_ms)
+            count += slot.start_ms not in life.ran
             at_ms = slot.end_ms
-    return found
+    return count
 
 
 SCENES = (
@@ -234,6 +245,7 @@ def _row(life: Life) -> dict[str, object]:
         "slots_run": sum(life.ran.values()),
         "repeated": sum(count - 1 for count in life.ran.values()),
         "skipped": len(skipped(life)),
+        "lost": lost(life),
         "months_reached": sum(life.good[month] >= QUOTA for month in months),
         "least_month": min(life.good[month] for month in months),
         "most_used_ppm": max(life.used.values()) * 1_000_000 // max(limit, 1),
@@ -257,7 +269,7 @@ def _line(row: dict[str, object]) -> str:
     assert isinstance(scene, dict)
     return (
         f"{scene['name']:28} seed {scene['seed']}: {row['slots_run']} slots, {row['repeated']} twice,"
-        f" {row['skipped']} skipped, quota in {row['months_reached']} of 12 months (least {row['least_month']}),"
+        f" {row['skipped']} skipped, {row['lost']} lost to mishaps, quota in {row['months_reached']} of 12 months (least {row['least_month']}),"
         f" at most {int(str(row['most_used_ppm'])) / 1e4:.1f} % of the limit, {row['rungs']}"
     )
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -16,10 +18,11 @@ from typing import Any
 
 import msgspec
 
-from probe import calibrate, compose, measure, show
+from probe import calibrate, compose, compose_visit, export, measure, show
 from probe.boot import keep_boot
 from probe.settings import Settings, load
 from probe.spool import Standing, read_standing
+from probe.spool_read import FIRST, LAST, records
 from wire import codec
 from wire.errors import EXIT_FAILED, EXIT_MISCONFIGURED, EXIT_OK, EXIT_USAGE, Misconfigured, Unavailable
 from wire.failure import Cause, Stage
@@ -33,7 +36,10 @@ _EPILOG = """examples:
   dosong-probe once                                  one test now, printed, and kept like any other
   dosong-probe once --modem m2 --json                the same by the second modem, as JSON
   dosong-probe calibrate                             how fast this host can measure at all; kept, marks tests near it
+  dosong-probe doctor                                check the station: red or green, and what to do
+  dosong-probe doctor --lang en --no-test --json     the same for a script, without a test
   dosong-probe status                                what waits to be sent, the last ACK, the last test
+  dosong-probe export /media/usb/export              what waits, as signed files for a site without signal
 
 exit status:
   0  done (once: the test succeeded and its path was proved)
@@ -76,10 +82,50 @@ def _parser() -> argparse.ArgumentParser:
     once.set_defaults(command=_once)
     ceiling = commands.add_parser("calibrate", parents=[shared], help="measure this host's own ceiling over loopback")
     ceiling.set_defaults(command=_calibrate)
+    doctor = commands.add_parser("doctor", parents=[shared], help="check the station, live; 0 if all is green")
+    default = "vi" if os.environ.get("LANG", "vi").startswith(("vi", "C")) else "en"
+    doctor.add_argument("--lang", choices=["vi", "en"], default=default, help=f"({default})")
+    doctor.add_argument("--json", action="store_true", help="print the result as JSON")
+    doctor.add_argument("--no-test", action="store_true", help="leave the short test out")
+    doctor.add_argument("--wait", type=float, default=180.0, metavar="S", help="leave open what takes longer (180)")
+    doctor.set_defaults(command=_doctor)
     status = commands.add_parser("status", parents=[shared], help="show spool, last ACK and last test")
     status.add_argument("--json", action="store_true", help="print as JSON")
     status.set_defaults(command=_status)
+    _add_export(commands, shared)
     return parser
+
+
+def _add_export(commands: Any, shared: argparse.ArgumentParser) -> None:
+    export = commands.add_parser(
+        "export", parents=[shared], help="write what waits as signed files, for a site without signal"
+    )
+    export.add_argument(
+        "folder", type=Path, metavar="FOLDER", help="where to, such as /media/usb/export; goes on there"
+    )
+    export.add_argument(
+        "--from", dest="first", type=_place, default=FIRST, metavar="EPOCH:SEQ", help="from this record"
+    )
+    export.add_argument("--to", dest="last", type=_place, default=LAST, metavar="EPOCH:SEQ", help="up to this record")
+    export.add_argument("--all", action="store_true", help="also what the collector has acknowledged")
+    export.set_defaults(command=_export)
+
+
+def _place(text: str) -> tuple[int, int]:
+    """A record's place as it is written on the command line. Raises ValueError."""
+    epoch, _, seq = text.partition(":")
+    return int(epoch), int(seq)
+
+
+def _export(settings: Settings, arguments: argparse.Namespace) -> int:
+    """Write records as files beside a running daemon."""
+    found = records(settings.path(settings.state_dir), arguments.first, arguments.last, with_acknowledged=arguments.all)
+    done = export.write(arguments.folder, settings.probe, settings.origin, found, time.time_ns() // 1_000_000)
+    sys.stdout.write(
+        f"{done.records} records ({done.span}) in {done.files} files, {done.new} of them new, in {arguments.folder}\n"
+        "take the folder to the collector and run there: dosong-collector import-export FOLDER\n"
+    )
+    return EXIT_OK
 
 
 def _run(settings: Settings, _arguments: argparse.Namespace) -> int:
@@ -90,7 +136,8 @@ def _run(settings: Settings, _arguments: argparse.Namespace) -> int:
         if publisher is None:
             log.warning("[broker] is not set: records stay in %s until it is", settings.state_dir)
         log.info("probe=%s modems=%d running", settings.probe, len(settings.modem))
-        daemon.run(publisher)
+        with compose_visit.serving(probe, daemon, publisher):
+            daemon.run(publisher)
     return EXIT_OK
 
 
@@ -127,13 +174,14 @@ def _once(settings: Settings, arguments: argparse.Namespace) -> int:
             order, refusal = station.admit(_manual(station.order))
             head = probe.recorder.head()
             if refusal is Cause.BUDGET_SPENT:
-                record = measure.not_run(order, head, "skipped", Stage.SCHEDULE, refusal)
+                found = measure.Run(measure.not_run(order, head, "skipped", Stage.SCHEDULE, refusal))
             else:
-                record = measure.run(order, station.bench, head)
+                found = measure.run(order, station.bench, head)
         finally:
             station.owner.stop(compose.ECHO_TIMEOUT_S)
         # A crash of the daemon before stays to be told by its next boot record.
-        kept = probe.recorder.keep(record, {"clean": "1"} if is_first else {})
+        record = found.record
+        kept = probe.recorder.keep(record, {"clean": "1"} if is_first else {}, found.receipts)
         station.settle()
     sys.stdout.write(_as_json(kept.raw) if arguments.json else f"{show.test(record)}\n")
     is_good = record.outcome == "ok" and record.path is not None and record.path.verdict == "ok"
@@ -149,6 +197,14 @@ def _calibrate(settings: Settings, _arguments: argparse.Namespace) -> int:
     sys.stdout.write(f"this host moves {down:.0f} Mbit/s down and {up:.0f} Mbit/s up at most (loopback)\n")
     sys.stdout.write("tests above 0.7 of that are marked host_limited\n")
     return EXIT_OK
+
+
+def _doctor(settings: Settings, arguments: argparse.Namespace) -> int:
+    """Check the station, beside a running daemon or without one."""
+    from probe import doctor  # noqa: PLC0415 (its words and views are no part of an idle daemon)
+
+    wishes = doctor.Wishes(arguments.lang, arguments.json, not arguments.no_test, arguments.wait)
+    return doctor.run(settings, wishes)
 
 
 def _manual(order: measure.Order) -> measure.Order:

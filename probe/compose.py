@@ -5,8 +5,8 @@ Raises Misconfigured for what a person must mend, Unavailable for a disk that ca
 
 from __future__ import annotations
 
-import fcntl
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,9 +15,11 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from probe import backends, boot, build, calibrate, compose_link, engines
+from probe import boot, build, calibrate, compose_link, engines
+from probe.backends import Backends
 from probe.broker import Access
-from probe.core import chain, clock, tpv, wallet
+from probe.caretaker import Caretaker, Senses
+from probe.core import chain, clock, tpv
 from probe.core.coverage import EchoSeen
 from probe.core.draft import Identity, Stamp
 from probe.core.orders import Action
@@ -31,14 +33,16 @@ from probe.devices.reach import reach
 from probe.devices.throughput import EngineRequest
 from probe.diagnosis import Diagnosis
 from probe.measure import Bench, Order
+from probe.only_one import only_one
 from probe.owner import Observed, Owner
 from probe.publish import Publisher
 from probe.purse import Purse
 from probe.recorder import Recorder
 from probe.settings import Engine, Modem, Settings
+from probe.slate import Slate
 from probe.spool import Spool
 from probe.steering import Ground, Steering
-from probe.terms import ModemTerms, compared, of_modem, overlaid
+from probe.terms import ModemTerms, compared, of_modem, overlaid, request, wallet_terms
 from wire import notes
 from wire.codec import probe_key_name
 from wire.errors import Misconfigured, Unavailable
@@ -50,8 +54,6 @@ log = logging.getLogger(__name__)
 FAST_POLL_S = 2.0
 ECHO_TIMEOUT_S = 2.0
 RESTART_TIMEOUT_S = 90.0
-SPEEDTEST_ECHOES, DOSONG_ECHOES = 20, 40
-FULL_CAP_MS, SAVER_CAP_MS = 5_000, 3_000
 
 
 class _Clocks:
@@ -79,12 +81,18 @@ class Probe:
             raise Misconfigured(f"{settings.path(settings.key_file)} is the key of {signer.name}; put that of {name}")
         state_dir = settings.path(settings.state_dir)
         stack.enter_context(only_one(state_dir))
-        self.spool = Spool(state_dir, settings.spool.limit_bytes)
+        self.spool = Spool(state_dir, settings.spool.limit_bytes, may_wait=has_coverage)
         stack.callback(self.spool.close)
+        volatile = os.environ.get("RUNTIME_DIRECTORY")  # systemd's, in memory
+        self.slate = Slate(state_dir, Path(volatile) if volatile else None)
+        stack.callback(self.slate.close)
         identity = Identity(settings.probe, build.firmware(), settings.simulated, settings.site)
         self._boot_id = kernel_clock.boot_id()
         self.recorder = Recorder(self.spool, signer, settings.origin, identity, self.stamp)
-        self._gps = _gps(settings, stack)
+        self._caretaker = self._make_caretaker() if has_coverage else None
+        is_reduced = self._caretaker is not None and self._caretaker.is_reduced
+        self.gps = None if is_reduced else _gps(settings, stack)
+        self._backends = Backends(settings)
         self._publisher: Publisher | None = None
         self._terms: dict[str, ModemTerms] = {}
         self.diagnoses: dict[str, Diagnosis] = {}
@@ -95,6 +103,8 @@ class Probe:
         self.steering = Steering(_ground(settings), self.recorder, self.spool, self._enforce, self._actions)
         self._enforce(None)
         self.steering.restore()
+        self._backends.listen(*(owner.wake for owner, _, _ in self._parts.values()))
+        stack.callback(self._backends.close)
 
     def stamp(self) -> Stamp:
         """Read the clocks and judge them."""
@@ -102,10 +112,20 @@ class Probe:
 
     def daemon(self) -> tuple[Daemon, Publisher | None]:
         """Return the loop, and the publisher (None without `[broker]`)."""
-        daemon = Daemon(self.recorder, self.spool, self.stations, self.stop, read_clock=self.stamp, steer=self._steered)
+        daemon = Daemon(
+            *(self.recorder, self.spool, self.stations, self.stop),
+            read_clock=self.stamp,
+            steer=self._steered,
+            caretaker=self._caretaker,
+        )
         self._actions |= {"test": daemon.ask_tests, "modem_restart": self._restart_modems}
         self._publisher = _publisher(self, daemon) if self.settings.broker else None
         return daemon, self._publisher
+
+    def _make_caretaker(self) -> Caretaker:
+        state_dir = self.settings.path(self.settings.state_dir)
+        senses = Senses(partial(host.free_bytes, state_dir), host.throttled_bits)
+        return Caretaker(self.recorder, self.spool, self.slate, senses)
 
     def _steered(self, stamp: Stamp) -> dict[str, Station] | None:
         """Take up what came by a signed configuration; the new stations if it changed them."""
@@ -120,9 +140,13 @@ class Probe:
             if modem.id not in self._parts:
                 self._parts[modem.id] = self._parts_of(modem, terms)
             owner, purse, keeper = self._parts[modem.id]
-            purse.retell(_wallet_terms(modem, terms))
+            purse.retell(wallet_terms(terms, self.interface(modem), compose_link.plan(modem, None, None).ends_ms))
             keeper.retell(terms.plmn, terms.referral)
             self.stations[modem.id] = self._station(modem, terms, owner, purse)
+
+    def interface(self, modem: Modem) -> str:
+        """Name of a modem's network interface now; a name that no link has while there is none."""
+        return self._backends.interface(modem.id)
 
     def _restart_modems(self) -> str:
         for owner, _, _ in self._parts.values():
@@ -135,15 +159,16 @@ class Probe:
         return Station(
             owner=owner,
             bench=replace(bench, engine=partial(purse.measured, told)),
-            compared=None if other is None else self._compared(modem, owner, purse, other),
+            compared=None if other is None else self._counted(purse, self._bench(modem, owner, other)),
+            short=self._counted(purse, self._bench(modem, owner, terms.engine.name, is_short=True)),
             plan=terms.plan,
-            order=Order(modem.id, modem.interface, "scheduled", terms.plmn, terms.referral),
-            admit=purse.admit,
+            order=Order(modem.id, self.interface(modem), "scheduled", terms.plmn, terms.referral),
+            admit=lambda order: purse.admit(replace(order, interface=self.interface(modem))),
             settle=purse.settle,
         )
 
-    def _compared(self, modem: Modem, owner: Owner, purse: Purse, name: str) -> Bench:
-        bench = self._bench(modem, owner, name)
+    @staticmethod
+    def _counted(purse: Purse, bench: Bench) -> Bench:
         return replace(bench, engine=partial(purse.measured, bench.engine))
 
     def has_data(self) -> bool:
@@ -164,16 +189,17 @@ class Probe:
             echo=lambda: (
                 None
                 if owner.is_watched() or purse.is_closed()
-                else _echo(self.settings, self._terms[modem.id].engine, modem)
+                else _echo(self.settings, self._terms[modem.id].engine, self.interface(modem))
             ),
-            link_bytes=partial(links.read_bytes, modem.interface),
+            link_bytes=lambda: links.read_bytes(self.interface(modem)),
             saved=self.spool.mark(f"coverage {modem.id}"),
+            slate=self.slate,
             diagnosis=diagnosis,
             is_closed=purse.is_closed,
         )
         owner = Owner(
             modem.id,
-            backends.make(modem, self.settings),
+            self._backends.modem(modem),
             poll_s=self.settings.coverage.poll_s,
             fast_s=FAST_POLL_S,
             fault_cause=fault_cause,
@@ -188,6 +214,7 @@ class Probe:
             modem,
             self.recorder,
             engine=lambda: self._terms[modem.id].engine,
+            interface=lambda: self.interface(modem),
             used_bytes=lambda: purse.update().used_bytes,
             is_free=lambda: not (self.stations[modem.id].owner.is_watched() or purse.is_closed()),
             broker_lost_ms=lambda: self._publisher.lost_ms() if self._publisher else 0,
@@ -208,51 +235,53 @@ class Probe:
             referral=settings.referral,
         )
 
-    def _bench(self, modem: Modem, owner: Owner, name: str) -> Bench:
+    def _bench(self, modem: Modem, owner: Owner, name: str, *, is_short: bool = False) -> Bench:
         place = self._terms[modem.id].place
         state_dir = self.settings.path(self.settings.state_dir)
         return Bench(
             watch=owner,
-            engine=lambda: engines.ENGINES[name].run(self._request(modem)),
+            engine=lambda: engines.ENGINES[name].run(self._request(modem, is_short=is_short)),
             counters=links.read,
-            position=lambda: tpv.resolve(place, self._gps.position() if self._gps else None),
+            position=lambda: tpv.resolve(place, self.gps.position() if self.gps else None),
             host=partial(_host, state_dir, self.spool),
             mono_ms=kernel_clock.mono_ms,
         )
 
-    def _request(self, modem: Modem) -> EngineRequest:
+    def _request(self, modem: Modem, *, is_short: bool) -> EngineRequest:
         """The next test's request: with the epoch that its record will have, and this host's ceiling."""
         ceiling = calibrate.read(self.spool.mark(calibrate.MARK))
         return replace(
-            self._parts[modem.id][1].request(),
+            self._allowed(modem, is_short=is_short),
+            interface=self.interface(modem),
             probe=self.settings.probe,
             epoch=int(self.spool.mark("epoch") or 1),
             ceiling_downlink_bps=ceiling.downlink_bps if ceiling else None,
             ceiling_uplink_bps=ceiling.uplink_bps if ceiling else None,
         )
 
+    def _allowed(self, modem: Modem, *, is_short: bool) -> EngineRequest:
+        """What the purse gave leave for; a short test, which a person asked for, is no longer than that either."""
+        given = self._parts[modem.id][1].request()
+        if not is_short:
+            return given
+        short = request(compose_link.shortened(self._terms[modem.id].engine), given.interface)
+        return replace(
+            given,
+            cap_ms=min(given.cap_ms, short.cap_ms),
+            downlink_s=min(given.downlink_s, short.downlink_s),
+            uplink_s=min(given.uplink_s, short.uplink_s),
+        )
+
     def _purse(self, modem: Modem, terms: ModemTerms) -> Purse:
         return Purse(
             modem.id,
             self.recorder,
-            _wallet_terms(modem, terms),
-            link_bytes=partial(links.read_bytes, modem.interface),
+            wallet_terms(terms, self.interface(modem), compose_link.plan(modem, None, None).ends_ms),
+            link_bytes=lambda: links.read_bytes(self.interface(modem)),
             saved=self.spool.mark(f"budget {modem.id}"),
             diary=self.spool.mark(f"plan {modem.id}"),
+            slate=self.slate,
         )
-
-
-def _wallet_terms(modem: Modem, terms: ModemTerms) -> wallet.Terms:
-    return wallet.Terms(
-        limit_bytes=terms.limit_bytes,
-        billing_day=terms.billing_day,
-        test_limit_bytes=terms.test_limit_bytes,
-        engine=terms.engine.name,
-        request=request(terms.engine, modem.interface),
-        plan=terms.plan,
-        runs=2 if terms.engine.compare else 1,
-        ends_ms=compose_link.plan(modem, None, None).ends_ms,
-    )
 
 
 def _ground(settings: Settings) -> Ground:
@@ -288,34 +317,11 @@ def fault_cause(error: Unavailable) -> Cause:
     return Cause.MODEM_MUTE if isinstance(error, ModemMute) else Cause.MODEM_ERROR
 
 
-def request(engine: Engine, interface: str) -> EngineRequest:
-    """Return the engine's request for tests over `interface`."""
-    address, port = engine.server_address
-    return EngineRequest(
-        interface=interface,
-        server_host=address,
-        server_port=port,
-        server_id=f"{address}:{port}",
-        udp_port=engine.echo_address[1] if engine.echo_address else None,
-        dns_servers=engine.dns,
-        portal_check=engine.portal_check,
-        downlink_s=engine.downlink_s,
-        uplink_s=engine.uplink_s,
-        max_downlink_bytes=engine.max_downlink_bytes,
-        max_uplink_bytes=engine.max_uplink_bytes,
-        time_limit_s=engine.time_limit_s,
-        echo_count=DOSONG_ECHOES if engine.name == "dosong" else SPEEDTEST_ECHOES,
-        cap_ms=SAVER_CAP_MS if engine.saver else FULL_CAP_MS,
-        busy_wait_s=engine.busy_wait_s,
-        quiet_wait_s=engine.quiet_wait_s,
-    )
-
-
-def _echo(settings: Settings, engine: Engine, modem: Modem) -> EchoSeen | None:
+def _echo(settings: Settings, engine: Engine, interface: str) -> EchoSeen | None:
     address = engine.echo_address
     if address is None or not settings.coverage.degraded_echo:
         return None
-    return reach(*address, modem.interface, min(ECHO_TIMEOUT_S, settings.coverage.step_s / 2))
+    return reach(*address, interface, min(ECHO_TIMEOUT_S, settings.coverage.step_s / 2))
 
 
 def _gps(settings: Settings, stack: ExitStack) -> GpsReader | None:
@@ -354,24 +360,6 @@ def _publisher(probe: Probe, daemon: Daemon) -> Publisher:
         begin_epoch=partial(boot.new_epoch, probe.recorder),
         on_config=probe.steering.receive,
     )
-
-
-@contextmanager
-def only_one(state_dir: Path) -> Iterator[None]:
-    """Hold the lock of a state folder. Raises Unavailable if another program of ours has it."""
-    try:
-        state_dir.mkdir(parents=True, exist_ok=True)
-        lock = (state_dir / "lock").open("w")
-    except OSError as error:
-        raise Misconfigured(
-            f"state_dir {state_dir} cannot be written ({error.strerror}); create it and give it to this user"
-        ) from error
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise Unavailable(f"dosong-probe already runs with {state_dir}; stop it first") from error
-        yield
 
 
 @contextmanager

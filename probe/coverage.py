@@ -1,7 +1,7 @@
 """Coverage of one modem, live: the owner's polls and one echo a step in, a record a window and outage events out.
 
 The windows lie on the wall clock while it is trusted and on monotonic time otherwise. What has been seen of a window
-is on disk after each step, so a restart loses no letter of it.
+is noted after each step, so a restart of the program loses no letter of it; a power cut costs what the slate says.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from probe.core.reachability import CHECK_LIMIT_MS
 from probe.diagnosis import Diagnosis
 from probe.owner import Observed
 from probe.recorder import Recorder
+from probe.slate import Slate
 from wire.errors import Refused
 from wire.failure import Cause
 from wire.records import CoverageRecord, EventRecord
@@ -49,6 +50,8 @@ class _Saved:
 
     window: Window
     seen: Stamp
+    turn: int = 0
+    """Rises with every note, so that of two the newer is known."""
 
 
 class CoverageKeeper:
@@ -67,10 +70,12 @@ class CoverageKeeper:
         echo: Callable[[], EchoSeen | None],
         link_bytes: Callable[[], tuple[int, int] | None],
         saved: str | None,
+        slate: Slate | None = None,
         diagnosis: Diagnosis | None = None,
         is_closed: Callable[[], bool] = lambda: False,
     ) -> None:
-        self._terms, self._recorder, self._diagnosis = terms, recorder, diagnosis
+        self._terms, self._recorder = terms, recorder
+        self._slate, self._diagnosis = slate, diagnosis
         self._is_closed = is_closed
         self._echo, self._link_bytes = echo, link_bytes
         self._outage = outage.Outage()
@@ -81,7 +86,9 @@ class CoverageKeeper:
         self._counted_from = link_bytes()
         self._window: Window | None = None
         self._seen: Stamp | None = None
-        self._saved = _load(saved)
+        notes = [_load(saved), _load(slate.recall(f"coverage {terms.modem}") if slate else None)]
+        self._saved = max((note for note in notes if note), key=lambda note: note.turn, default=None)
+        self._turn = self._saved.turn if self._saved else 0
         self._is_noted = True
         self._was_found = False
         self._due: list[CoverageRecord | EventRecord] = []
@@ -187,19 +194,25 @@ class CoverageKeeper:
 
     def _put_down(self, window: Window, stamp: Stamp) -> None:
         """Keep what is due. The running window is noted in the same commit: a kill between tells no step twice."""
-        del self._due[:-HELD_RECORDS]
+        if (over := len(self._due) - HELD_RECORDS) >= 0:
+            del self._due[:over]
+            self._recorder.press(over)
         alive = {} if stamp.t_ms is None else {"alive_ms": str(stamp.t_ms)}
-        marks = {f"coverage {self._terms.modem}": msgspec.json.encode(_Saved(window, stamp)).decode()} | alive
+        saved = _Saved(window, stamp, self._turn + 1)
+        marks = {f"coverage {self._terms.modem}": msgspec.json.encode(saved).decode()} | alive
         while self._due:
             try:
                 self._recorder.keep(self._due[0], marks)
-                self._is_noted = True
+                self._is_noted, self._turn = True, saved.turn
             except Refused:
                 log.exception("record of modem %s breaks the contract and is lost", self._terms.modem)
             del self._due[0]
         if not self._is_noted:
-            self._recorder.remember(marks)
-            self._is_noted = True
+            if self._slate is None:
+                self._recorder.remember(marks)
+            else:
+                self._slate.note(marks)
+            self._is_noted, self._turn = True, saved.turn
 
     def _carried(self, step_ms: int) -> Poll | None:
         """The last poll before a step, if it is at most two intervals old: a step may fall between two polls."""

@@ -12,10 +12,10 @@ from collections.abc import Callable
 from typing import Protocol
 
 from probe.broker import Access, Connection, Session, tls_context
-from probe.core import chain
+from probe.core import chain, parcel
 from probe.core.backoff import delay_s
 from probe.spool import Kept, Spool
-from wire import bundle, notes, topics
+from wire import notes, topics
 from wire.errors import Misconfigured, Refused, Unavailable
 from wire.note import Verifier
 
@@ -76,6 +76,7 @@ class Publisher:
         self._disputed_ms, self._disputed_after = 0, _BEFORE_ALL
         self._told: str | None = None
         self._lost_at_ms: int | None = clocks.mono_ms()
+        self._wanted_ms = 0
         self._stop = threading.Event()
         self.moved_ms = clocks.mono_ms()
         self._thread = threading.Thread(target=self._run, name="publish", daemon=True)
@@ -93,6 +94,15 @@ class Publisher:
     def is_alive(self) -> bool:
         """False once the thread has ended."""
         return self._thread.is_alive()
+
+    def hasten(self, seconds: float) -> None:
+        """Somebody looks: for the next `seconds` a lost connection is tried again soon, whatever the back-off says."""
+        self._wanted_ms = self._clocks.mono_ms() + round(seconds * 1000)
+
+    @property
+    def trouble(self) -> str | None:
+        """What was said when the connection was last lost; None while it stands, or before the first attempt ended."""
+        return self._told
 
     def lost_ms(self) -> int:
         """For how long there has been no session with the broker; 0 while one stands."""
@@ -116,8 +126,11 @@ class Publisher:
             self._rest(delay_s(attempt, random.random(), *self._retry_s))  # noqa: S311 (jitter, no secret)
 
     def _rest(self, seconds: float) -> None:
-        until_ms = self._clocks.mono_ms() + round(seconds * 1000)
+        begun_ms = self._clocks.mono_ms()
+        until_ms = begun_ms + round(seconds * 1000)
         while not self._stop.is_set() and (left_ms := until_ms - self._clocks.mono_ms()) > 0:
+            if begun_ms + self._retry_s[0] * 1000 <= self.moved_ms < self._wanted_ms:
+                return
             self._stop.wait(min(left_ms / 1000, 10.0))
             self.moved_ms = self._clocks.mono_ms()
 
@@ -178,11 +191,8 @@ class Publisher:
             self._disputed_ms, self._disputed_after = now_ms + DISPUTED_EVERY_MS, _BEFORE_ALL
 
     def _send(self, session: Session, records: list[Kept]) -> None:
-        raws = [kept.raw for kept in records]
-        while raws:
-            count = bundle.fill(raws)
-            session.publish(topics.up(self._access.client_id), bundle.encode(raws[:count]))
-            raws = raws[count:]
+        for payload in parcel.messages((*kept.receipts, kept.raw) for kept in records):
+            session.publish(topics.up(self._access.client_id), payload)
 
     def _on_message(self, topic: str, payload: bytes) -> None:
         if topic == topics.config(self._access.client_id):
@@ -199,6 +209,8 @@ class Publisher:
             return
         if ack.probe != self._access.client_id:
             log.warning("ack=refused: it is for %s", ack.probe)
+            return
+        if self._spool.is_shut:  # without the records an ACK can neither be believed nor doubted; it is retained
             return
         place = self._spool.place()
         placed = chain.Placed(place.epoch, place.seq - 1)

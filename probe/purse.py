@@ -2,6 +2,10 @@
 
 The rules are `probe.core.wallet`; here they meet the link's counters, the clock and the disk. The daemon's test thread
 admits, measures and settles one test after the other; the modem's thread reads the counters in between.
+
+The account is noted on the slate and, after each test, in the spool too; of the two the larger counts, so that neither
+a damaged spool nor a lost slate makes used data free again. The most that a test may move is pledged before it starts:
+a power cut in the middle costs the pledge, since the kernel's counters are gone with it.
 """
 
 from __future__ import annotations
@@ -22,6 +26,7 @@ from probe.core.planner import LADDER
 from probe.core.wallet import Diary, Grant, Terms
 from probe.measure import Order
 from probe.recorder import Recorder
+from probe.slate import Slate
 from wire.errors import Unavailable
 from wire.failure import Cause
 from wire.records import Budget
@@ -44,16 +49,35 @@ class Purse:
         *,
         link_bytes: Callable[[], tuple[int, int] | None],
         saved: str | None,
-        diary: str | None,
+        diary: str | None = None,
+        slate: Slate | None = None,
     ) -> None:
-        self._modem, self._mark, self._diary_mark = modem, f"budget {modem}", f"plan {modem}"
+        self._modem, self._mark, self._diary_mark, self._slate = modem, f"budget {modem}", f"plan {modem}", slate
         self._recorder, self._terms, self._link_bytes = recorder, terms, link_bytes
-        self._account = self._on_disk = _load(saved, Account)
-        self._diary = self._diary_on_disk = _load(diary, Diary) or Diary()
+        notes = [_load(saved, Account), _load(slate.recall(self._mark) if slate else None, Account)]
+        self._account = self._on_disk = max((note for note in notes if note), key=_ever_used, default=None)
+        noted = slate.recall(self._diary_mark) if slate else None
+        self._diary = self._diary_on_disk = _load(noted or diary, Diary) or Diary()
         self._granted: Grant | None = None
         self._before_bytes = 0
         self._found: tuple[int | None, int | None] = (None, None)
         self._lock = threading.RLock()
+        self._charge_pledge()
+
+    def _charge_pledge(self) -> None:
+        """Count the pledge of a test that a power cut ended; within one boot the kernel's counters still tell."""
+        pledged = int((self._slate.recall(f"{self._mark} pledge") if self._slate else None) or 0)
+        if pledged and self._account is not None and self._account.boot != self._recorder.stamp().boot:
+            self._account = replace(self._account, used_bytes=self._account.used_bytes + pledged)
+            self._note_now({self._mark: _text(self._account), f"{self._mark} pledge": "0"})
+
+    def _note_now(self, marks: dict[str, str]) -> None:
+        """Put marks on disk now; a disk that takes nothing costs nothing."""
+        if self._slate is not None:
+            self._slate.sync(marks)
+        else:
+            with contextlib.suppress(Unavailable):
+                self._recorder.remember(marks)
 
     def retell(self, terms: Terms) -> None:
         """Take other terms; what was used stays known, and the day's plan is made anew."""
@@ -62,7 +86,7 @@ class Purse:
                 self._terms, self._diary = terms, replace(self._diary, day=None)
 
     def update(self) -> Account:
-        """Count what the link moved since the last call, make the day's plan if it is due, and put both on disk.
+        """Count what the link moved since the last call, make the day's plan if it is due, and note both.
 
         A disk that takes nothing costs nothing: the counter on it is then older, and the next start counts from that.
         """
@@ -80,15 +104,20 @@ class Purse:
             return account
 
     def _put_down(self) -> None:
+        """Note what changed: on the slate, or without one in the spool."""
         marks = {}
-        if self._account != self._on_disk:
-            marks[self._mark] = msgspec.json.encode(self._account).decode()
+        if self._account is not None and self._account != self._on_disk:
+            marks[self._mark] = _text(self._account)
         if self._diary != self._diary_on_disk:
-            marks[self._diary_mark] = msgspec.json.encode(self._diary).decode()
-        if marks:
-            with contextlib.suppress(Unavailable):
+            marks[self._diary_mark] = _text(self._diary)
+        if not marks:
+            return
+        with contextlib.suppress(Unavailable):
+            if self._slate is not None:
+                self._slate.note(marks)
+            else:
                 self._recorder.remember(marks)
-                self._on_disk, self._diary_on_disk = self._account, self._diary
+            self._on_disk, self._diary_on_disk = self._account, self._diary
 
     def _tell(self, t_ms: int) -> None:
         """Log the day's plan, and what a person should know."""
@@ -117,6 +146,8 @@ class Purse:
             self._granted, self._before_bytes, self._found = given, account.used_bytes, (None, None)
             if terms.limit_bytes is None:
                 return order, None
+            if given is not None and self._slate is not None:
+                self._slate.sync({f"{self._mark} pledge": str(given.worst_bytes)})
             stated = Budget(
                 period_start_ms=account.period_ms or None,
                 used_bytes=account.used_bytes,
@@ -138,14 +169,28 @@ class Purse:
             return result if self._granted is None else planner.honest(result, LADDER[self._granted.rung])
 
     def settle(self) -> None:
-        """Count what the admitted test used, as soon as it has ended."""
+        """Count what the admitted test used, as soon as it has ended, and put it on disk in both places."""
         with self._lock:
             given, self._granted = self._granted, None
             account = self.update()
             if given is not None:
                 moved = max(0, account.used_bytes - self._before_bytes)
                 self._diary = wallet.learned(self._diary, given, moved, *self._found)
-                self._put_down()
+            marks = {self._mark: _text(account), self._diary_mark: _text(self._diary)}
+            with contextlib.suppress(Unavailable):
+                self._recorder.remember(marks)
+                self._on_disk, self._diary_on_disk = account, self._diary
+            if self._slate is not None:
+                self._slate.sync(marks | {f"{self._mark} pledge": "0"})
+
+
+def _ever_used(account: Account) -> int:
+    """All that an account has counted: what only ever grows, whatever the clock did."""
+    return account.used_bytes + sum(used for _, used in account.others)
+
+
+def _text(value: Account | Diary) -> str:
+    return msgspec.json.encode(value).decode()
 
 
 def _load(text: str | None, kind: type[T]) -> T | None:

@@ -34,6 +34,8 @@ _PLAIN = {
     "plmn": "5 or 6 digits such as 45204",
     "seed": "64 hexadecimal digits",
     "sim": "16 hexadecimal digits",
+    "usb": 'auto, or a USB path such as "1-1.2"',
+    "url": "http://HOST or http://HOST:PORT",
     "site": "at most 32 of A-Z a-z 0-9 _ -",
     "referral": "at most 32 of A-Z a-z 0-9 _ -",
     "server": "http://HOST:PORT or http://HOST:PORT/speedtest/upload.php",
@@ -175,15 +177,23 @@ class SimPlan(Table, frozen=True, kw_only=True):
 
 
 class Modem(Table, frozen=True, kw_only=True):
-    """One `[[modem]]`: its AT port and its network interface.
+    """One `[[modem]]`: where it is plugged in (`usb`, or `port` and `interface`), how it is spoken to, whose SIM.
 
+    `usb`: its path such as "1-1.2", or "auto" if it is the only one: port and interface are then found, and found again
+    when the stick comes back under other names. `backend`: "auto" speaks AT, or HTTP to sticks that know nothing else;
+    "mm" leaves the modem to ModemManager. `url`, `user`, `password_file`: of a stick that is spoken to over HTTP.
     `plmn`: the SIM's operator, MCC and MNC; with another one's SIM nothing is measured (`wrong_sim`). `sim`: the SIM's
     hash (`probe.core.sim_card.sim_ref`), where the very card matters.
     """
 
     id: ModemId
-    port: Name
-    interface: Interface
+    port: Name | None = None
+    interface: Interface | None = None
+    usb: Annotated[str, Meta(pattern=r"^(auto|\d{1,2}-\d{1,2}(\.\d{1,2}){0,5})\Z")] | None = None
+    backend: Literal["auto", "at", "hilink", "zte", "mm"] = "auto"
+    url: Annotated[str, Meta(pattern=r"^http://[^/?#\s]+/?\Z")] | None = None
+    user: Name = "admin"
+    password_file: Name | None = None
     plmn: Plmn | None = None
     sim: Annotated[str, Meta(pattern=r"^[0-9a-f]{16}\Z")] | None = None
     family: Name = "auto"
@@ -285,8 +295,8 @@ def _value(document: Any, where: str) -> Any:
 
 def _check(path: Path, settings: Settings) -> None:
     """Rules that no single field can state."""
-    for attribute in ("id", "port", "interface"):
-        found = [getattr(modem, attribute) for modem in settings.modem]
+    for attribute in ("id", "port", "interface", "usb"):
+        found = [value for modem in settings.modem if (value := getattr(modem, attribute)) is not None]
         if len(set(found)) != len(found):
             raise Misconfigured(f"{path}: two [[modem]] tables have the same {attribute} {found}; give each its own")
     if settings.coverage.poll_s > settings.coverage.step_s:
@@ -294,7 +304,7 @@ def _check(path: Path, settings: Settings) -> None:
         raise Misconfigured(
             f"{path}: coverage.poll_s = {settings.coverage.poll_s} is longer than coverage.step_s = {limit}; lower it"
         )
-    _check_families(path, settings.modem)
+    _check_modems(path, settings.modem)
     _check_engine(path, settings.engine)
     _check_others(path, settings.reachability)
     for name, purpose in (("ack_vkey", "ack"), ("config_vkey", "config")):
@@ -302,11 +312,22 @@ def _check(path: Path, settings: Settings) -> None:
             _check_vkey(f"{path}: {name}", text, f"{settings.origin}/{purpose}")
 
 
-def _check_families(path: Path, modems: tuple[Modem, ...]) -> None:
+def _check_modems(path: Path, modems: tuple[Modem, ...]) -> None:
     known = ("auto", *DIALECTS)
     for modem in modems:
+        where = f"{path}: [[modem]] {modem.id}"
         if modem.family not in known:
-            raise Misconfigured(f"{path}: modem.family = {modem.family!r} is not one of {', '.join(known)}; correct it")
+            raise Misconfigured(f"{where}: family = {modem.family!r} is not one of {', '.join(known)}; correct it")
+        if modem.usb is not None and modem.port is not None:
+            raise Misconfigured(f"{where} has usb and port; keep usb, which finds the port")
+        if modem.usb is None and modem.interface is None:
+            raise Misconfigured(f'{where} has neither usb nor interface; add usb, for example usb = "1-1.2"')
+        if modem.usb is None and modem.port is None and modem.backend in ("auto", "at"):
+            raise Misconfigured(f"{where} has neither usb nor port; add usb, or the path of its AT port")
+        if modem.usb == "auto" and len(modems) > 1:
+            raise Misconfigured(f'{where}: usb = "auto" is for a probe with one modem; give each its path, "1-1.2"')
+    if sum(modem.backend in ("hilink", "zte") for modem in modems) > 1:
+        raise Misconfigured(f"{path}: two modems over HTTP have the same address; use one such stick a probe")
 
 
 def _check_vkey(where: str, text: str, wanted: str) -> None:

@@ -26,6 +26,9 @@ _KEY_NAME = re.compile(r"(?P<origin>[a-z0-9][a-z0-9.-]{0,63})/probe/(?P<probe>" 
 Keys = Mapping[tuple[str, bytes], note.Verifier]
 """Known record keys by (name, key id): a probe's keys of several epochs may stand side by side."""
 
+LogKeys = Mapping[str, note.Verifier]
+"""Keys of logs by name: one a year, and one after each restore of the ledger."""
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -142,7 +145,7 @@ def open_entry(entry: Entry, keys: Keys) -> codec.Opened:
 
 
 def audit(
-    entries: Sequence[Entry], keys: Keys, log_key: note.Verifier | None = None, checkpoint: bytes | None = None
+    entries: Sequence[Entry], keys: Keys, log_keys: LogKeys | None = None, checkpoint: bytes | None = None
 ) -> Audit:
     """Check everything that can be checked without asking anybody.
 
@@ -162,7 +165,7 @@ def audit(
         if result.fault is not None:
             findings.append(Finding(entry.where, result.fault.reason, result.fault.detail))
     chains, duplicates = _chains(opened, findings)
-    included, seen = _log(entries, log_key, checkpoint, findings)
+    included, seen = _log(entries, log_keys or {}, checkpoint, findings)
     valid = sum(1 for _, one in opened if one.fault is None)
     return Audit(len(entries), len(opened), valid, duplicates, chains, tuple(findings), included, seen)
 
@@ -261,16 +264,16 @@ def _holes(first: int, last: int, declared: Sequence[tuple[int, int]]) -> Iterat
 
 
 def _log(
-    entries: Sequence[Entry], key: note.Verifier | None, given: bytes | None, findings: list[Finding]
+    entries: Sequence[Entry], keys: LogKeys, given: bytes | None, findings: list[Finding]
 ) -> tuple[int, tlog.Checkpoint | None]:
-    if key is None:
+    if not keys:
         return 0, None
-    seen: dict[int, tlog.Checkpoint] = {}
+    seen: dict[tuple[str, int], tlog.Checkpoint] = {}
     proved: set[int] = set()
     if given is not None:
-        _whole(entries, key, given, seen, proved, findings)
+        _whole(entries, keys, given, seen, proved, findings)
     for index, entry in enumerate(entries):
-        if entry.proof is not None and _proved(entry, key, seen, findings):
+        if entry.proof is not None and _proved(entry, keys, seen, findings):
             proved.add(index)
     findings += [
         Finding(entry.where, "not_in_log", "no proof that the log holds it")
@@ -282,32 +285,42 @@ def _log(
 
 def _whole(
     entries: Sequence[Entry],
-    key: note.Verifier,
+    keys: LogKeys,
     given: bytes,
-    seen: dict[int, tlog.Checkpoint],
+    seen: dict[tuple[str, int], tlog.Checkpoint],
     proved: set[int],
     findings: list[Finding],
 ) -> None:
     try:
-        checkpoint = tlog.open_checkpoint(given, key)
+        checkpoint = tlog.open_checkpoint(given, _key_of(given, keys))
     except Refused as refusal:
         findings.append(Finding("checkpoint", refusal.reason, refusal.detail))
         return
-    seen[checkpoint.size] = checkpoint
+    seen[checkpoint.origin, checkpoint.size] = checkpoint
     if checkpoint.size == len(entries) and checkpoint.root == tlog.root([tlog.leaf_hash(e.raw) for e in entries]):
         proved.update(range(len(entries)))
 
 
-def _proved(entry: Entry, key: note.Verifier, seen: dict[int, tlog.Checkpoint], findings: list[Finding]) -> bool:
+def _key_of(checkpoint: bytes, keys: LogKeys) -> note.Verifier:
+    """The key of the log that a checkpoint names in its first line. Raises Refused("unknown_key")."""
+    name = checkpoint.partition(b"\n")[0].decode(errors="replace")
+    if name not in keys:
+        raise Refused("unknown_key", f"no key given for the log {name[:80]!r}")
+    return keys[name]
+
+
+def _proved(entry: Entry, keys: LogKeys, seen: dict[tuple[str, int], tlog.Checkpoint], findings: list[Finding]) -> bool:
     try:
-        checkpoint = tlog.check_proof(entry.raw, tlog.parse_proof(entry.proof or b""), key)
+        proof = tlog.parse_proof(entry.proof or b"")
+        checkpoint = tlog.check_proof(entry.raw, proof, _key_of(proof.checkpoint, keys))
     except Refused as refusal:
         findings.append(Finding(entry.where, refusal.reason, f"proof: {refusal.detail}"))
         return False
     if checkpoint is None:
         findings.append(Finding(entry.where, "bad_proof", "its path does not lead to the checkpoint's root"))
         return False
-    if seen.setdefault(checkpoint.size, checkpoint) != checkpoint:
-        findings.append(Finding(entry.where, "split_view", f"two roots for size {checkpoint.size} of the log"))
+    if seen.setdefault((checkpoint.origin, checkpoint.size), checkpoint) != checkpoint:
+        detail = f"two roots for size {checkpoint.size} of {checkpoint.origin}"
+        findings.append(Finding(entry.where, "split_view", detail))
         return False
     return True

@@ -36,18 +36,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     try:
         keys = audit.read_keys([*args.vkey, *_vkey_lines(args.vkeys)])
-        log_key = None if args.log_vkey is None else note.parse_vkey(args.log_vkey)
+        logs = [note.parse_vkey(line) for line in [*args.log_vkey, *_vkey_lines(args.log_vkeys)]]
         checkpoint = None if args.checkpoint is None else args.checkpoint.read_bytes()
         entries = [entry for path in args.path for entry in _entries(path)]
     except (OSError, Refused) as error:
         return _usage(str(error))
     if not keys:
         return _usage("no key: give the probes' public keys with --vkey or --vkeys")
-    if checkpoint is not None and log_key is None:
+    if checkpoint is not None and not logs:
         return _usage("--checkpoint needs --log-vkey, the public key of the log")
     if not entries:
         return _usage("no record found in " + ", ".join(str(path) for path in args.path))
-    outcome = audit.audit(entries, keys, log_key, checkpoint)
+    outcome = audit.audit(entries, keys, {log.name: log for log in logs}, checkpoint)
     print(json.dumps(_object(outcome), indent=2) if args.json else _table(outcome))
     return EXIT_OK if outcome.ok else EXIT_FAILED
 
@@ -62,7 +62,15 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("path", type=Path, nargs="+", metavar="FILE", help="file or folder of records")
     parser.add_argument("--vkey", action="append", default=[], help="a probe's public key; may be repeated")
     parser.add_argument("--vkeys", type=Path, action="append", default=[], help="file of public keys, one a line")
-    parser.add_argument("--log-vkey", help="public key of the log: then every record must be proved to stand in it")
+    parser.add_argument(
+        "--log-vkey",
+        action="append",
+        default=[],
+        help="public key of a log: then every record must be proved to stand in one; may be repeated",
+    )
+    parser.add_argument(
+        "--log-vkeys", type=Path, action="append", default=[], help="file of logs' public keys: /log/vkeys of the pages"
+    )
     parser.add_argument("--checkpoint", type=Path, help="signed checkpoint of the log that the records make up")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     return parser

@@ -170,8 +170,8 @@ def _registration(modem: ModemFacts) -> Finding:
         return Finding("registration", Verdict.WAIT if cause is Cause.SEARCHING else Verdict.BAD, cause)
     if modem.plmn is not None and reading.plmn is not None and reading.plmn != modem.plmn:
         return Finding("registration", Verdict.BAD, "wrong_sim", {"plmn": reading.plmn, "wanted": modem.plmn})
-    if reading.rat in ("UMTS", "GSM"):
-        return Finding("registration", Verdict.BAD, "not_lte", {"rat": reading.rat})
+    if reading.rat in ("UMTS", "GSM") or modem.cause is Cause.NOT_LTE:
+        return Finding("registration", Verdict.BAD, "not_lte", {"rat": reading.rat or "?"})
     band = "" if reading.band is None else f" B{reading.band}"
     return Finding(
         "registration", Verdict.OK, "ok", {"plmn": reading.plmn or "?", "rat": f"{reading.rat or '4G'}{band}"}
@@ -209,9 +209,9 @@ _MODEM_CHECKS = (
     ("sim", _sim),
     ("registration", _registration),
     ("signal", _signal),
-    ("apn", lambda modem: _step("apn", modem.apn)),
+    ("apn", lambda modem: _step("apn", Step(modem.cause) if modem.cause is Cause.NO_PDP else modem.apn)),
     ("dns", lambda modem: _step("dns", modem.dns)),
-    ("portal", lambda modem: _step("portal", modem.portal)),
+    ("portal", lambda modem: _step("portal", modem.portal if modem.plan is None else Step(modem.plan))),
 )
 
 

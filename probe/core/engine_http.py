@@ -47,9 +47,9 @@ class Pass:
     note: bytes
 
 
-def get(path: str, host: str) -> bytes:
-    """A request without a body."""
-    return f"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode()
+def get(path: str, host: str, fields: str = "") -> bytes:
+    """A request without a body. `fields`: more lines of its head, each with its line end."""
+    return f"GET {path} HTTP/1.1\r\nHost: {host}\r\n{fields}Connection: close\r\n\r\n".encode()
 
 
 def post(path: str, host: str) -> bytes:

@@ -135,6 +135,11 @@ class GpsReader:
         with self._guard:
             return self._freshness.fresh(self._fix, self._monotonic())
 
+    @property
+    def is_heard(self) -> bool:
+        """True while gpsd answers, with a fix or without."""
+        return self._polls > 0 and not self._is_lost
+
     def close(self) -> None:
         """Stop reading; returns within one turn. Closing twice is allowed."""
         if self._stop.is_set():

@@ -21,9 +21,10 @@ import os
 import stat
 import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 import serial
 
@@ -52,6 +53,8 @@ DRAIN_LIMIT_S = 2.0
 SYNC_TRIES = 10
 TIMEOUTS_IN_A_ROW = 3
 CARD_TRIES = 3
+OTHER_TRIES = 3
+"""Attempts at a port that is not the one where the modem should speak AT."""
 
 
 class ModemGone(Unavailable):
@@ -70,11 +73,37 @@ class ModemRefused(Unavailable):
     """The modem answered with an error where only OK helps."""
 
 
+class Ports(Protocol):
+    """Knows where a modem's AT ports are now."""
+
+    def candidates(self) -> Sequence[str]:
+        """Paths to try, best first. Raises Unavailable if the modem is not there."""
+        ...
+
+    def answered(self, path: str) -> None:
+        """Hear which one it was."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class OnePort:
+    """A port that the settings name."""
+
+    path: str
+
+    def candidates(self) -> Sequence[str]:
+        """The one path."""
+        return (self.path,)
+
+    def answered(self, path: str) -> None:
+        """Nothing to remember."""
+
+
 class AtModem:
     """One modem on its AT port.
 
-    `port`: path of the port, best a link made by udev, or what finds the path (it may raise Unavailable); it is looked
-    up again at every open, because the number behind it moves. `family`: the dialect to speak; None asks the modem.
+    `port`: path of the port, best a link made by udev, or what knows the ports of the device; both are looked up again
+    at every open, because the number behind moves. `family`: the dialect to speak; None asks the modem.
     `expected`: the SIM that belongs here. `monotonic`: seconds from any beginning.
 
     All methods raise ModemGone, ModemMute or ModemBusy; after the first two the port is closed and `open` starts over.
@@ -82,13 +111,13 @@ class AtModem:
 
     def __init__(
         self,
-        port: str | Callable[[], str],
+        port: str | Ports,
         *,
         family: str | None = None,
         expected: Expected | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._port_or_finder = port
+        self._ports = OnePort(port) if isinstance(port, str) else port
         self._path = port if isinstance(port, str) else "its port"
         self._expected = expected or Expected()
         self._card: bool | None = None
@@ -110,22 +139,34 @@ class AtModem:
     def open(self) -> None:
         """Open the port, wait until the modem answers, set it up and learn its family.
 
-        Takes up to 15 s with a modem that starts. A port that is open already is opened anew.
+        Where the device has several ports, the first that answers is taken. Takes up to 15 s with a modem that starts.
+        A port that is open already is opened anew.
         """
         with self._owned():
             self._drop_port()
-            found = self._port_or_finder
-            self._path = found if isinstance(found, str) else found()
             self._card, self._card_tries = None, 0
-            self._port = self._open_port()
-            self._lines.clear()
-            self._timeouts = 0
-            try:
-                self._synchronise()
-                self._set_up()
-            except Unavailable:
-                self._drop_port()
-                raise
+            first: Unavailable | None = None
+            for path in self._ports.candidates():
+                try:
+                    self._open_at(path, SYNC_TRIES if first is None else OTHER_TRIES)
+                except (ModemMute, ModemBusy) as error:
+                    first = first or error
+                else:
+                    self._ports.answered(path)
+                    return
+            raise first or ModemGone("the modem has no serial port; check its mode and its driver")
+
+    def _open_at(self, path: str, tries: int) -> None:
+        self._path = path
+        self._port = self._open_port()
+        self._lines.clear()
+        self._timeouts = 0
+        try:
+            self._synchronise(tries)
+            self._set_up()
+        except Unavailable:
+            self._drop_port()
+            raise
 
     def identify(self) -> ModemIdentity:
         """Ask who the modem is; fields that it does not tell are None."""
@@ -274,8 +315,8 @@ class AtModem:
         self._drop_port()
         raise ModemMute(f"the answers on {self._path} no longer fit the commands; restart the modem")
 
-    def _synchronise(self) -> None:
-        for _ in range(SYNC_TRIES):
+    def _synchronise(self, tries: int) -> None:
+        for _ in range(tries):
             final = self._try_step()
             if final is Final.OK:
                 return

@@ -91,6 +91,11 @@ RED: dict[str, tuple[Facts, str, str]] = {
         f"portal {cause.value}": (modem(portal=Step(cause)), "portal", cause.value)
         for cause in (Cause.CAPTIVE, Cause.PLAN_EXPIRED, Cause.NO_INTERNET, Cause.SERVER_UNREACHABLE, Cause.TIMEOUT)
     },
+    **{
+        f"plan {cause.value}": (modem(plan=cause), "portal", cause.value)
+        for cause in (Cause.PLAN_EXPIRED, Cause.PLAN_THROTTLED, Cause.DATA_EXHAUSTED)
+    },
+    "no bearer": (modem(cause=Cause.NO_PDP), "apn", "no_pdp"),
     "clock not set": (replace(GOOD, clock="unsynced"), "clock", "unsynced"),
     "clock absurd": (replace(GOOD, clock="suspect"), "clock", "suspect"),
     "no place": (replace(GOOD, gps=GpsFacts()), "gps", "nowhere"),

@@ -448,13 +448,42 @@ def test_a_modem_that_hides_its_sim_is_not_asked_for_ever(plug: Plug, link: Path
     modem.close()
 
 
-def test_a_port_is_looked_up_again_at_every_open(plug: Plug, link: Path, tmp_path: Path) -> None:
-    found: list[Path] = [tmp_path / "nothing"]
-    modem = AtModem(lambda: str(found[-1]))
+class Several:
+    """The ports of a device, as they are now."""
+
+    def __init__(self, *paths: Path) -> None:
+        self.paths = list(paths)
+        self.good: list[str] = []
+
+    def candidates(self) -> list[str]:
+        return [str(path) for path in self.paths]
+
+    def answered(self, path: str) -> None:
+        self.good.append(path)
+
+
+def test_ports_are_looked_up_again_at_every_open(plug: Plug, link: Path) -> None:
+    ports = Several()
+    modem = AtModem(ports)
     with pytest.raises(ModemGone):
         modem.open()
     plug(EC25)
-    found.append(link)
+    ports.paths = [link]
     modem.open()
     assert modem.poll(5.0).rat == "LTE"
     modem.close()
+
+
+def test_the_port_that_answers_is_taken_and_remembered(plug: Plug, link: Path, tmp_path: Path) -> None:
+    nmea, _slave = os.openpty()
+    silent = tmp_path / "nmea"
+    silent.symlink_to(os.ttyname(_slave))
+    ports = Several(silent, link)
+    plug(EC25)
+    modem = AtModem(ports)
+    modem.open()
+    assert ports.good == [str(link)]
+    assert modem.poll(5.0).rat == "LTE"
+    modem.close()
+    os.close(nmea)
+    os.close(_slave)

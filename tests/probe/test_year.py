@@ -3,10 +3,12 @@ and where it is not, the planner said so in time."""
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+import os
+
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from bench.year import QUOTA, Life, Scene, live, skipped
+from bench.year import QUOTA, Life, Scene, live, lost, skipped
 from probe.core import wallet
 from probe.core.budget import Account
 from probe.core.engine_terms import EngineRequest
@@ -23,6 +25,7 @@ def keeps_its_promises(life: Life) -> None:
     assert limit is None or max(life.used.values()) <= limit, "the cap is never exceeded"
     assert max(life.ran.values()) == 1, "no slot is used twice"
     assert skipped(life) == [], "no slot is skipped"
+    assert lost(life) <= life.mishaps, "a mishap takes one slot at most"
 
 
 scenes = st.builds(
@@ -45,7 +48,7 @@ scenes = st.builds(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=int(os.environ.get("YEARS", "40")), deadline=None, phases=[Phase.reuse, Phase.generate])
 @given(scene=scenes)
 def test_whatever_happens_no_cap_is_passed_and_no_slot_is_lost_or_used_twice(scene: Scene) -> None:
     keeps_its_promises(live(scene))
