@@ -6,7 +6,7 @@ LINK ?= netns
 ARGS ?=
 export LINK
 
-.PHONY: help ready demo demo-reset demo-check test lint unit flow boards spec bench bench-footprint bench-point bench-link bench-soak bench-engine clean
+.PHONY: walk help ready demo demo-reset demo-check test lint unit flow boards spec bench bench-footprint bench-point bench-link bench-soak bench-engine bench-idle-traffic clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-16s %s\n", $$1, $$2 }'
@@ -49,7 +49,11 @@ boards: ready ## regenerate the Grafana boards
 spec: ready ## regenerate the tables of wire/SPEC.md
 	@$(PY) -m wire.spec
 
-bench: bench-footprint bench-point bench-link bench-soak bench-engine ## all measurements; each ends in `goal:` lines
+walk: ## a probe goes through every fault of a cultural house; one table of what its records said (root; 10 minutes)
+	@scripts/setup.sh test
+	@exec $(PY) -m sim walk $(if $(SHORT),--short) $(ARGS)
+
+bench: bench-footprint bench-point bench-link bench-soak bench-engine bench-idle-traffic ## all measurements; each ends in `goal:` lines
 
 bench-footprint: ## idle memory of dosong-probe run
 	@scripts/setup.sh bench
@@ -70,6 +74,10 @@ bench-soak: ## the probe for four minutes of faults: memory, handles, threads, d
 bench-engine: ## our engine, speedtest-cli and iperf3 over the same emulated links (root; 25 minutes, SHORT=1: one)
 	@scripts/setup.sh bench
 	@$(PY) bench/engine.py $(if $(SHORT),--short)
+
+bench-idle-traffic: ## what a month of coverage and management traffic costs the SIM (root; 9 minutes)
+	@scripts/setup.sh bench
+	@$(PY) bench/idle_traffic.py
 
 clean: ## drop what was built (not the demo's data)
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache build *.egg-info bench/results collector/web/static/vendor

@@ -269,7 +269,8 @@ def _line(row: dict[str, object]) -> str:
     assert isinstance(scene, dict)
     return (
         f"{scene['name']:28} seed {scene['seed']}: {row['slots_run']} slots, {row['repeated']} twice,"
-        f" {row['skipped']} skipped, {row['lost']} lost to mishaps, quota in {row['months_reached']} of 12 months (least {row['least_month']}),"
+        f" {row['skipped']} skipped, {row['lost']} lost to mishaps, quota in"
+        f" {row['months_reached']} of 12 months (least {row['least_month']}),"
         f" at most {int(str(row['most_used_ppm'])) / 1e4:.1f} % of the limit, {row['rungs']}"
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import logging
 import signal
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from collector import visit
 from collector.bind import check_bind
 from collector.export import rows
 from collector.forward import Forwarder, PointCounter, reconcile_counts
@@ -63,6 +65,7 @@ Examples:
   dosong-collector status --config collector.toml --json
   dosong-collector refusals --config collector.toml --limit 20
   dosong-collector import-export --config collector.toml /media/usb/p-dong-chuoi
+  dosong-collector visit-code --config collector.toml p-dong-dong AM6K-3FDD
   dosong-collector rebuild influx --config collector.toml
   dosong-collector export --config collector.toml --hamlet dt-lang-muoi > records.jsonl
 \b
@@ -194,6 +197,18 @@ def proof(settings: Settings, probe: str, epoch: int, seq: int) -> None:
 
 @main.command()
 @_config
+@click.argument("old", type=click.IntRange(min=0))
+def consistency(settings: Settings, old: int) -> None:
+    """Print the proof that the newest checkpoint follows from the log's first OLD entries: base64, a hash a line."""
+    found = Prover(SealReader(settings.seal), settings.log_folder).consistency(old)
+    if found is None:
+        raise Refused("not_found", f"the log has no checkpoint over {old} or more entries yet")
+    for one in found:
+        click.echo(base64.b64encode(one).decode())
+
+
+@main.command()
+@_config
 def web(settings: Settings) -> None:
     """The pages, under gunicorn."""
     from collector.serve import serve  # noqa: PLC0415 (as above)
@@ -293,6 +308,21 @@ def import_export(settings: Settings, paths: tuple[Path, ...]) -> None:
     for fault in done.faults:
         click.echo(f"dosong-collector: {fault}", err=True)
     if done.refused or done.faults:
+        sys.exit(EXIT_FAILED)
+
+
+@main.command("visit-code")
+@_config
+@click.argument("probe")
+@click.argument("code")
+def visit_code(settings: Settings, probe: str, code: str) -> None:
+    """What the code says that a technician reads out. Exit 1 if it was not green, or no record of PROBE fits."""
+    found = list(visit.meanings(LedgerReader(settings.ledger), probe, code))
+    for meaning in found or ():
+        click.echo(visit.sentence(meaning))
+    if not found:
+        click.echo(f"no record of {probe} here fits {code}: not received yet, or another station's code", err=True)
+    if not found or found[0].not_green:
         sys.exit(EXIT_FAILED)
 
 

@@ -45,6 +45,14 @@ class Prover:
         path = self._tree(place.shard, place.signed).inclusion(place.index)
         return tlog.proof_text(tlog.Proof(place.index, path, place.signed.note))
 
+    def consistency(self, old: int) -> tuple[bytes, ...] | None:
+        """Return the proof that the newest log's newest checkpoint follows from its first `old` leaves; None if not."""
+        shards = self._store.shards()
+        signed = self._store.last_checkpoint(shards[-1].n) if shards else None
+        if signed is None or not 0 <= old <= signed.size:
+            return None
+        return self._tree(shards[-1], signed).consistency(old)
+
     def vkeys(self, key: Verifier) -> list[str]:
         """The public keys of all logs: one key, named after each log."""
         return [Verifier(shard.name, key.public).vkey for shard in self._store.shards()]

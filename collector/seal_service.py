@@ -52,9 +52,9 @@ class SealService:
         self._every_s = settings.log.every_s if settings.log else 60
         self._stop = stop
         self._store = SealStore(settings.seal)
-        leaves = LedgerLeaves(settings.ledger)
+        leaves = [LedgerLeaves(settings.ledger, table) for table in ("record", "receipt")]
         self._public = signer.verifier
-        self._sealer = Sealer(self._store, [leaves], settings.log_folder, signer, settings.origin, step=kill_at())
+        self._sealer = Sealer(self._store, leaves, settings.log_folder, signer, settings.origin, step=kill_at())
         self._all = TileFiles(settings.log_folder)
         self._file = StateFile(settings.state, "seal")
         self._started_ms = now_ms()

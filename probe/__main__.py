@@ -20,9 +20,10 @@ import msgspec
 
 from probe import calibrate, compose, compose_visit, export, measure, show
 from probe.boot import keep_boot
+from probe.publish import WAY_MARK
 from probe.settings import Settings, load
 from probe.spool import Standing, read_standing
-from probe.spool_read import FIRST, LAST, records
+from probe.spool_read import FIRST, LAST, mark, records
 from wire import codec
 from wire.errors import EXIT_FAILED, EXIT_MISCONFIGURED, EXIT_OK, EXIT_USAGE, Misconfigured, Unavailable
 from wire.failure import Cause, Stage
@@ -38,6 +39,7 @@ _EPILOG = """examples:
   dosong-probe calibrate                             how fast this host can measure at all; kept, marks tests near it
   dosong-probe doctor                                check the station: red or green, and what to do
   dosong-probe doctor --lang en --no-test --json     the same for a script, without a test
+  dosong-probe survey                                where the site is: five minutes under the open sky, once
   dosong-probe status                                what waits to be sent, the last ACK, the last test
   dosong-probe export /media/usb/export              what waits, as signed files for a site without signal
 
@@ -92,6 +94,10 @@ def _parser() -> argparse.ArgumentParser:
     status = commands.add_parser("status", parents=[shared], help="show spool, last ACK and last test")
     status.add_argument("--json", action="store_true", help="print as JSON")
     status.set_defaults(command=_status)
+    survey = commands.add_parser("survey", parents=[shared], help="find the site's position: five minutes of fixes")
+    survey.add_argument("--wait", type=float, default=1800.0, metavar="S", help="give up after this long (1800)")
+    survey.add_argument("--json", action="store_true", help="print the result as JSON")
+    survey.set_defaults(command=_survey)
     _add_export(commands, shared)
     return parser
 
@@ -109,6 +115,12 @@ def _add_export(commands: Any, shared: argparse.ArgumentParser) -> None:
     export.add_argument("--to", dest="last", type=_place, default=LAST, metavar="EPOCH:SEQ", help="up to this record")
     export.add_argument("--all", action="store_true", help="also what the collector has acknowledged")
     export.set_defaults(command=_export)
+
+
+def _survey(settings: Settings, arguments: argparse.Namespace) -> int:
+    from probe import survey_run  # noqa: PLC0415 (gpsd-py3 is only wanted here)
+
+    return survey_run.run(settings, wait_s=arguments.wait, as_json=arguments.json)
 
 
 def _place(text: str) -> tuple[int, int]:
@@ -136,7 +148,7 @@ def _run(settings: Settings, _arguments: argparse.Namespace) -> int:
         if publisher is None:
             log.warning("[broker] is not set: records stay in %s until it is", settings.state_dir)
         log.info("probe=%s modems=%d running", settings.probe, len(settings.modem))
-        with compose_visit.serving(probe, daemon, publisher):
+        with compose_visit.serving(probe, daemon, publisher, has_page=True):
             daemon.run(publisher)
     return EXIT_OK
 
@@ -221,7 +233,8 @@ def _as_json(raw: bytes) -> str:
 
 def _status(settings: Settings, arguments: argparse.Namespace) -> int:
     """Read the spool beside a running daemon."""
-    found = _status_of(settings.probe, read_standing(settings.path(settings.state_dir)))
+    state_dir = settings.path(settings.state_dir)
+    found = _status_of(settings.probe, read_standing(state_dir)) | {"way": mark(state_dir, WAY_MARK)}
     sys.stdout.write(json.dumps(found) + "\n" if arguments.json else _status_text(found))
     return EXIT_OK
 
@@ -247,6 +260,7 @@ def _status_text(found: dict[str, Any]) -> str:
         if ack is None
         else f"last ack  epoch {ack['epoch']} up to seq {ack['upto']}, {show.when(ack['t_ms'])}",
     ]
+    lines.append(f"records   left last by {found['way'] or 'no way yet'}")
     if test is None:
         lines.append("last test none yet")
     else:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from probe.core.radio import RadioReading
-from probe.core.sim_card import Expected
+from probe.core.sim_card import CardWatch, Expected
 from probe.devices import modeswitch
 from probe.devices.goform import GoformModem
 from probe.devices.hilink import HilinkModem
@@ -87,26 +87,28 @@ class Backends:
         """Name of a modem's network interface now; `NO_LINK` while it has none."""
         return self._places[modem_id].interface()
 
-    def modem(self, modem: Modem) -> ModemPort:
-        """Make the backend of one modem; nothing is opened yet."""
+    def modem(self, modem: Modem, plmn: Callable[[], str | None] | None = None) -> ModemPort:
+        """Make the backend of one modem; nothing is opened yet.
+
+        `plmn()`: the operator of its SIM now, if a signed configuration may change it; None: as the settings say.
+        """
+        origin = self._settings.origin
+        card = CardWatch(lambda: Expected(plmn() if plmn is not None else modem.plmn, modem.sim, origin))
         place = self._places[modem.id]
         if modem.backend == "auto" and isinstance(place, AtUsb):
-            return ByUsb(place, lambda kind: self._make(kind, modem, place))
-        return self._make("at" if modem.backend == "auto" else modem.backend, modem, place)
+            return ByUsb(place, lambda kind: self._make(kind, modem, place, card))
+        return self._make("at" if modem.backend == "auto" else modem.backend, modem, place, card)
 
-    def _make(self, kind: str, modem: Modem, place: Place) -> ModemPort:
-        expected = Expected(modem.plmn, modem.sim, self._settings.origin)
+    def _make(self, kind: str, modem: Modem, place: Place, card: CardWatch) -> ModemPort:
         if kind == "hilink":
             password = None if modem.password_file is None else self._settings.path(modem.password_file)
-            return HilinkModem(
-                place.interface, url=modem.url, user=modem.user, password_file=password, expected=expected
-            )
+            return HilinkModem(place.interface, url=modem.url, user=modem.user, password_file=password, card=card)
         if kind == "zte":
-            return GoformModem(place.interface, url=modem.url, expected=expected)
+            return GoformModem(place.interface, url=modem.url, card=card)
         if kind == "mm":
             names = [Path(name).name for name in (modem.port, modem.interface) if name is not None]
-            return MmModem(modem.usb, names, expected=expected)
-        return AtModem(place, family=None if modem.family == "auto" else modem.family, expected=expected)
+            return MmModem(modem.usb, names, card=card)
+        return AtModem(place, family=None if modem.family == "auto" else modem.family, card=card)
 
     def listen(self, *wakers: Callable[[], None]) -> None:
         """Call `wakers` whenever something is plugged or pulled, if any modem is named by its USB path."""

@@ -42,7 +42,12 @@ from probe.settings import Engine, Modem, Settings
 from probe.slate import Slate
 from probe.spool import Spool
 from probe.steering import Ground, Steering
+<<<<<<< HEAD
 from probe.terms import ModemTerms, compared, of_modem, overlaid, request, wallet_terms
+=======
+from probe.terms import ModemTerms, compared, of_modem, overlaid
+from probe.whereabouts import Whereabouts, gnss_time, located
+>>>>>>> main
 from wire import notes
 from wire.codec import probe_key_name
 from wire.errors import Misconfigured, Unavailable
@@ -88,6 +93,7 @@ class Probe:
         stack.callback(self.slate.close)
         identity = Identity(settings.probe, build.firmware(), settings.simulated, settings.site)
         self._boot_id = kernel_clock.boot_id()
+        self.gps: GpsReader | None = None
         self.recorder = Recorder(self.spool, signer, settings.origin, identity, self.stamp)
         self._caretaker = self._make_caretaker() if has_coverage else None
         is_reduced = self._caretaker is not None and self._caretaker.is_reduced
@@ -108,7 +114,8 @@ class Probe:
 
     def stamp(self) -> Stamp:
         """Read the clocks and judge them."""
-        return clock.judge(kernel_clock.read(self._boot_id), self.settings.clock.trust, build.BUILD_MS)
+        reading, trust = kernel_clock.read(self._boot_id), self.settings.clock.trust
+        return clock.judge(reading, trust, build.BUILD_MS, gnss_time(self.gps))
 
     def daemon(self) -> tuple[Daemon, Publisher | None]:
         """Return the loop, and the publisher (None without `[broker]`)."""
@@ -117,6 +124,7 @@ class Probe:
             read_clock=self.stamp,
             steer=self._steered,
             caretaker=self._caretaker,
+            whereabouts=Whereabouts(self.gps, lambda: next(iter(self._terms.values())).place, self.recorder),
         )
         self._actions |= {"test": daemon.ask_tests, "modem_restart": self._restart_modems}
         self._publisher = _publisher(self, daemon) if self.settings.broker else None
@@ -199,7 +207,7 @@ class Probe:
         )
         owner = Owner(
             modem.id,
-            self._backends.modem(modem),
+            self._backends.modem(modem, lambda: self._terms[modem.id].plmn),
             poll_s=self.settings.coverage.poll_s,
             fast_s=FAST_POLL_S,
             fault_cause=fault_cause,
@@ -358,6 +366,7 @@ def _publisher(probe: Probe, daemon: Daemon) -> Publisher:
         clocks=_Clocks(),
         may_send=lambda: not daemon.is_testing() and probe.has_data(),
         begin_epoch=partial(boot.new_epoch, probe.recorder),
+        ways_out=broker.ways,
         on_config=probe.steering.receive,
     )
 
@@ -366,4 +375,4 @@ def _publisher(probe: Probe, daemon: Daemon) -> Publisher:
 def opened(settings: Settings, *, has_coverage: bool = True) -> Iterator[Probe]:
     """Join the parts; everything is given back at the end. Without coverage only tests leave records."""
     with ExitStack() as stack:
-        yield Probe(settings, stack, has_coverage=has_coverage)
+        yield Probe(located(settings), stack, has_coverage=has_coverage)

@@ -90,7 +90,6 @@ def plan(modem: Modem, now_ms: int | None, used_bytes: int | None) -> Plan:
 
 def broker_modem(settings: Settings) -> str:
     """Which modem's link records leave by: the one that the broker's interface names, else the first."""
-    interface = settings.broker.interface if settings.broker else None
-    if interface is None:
-        return settings.modem[0].id
-    return next((modem.id for modem in settings.modem if modem.interface == interface), settings.modem[0].id)
+    broker = settings.broker
+    names = {broker.interface, *broker.ways} - {None} if broker else set()
+    return next((modem.id for modem in settings.modem if modem.interface in names), settings.modem[0].id)

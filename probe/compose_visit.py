@@ -14,6 +14,8 @@ from probe.daemon import Daemon
 from probe.devices import host
 from probe.devices.gps import GpsReader
 from probe.devices.link_walk import Way
+from probe.page.door import Door
+from probe.page.session import read_key
 from probe.publish import Publisher
 from probe.settings import Modem, Settings
 from probe.visit import Visit, Watched
@@ -22,8 +24,13 @@ from wire.records import Host
 
 
 @contextmanager
-def serving(probe: compose.Probe, daemon: Daemon, publisher: Publisher | None) -> Iterator[None]:
-    """Answer at the control socket while the block runs. Raises Unavailable if the socket cannot be made."""
+def serving(
+    probe: compose.Probe, daemon: Daemon, publisher: Publisher | None, *, has_page: bool = False
+) -> Iterator[None]:
+    """Answer at the control socket, and at the page's door if there is one, while the block runs.
+
+    Raises Unavailable if the socket cannot be made, Misconfigured if the page's key is none.
+    """
     settings = probe.settings
     desk = Visit(
         probe=settings.probe,
@@ -38,10 +45,17 @@ def serving(probe: compose.Probe, daemon: Daemon, publisher: Publisher | None) -
         hasten=publisher.hasten if publisher else lambda _seconds: None,
     )
     control = Control(settings.path(settings.state_dir), desk)
+    door = None
+    if has_page and settings.page is not None:
+        read_key(settings.path(settings.page.key_file))  # raises Misconfigured now rather than at the first knock
+        door = Door(settings, settings.page, lambda: [probe.interface(modem) for modem in settings.modem])
+        door.start()
     control.start()
     try:
         yield
     finally:
+        if door is not None:
+            door.close()
         control.close()
 
 

@@ -23,6 +23,7 @@ from probe.owner import Owner
 from probe.publish import Publisher
 from probe.recorder import Recorder
 from probe.spool import Spool
+from probe.whereabouts import Whereabouts
 from wire.errors import Refused, Unavailable
 from wire.failure import Cause, Stage
 from wire.records import TestRecord
@@ -80,9 +81,10 @@ class Daemon:
         read_clock: Callable[[], Stamp],
         steer: Callable[[Stamp], Mapping[str, Station] | None] = lambda _stamp: None,
         caretaker: Caretaker | None = None,
+        whereabouts: Whereabouts | None = None,
     ) -> None:
         self._recorder, self._spool, self._stations, self._stop = recorder, spool, dict(stations), stop
-        self._read_clock, self._caretaker = read_clock, caretaker
+        self._read_clock, self._caretaker, self._whereabouts = read_clock, caretaker, whereabouts
         self._steer = steer
         self._asked: SimpleQueue[str] = SimpleQueue()
         self._since_mono_ms = read_clock().mono_ms
@@ -132,6 +134,8 @@ class Daemon:
         self._keep_boot()
         if self._caretaker is not None:
             self._caretaker.tend(stamp)
+        if self._whereabouts is not None:
+            self._whereabouts.tend(stamp)
         self._save_again()
         self._watch_clock(stamp)
         if (running := self._running) is not None:

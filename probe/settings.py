@@ -18,6 +18,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from probe.core.dialects import DIALECTS
+from probe.settings_page import Page, check_page
 from wire.errors import Misconfigured
 from wire.keyfile import read_verifier
 from wire.records import Code, LatE7, LonE7, ModemId, Plmn, ProbeId
@@ -31,6 +32,7 @@ _PLAIN = {
     "origin": "a domain name such as dosong.example",
     "id": "m1, m2, m3 or m4",
     "interface": "an interface's name such as cell0, at most 15 characters",
+    "ways": "an interface's name such as wlan0, at most 15 characters",
     "plmn": "5 or 6 digits such as 45204",
     "seed": "64 hexadecimal digits",
     "sim": "16 hexadecimal digits",
@@ -58,6 +60,9 @@ class Surveyed(Table, frozen=True, kw_only=True):
 class Broker(Table, frozen=True, kw_only=True):
     """`[broker]`: where records go. `interface`: bind the connection to it; None leaves it to the routes.
 
+    `ways`: interfaces by which records may leave, best first, such as the modem's and then the hall's Wi-Fi; when one
+    fails the next is tried, and the first one again after an hour. Tests always go by the modem.
+
     `retry_low_s`, `retry_high_s`: first and longest wait between connections. `resend_low_s`: how long without an ACK
     until records are sent again, doubling up to `resend_high_s`.
     """
@@ -67,8 +72,9 @@ class Broker(Table, frozen=True, kw_only=True):
     ca_file: str
     cert_file: str
     tls_key_file: str
-    keepalive_s: Annotated[int, Meta(ge=5, le=1200)] = 60
+    keepalive_s: Annotated[int, Meta(ge=5, le=1200)] = 120
     interface: Interface | None = None
+    ways: Annotated[tuple[Interface, ...], Meta(max_length=6)] = ()
     retry_low_s: Annotated[float, Meta(ge=0.1, le=600)] = 5.0
     retry_high_s: Annotated[float, Meta(ge=0.1, le=3600)] = 600.0
     resend_low_s: Annotated[float, Meta(ge=0.5, le=600)] = 15.0
@@ -217,7 +223,7 @@ class Spool(Table, frozen=True, kw_only=True):
 
 
 class Settings(Table, frozen=True, kw_only=True):
-    """The whole file. File names are relative to the file itself; `folder` is where that is."""
+    """The whole file. File names are relative to the file itself; `folder`, `file`: where that is."""
 
     probe: ProbeId
     origin: Annotated[str, Meta(pattern=r"^[A-Za-z0-9.-]{1,64}\Z")]
@@ -239,7 +245,9 @@ class Settings(Table, frozen=True, kw_only=True):
     budget: Budget | None = None
     clock: Clock = Clock()
     spool: Spool = Spool()
+    page: Page | None = None
     folder: str = "."
+    file: str = "probe.toml"
 
     def path(self, name: str) -> Path:
         """Resolve a file name of this file."""
@@ -254,10 +262,10 @@ def load(path: Path) -> Settings:
         raise Misconfigured(f"cannot read {path}: {error.strerror}; make it with dosong-provision") from error
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise Misconfigured(f"{path} is not TOML: {error}; correct that line") from error
-    if "folder" in document:
-        raise Misconfigured(f"{path}: folder is not a setting; remove the line")
+    for name in {"folder", "file"} & document.keys():
+        raise Misconfigured(f"{path}: {name} is not a setting; remove the line")
     try:
-        settings = msgspec.convert(document | {"folder": str(path.parent)}, Settings)
+        settings = msgspec.convert(document | {"folder": str(path.parent), "file": path.name}, Settings)
     except msgspec.ValidationError as error:
         raise Misconfigured(_explain(path, document, str(error))) from error
     _check(path, settings)
@@ -273,7 +281,7 @@ def _explain(path: Path, document: dict[str, Any], text: str) -> str:
         return f"{path}: {_at(where)}{rule.lower()}; remove it or correct its spelling"
     if "missing required field" in rule:
         return f"{path}: {_at(where)}{rule[0].lower()}{rule[1:]}; add it"
-    key = where.rpartition(".")[2]
+    key = where.rpartition(".")[2].partition("[")[0]
     if "matching regex" in rule and key in _PLAIN:
         rule = f"expected {_PLAIN[key]}"
     shown = "(not shown)" if key == "seed" else repr(_value(document, where))
@@ -306,7 +314,9 @@ def _check(path: Path, settings: Settings) -> None:
         )
     _check_modems(path, settings.modem)
     _check_engine(path, settings.engine)
+    check_page(path, settings.page, [modem.interface for modem in settings.modem if modem.interface is not None])
     _check_others(path, settings.reachability)
+    _check_ways(path, settings.broker)
     for name, purpose in (("ack_vkey", "ack"), ("config_vkey", "config")):
         if (text := getattr(settings, name)) is not None:
             _check_vkey(f"{path}: {name}", text, f"{settings.origin}/{purpose}")
@@ -356,6 +366,13 @@ def _check_engine(path: Path, engine: Engine) -> None:
         echo = ("", 0)
     if echo is not None and (not _is_address(echo[0]) or not 1 <= echo[1] <= 65535):
         raise Misconfigured(f"{path}: engine.echo = {engine.echo!r}; give address:port, for example 198.51.100.7:7480")
+
+
+def _check_ways(path: Path, broker: Broker | None) -> None:
+    if broker is not None and broker.ways and broker.interface is not None:
+        raise Misconfigured(f"{path}: broker.interface and broker.ways are both set; put the interface first in ways")
+    if broker is not None and len(set(broker.ways)) != len(broker.ways):
+        raise Misconfigured(f"{path}: broker.ways names an interface twice: {list(broker.ways)}; name each once")
 
 
 def _check_others(path: Path, reachability: Reachability) -> None:

@@ -27,7 +27,7 @@ needs="mosquitto:mosquitto influxd:influxdb gpsd:gpsd"
 [ "$link" = loopback ] || needs="$needs ip:iproute2 ethtool:ethtool nft:nftables nsenter:util-linux"
 if [ "$purpose" = test ]; then
   needs="$needs chromium:chromium strace:strace ping:iputils-ping gpspipe:gpsd-clients openssl:openssl"
-  needs="$needs mkfs.ext4:e2fsprogs victoria-metrics:victoria-metrics"
+  needs="$needs mkfs.ext4:e2fsprogs faketime:faketime victoria-metrics:victoria-metrics"
 fi
 
 missing=""

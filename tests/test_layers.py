@@ -67,11 +67,13 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "click": ("collector/__main__.py", "provisioning/__main__.py"),
     "rich": ("collector/__main__.py", "provisioning/__main__.py"),
     "grafana_foundation_sdk": ("grafana/",),
+    "segno": ("provisioning/label.py",),
     "sqlite3": (
         *("probe/spool.py", "probe/spool_open.py", "probe/spool_read.py"),
         *("collector/sqlite.py", "collector/ledger.py", "collector/ledger_write.py"),
         *("collector/registry.py", "collector/registry_load.py", "collector/forward_store.py", "collector/health.py"),
         *("collector/seal_store.py", "collector/leaves.py"),
+        "sim/spool_copy.py",
     ),
 }
 EXCEPTIONS: dict[str, str] = {

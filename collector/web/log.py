@@ -15,6 +15,7 @@ from collector.proofs import Prover
 from collector.seal_store import SealReader, Shard
 from collector.settings import Settings
 from collector.web.present import Pages
+from wire import onefile
 from wire.errors import Unavailable
 
 NUMBER = f"int(max={2**53 - 1})"
@@ -44,6 +45,10 @@ def blueprint(pages: Pages, settings: Settings) -> Blueprint:
     @routes.get("/log/vkeys")
     def vkeys() -> Response:
         return _file(settings, "vkeys", "text/plain")
+
+    @routes.get("/log/dosong-verify.py")
+    def verifier() -> Response:
+        return Response(onefile.text(), mimetype="text/x-python")
 
     @routes.get("/log/<shard>/checkpoint")
     def checkpoint(shard: str) -> Response:

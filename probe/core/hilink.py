@@ -83,7 +83,11 @@ def _registration(answer: Answer) -> Registration | None:
 
 
 def _card(status: Answer, pin: Answer) -> Observation:
-    return Observation(sim=_PIN.get(_text(pin, "SimState")) or _SIM.get(_text(status, "SimStatus")))
+    """A SIM that asks for a code is there; else one answer that there is none is enough."""
+    asked, told = _PIN.get(_text(pin, "SimState")), _SIM.get(_text(status, "SimStatus"))
+    if asked in ("pin", "puk"):
+        return Observation(sim=asked)
+    return Observation(sim="absent" if "absent" in (asked, told) else asked or told)
 
 
 def _text(answer: Answer, key: str) -> str:

@@ -15,9 +15,9 @@ from urllib.parse import urlsplit
 from probe.core import goform
 from probe.core.engine_http import NotOurs
 from probe.core.radio import RadioReading
-from probe.core.sim_card import Expected, is_wrong, read_iccid, read_imsi
+from probe.core.sim_card import CardWatch
 from probe.devices.ask import ask
-from probe.devices.modem import CARD_TRIES, ModemGone, ModemMute, ModemRefused
+from probe.devices.modem import ModemGone, ModemMute, ModemRefused
 
 DEFAULT_URL = "http://192.168.0.1"
 
@@ -25,15 +25,11 @@ DEFAULT_URL = "http://192.168.0.1"
 class GoformModem:
     """One stick. `interface()`: its network interface now. All raise ModemGone, ModemMute or ModemRefused."""
 
-    def __init__(
-        self, interface: Callable[[], str], *, url: str | None = None, expected: Expected | None = None
-    ) -> None:
+    def __init__(self, interface: Callable[[], str], *, url: str | None = None, card: CardWatch | None = None) -> None:
         parts = urlsplit(url or DEFAULT_URL)
         self._interface = interface
         self._address = (parts.hostname or "", parts.port or 80)
-        self._expected = expected or Expected()
-        self._card: bool | None = None
-        self._card_tries = 0
+        self._card = card or CardWatch()
         self._is_open = False
 
     @property
@@ -43,19 +39,19 @@ class GoformModem:
 
     def open(self) -> None:
         """Hear the stick once."""
-        self._card, self._card_tries = None, 0
+        self._card.forget()
         self._get(goform.STATE_KEYS)
         self._is_open = True
 
     def poll(self, deadline_s: float) -> RadioReading:  # noqa: ARG002 (each exchange has a deadline of its own)
         """Read state and radio: two short exchanges, since a long list of elements can hang the stick."""
-        answer = self._get(goform.STATE_KEYS) | self._radio()
+        answer = self._get(goform.STATE_KEYS) | self._maybe(goform.RADIO_KEYS)
         reading = goform.read(answer)
-        if reading.sim not in (None, "ready"):
-            self._card, self._card_tries = None, 0
-        elif self._wants_card():
-            self._look_at_card()
-        return replace(reading, is_wrong_sim=self._card)
+        self._card.see(reading.sim)
+        if reading.sim in (None, "ready") and self._card.wants_numbers():
+            told = self._maybe(goform.CARD_KEYS)
+            self._card.tell([str(told.get("sim_imsi", ""))], [str(told.get(key, "")) for key in ("sim_iccid", "iccid")])
+        return replace(reading, is_wrong_sim=self._card.is_wrong)
 
     def restart(self) -> None:
         """Say no: the command needs a login."""
@@ -65,26 +61,13 @@ class GoformModem:
         """Nothing is held between two exchanges."""
         self._is_open = False
 
-    def _radio(self) -> dict[str, Any]:
+    def _maybe(self, keys: Sequence[str]) -> dict[str, Any]:
+        """What may be blank altogether: no signal, or no SIM."""
         try:
-            return self._get(goform.RADIO_KEYS)
-        except ModemRefused:  # all blank: no signal, or no SIM
-            self._is_open = True
-            return {}
-
-    def _wants_card(self) -> bool:
-        is_expected = self._expected != Expected(origin=self._expected.origin)
-        return is_expected and self._card is None and self._card_tries < CARD_TRIES
-
-    def _look_at_card(self) -> None:
-        self._card_tries += 1
-        try:
-            told = self._get(goform.CARD_KEYS)
+            return self._get(keys)
         except ModemRefused:
             self._is_open = True
-            return
-        iccid = read_iccid(str(told.get(key, "")) for key in ("sim_iccid", "iccid"))
-        self._card = is_wrong(self._expected, read_imsi([str(told.get("sim_imsi", ""))]), iccid)
+            return {}
 
     def _get(self, keys: Sequence[str]) -> dict[str, Any]:
         """Ask for elements by name. Raises ModemRefused if all are blank."""

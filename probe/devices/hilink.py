@@ -20,8 +20,8 @@ from typing import IO, Any, cast
 
 from probe.core import hilink
 from probe.core.radio import RadioReading
-from probe.core.sim_card import Expected, is_wrong, read_iccid, read_imsi
-from probe.devices.modem import CARD_TRIES, ModemGone, ModemMute, ModemRefused
+from probe.core.sim_card import CardWatch
+from probe.devices.modem import ModemGone, ModemMute, ModemRefused
 from probe.devices.throughput import start_child
 from wire.errors import Misconfigured
 
@@ -46,13 +46,11 @@ class HilinkModem:
         url: str | None = None,
         user: str = "admin",
         password_file: Path | None = None,
-        expected: Expected | None = None,
+        card: CardWatch | None = None,
     ) -> None:
         self._interface, self._url = interface, url or DEFAULT_URL
         self._user, self._password_file = user, password_file
-        self._expected = expected or Expected()
-        self._card: bool | None = None
-        self._card_tries = 0
+        self._card = card or CardWatch()
         self._child: subprocess.Popen[bytes] | None = None
         self._rest = b""
         self._lock = threading.Lock()
@@ -65,7 +63,8 @@ class HilinkModem:
     def open(self) -> None:
         """Start the child and hear the stick once."""
         self.close()
-        self._card, self._card_tries, self._rest = None, 0, b""
+        self._card.forget()
+        self._rest = b""
         try:
             self._child = start_child(MODULE, is_bare=False)
         except OSError as error:
@@ -76,18 +75,14 @@ class HilinkModem:
 
     def poll(self, deadline_s: float) -> RadioReading:
         """Read signal, status, operator and SIM within `deadline_s` seconds."""
-        wants_card = self._expected != Expected(origin=self._expected.origin) and self._card_tries < CARD_TRIES
-        wants_card = wants_card and self._card is None
+        wants_card = self._card.wants_numbers()
         answer = self._ask({"op": "poll", "wants_card": wants_card}, deadline_s)
         reading = hilink.read(answer["signal"], answer["status"], answer["plmn"], answer["pin"])
-        if reading.sim not in (None, "ready"):
-            self._card, self._card_tries = None, 0
-        elif wants_card:
-            self._card_tries += 1
+        if wants_card:
             told = answer["information"]
-            imsi, iccid = read_imsi([told.get("Imsi", "")]), read_iccid([told.get("Iccid", "")])
-            self._card = is_wrong(self._expected, imsi, iccid)
-        return replace(reading, is_wrong_sim=self._card)
+            self._card.tell([told.get("Imsi", "")], [told.get("Iccid", "")])
+        self._card.see(reading.sim)
+        return replace(reading, is_wrong_sim=self._card.is_wrong)
 
     def restart(self) -> None:
         """Have the stick start anew; it comes back after half a minute."""

@@ -15,8 +15,8 @@ from typing import Any
 
 from probe.core import mmcli
 from probe.core.radio import RadioReading
-from probe.core.sim_card import Expected, is_wrong, read_iccid, read_imsi
-from probe.devices.modem import CARD_TRIES, ModemGone, ModemMute, ModemRefused
+from probe.core.sim_card import CardWatch
+from probe.devices.modem import ModemGone, ModemMute, ModemRefused
 
 RATE_S = 5
 """How often ModemManager asks the modem for its levels."""
@@ -28,12 +28,10 @@ class MmModem:
     """One modem. `usb`: where it is plugged in; else `names`, of its port and link, tell which one it is."""
 
     def __init__(
-        self, usb: str | None, names: Sequence[str], *, expected: Expected | None = None, program: str = "mmcli"
+        self, usb: str | None, names: Sequence[str], *, card: CardWatch | None = None, program: str = "mmcli"
     ) -> None:
         self._usb, self._names, self._program = usb, tuple(names), program
-        self._expected = expected or Expected()
-        self._card: bool | None = None
-        self._card_tries = 0
+        self._card = card or CardWatch()
         self._path: str | None = None
         self._link: str | None = None
 
@@ -54,7 +52,7 @@ class MmModem:
             modem = self._json("-m", path, until_s=time.monotonic() + CALL_S)
             if mmcli.is_at(modem, usb=self._usb, names=self._names):
                 self._path, self._link = path, mmcli.link(modem)
-                self._card, self._card_tries = None, 0
+                self._card.forget()
                 self._call("-m", path, f"--signal-setup={RATE_S}", until_s=time.monotonic() + CALL_S)
                 return
         where = self._usb or ", ".join(self._names)
@@ -76,7 +74,7 @@ class MmModem:
         location = self._optional("-m", path, "--location-get", until_s=until_s)
         reading = mmcli.read(modem, signal, location)
         self._look_at_card(modem, reading, until_s)
-        return replace(reading, is_wrong_sim=self._card)
+        return replace(reading, is_wrong_sim=self._card.is_wrong)
 
     def restart(self) -> None:
         """Have the modem start anew; it comes back under another number."""
@@ -90,14 +88,11 @@ class MmModem:
         self._path = None
 
     def _look_at_card(self, modem: dict[str, Any], reading: RadioReading, until_s: float) -> None:
-        if reading.sim not in (None, "ready"):
-            self._card, self._card_tries = None, 0
-        card, is_expected = mmcli.card_path(modem), self._expected != Expected(origin=self._expected.origin)
-        if card is None or not is_expected or self._card is not None or self._card_tries >= CARD_TRIES:
-            return
-        self._card_tries += 1
-        imsi, iccid = mmcli.card(self._optional("-i", card, until_s=until_s))
-        self._card = is_wrong(self._expected, read_imsi([imsi]), read_iccid([iccid]))
+        self._card.see(reading.sim)
+        path = mmcli.card_path(modem)
+        if path is not None and reading.sim in (None, "ready") and self._card.wants_numbers():
+            imsi, iccid = mmcli.card(self._optional("-i", path, until_s=until_s))
+            self._card.tell([imsi], [iccid])
 
     def _optional(self, *words: str, until_s: float) -> dict[str, Any]:
         """What not every modem tells: empty if it does not."""

@@ -40,7 +40,7 @@ from probe.core.dialects import (
     read_answer,
 )
 from probe.core.radio import RadioReading, merge
-from probe.core.sim_card import Expected, is_wrong, read_iccid, read_imsi
+from probe.core.sim_card import CardWatch
 from wire.errors import Unavailable
 
 __all__ = ["AtModem", "ModemBusy", "ModemGone", "ModemIdentity", "ModemMute", "ModemRefused"]
@@ -52,7 +52,6 @@ QUIET_S = 0.3
 DRAIN_LIMIT_S = 2.0
 SYNC_TRIES = 10
 TIMEOUTS_IN_A_ROW = 3
-CARD_TRIES = 3
 OTHER_TRIES = 3
 """Attempts at a port that is not the one where the modem should speak AT."""
 
@@ -104,7 +103,7 @@ class AtModem:
 
     `port`: path of the port, best a link made by udev, or what knows the ports of the device; both are looked up again
     at every open, because the number behind moves. `family`: the dialect to speak; None asks the modem.
-    `expected`: the SIM that belongs here. `monotonic`: seconds from any beginning.
+    `card`: which SIM belongs here. `monotonic`: seconds from any beginning.
 
     All methods raise ModemGone, ModemMute or ModemBusy; after the first two the port is closed and `open` starts over.
     """
@@ -114,14 +113,12 @@ class AtModem:
         port: str | Ports,
         *,
         family: str | None = None,
-        expected: Expected | None = None,
+        card: CardWatch | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._ports = OnePort(port) if isinstance(port, str) else port
         self._path = port if isinstance(port, str) else "its port"
-        self._expected = expected or Expected()
-        self._card: bool | None = None
-        self._card_tries = 0
+        self._card = card or CardWatch()
         self._family = family
         self._monotonic = monotonic
         self._dialect = DIALECTS[family or "generic"]
@@ -144,7 +141,7 @@ class AtModem:
         """
         with self._owned():
             self._drop_port()
-            self._card, self._card_tries = None, 0
+            self._card.forget()
             first: Unavailable | None = None
             for path in self._ports.candidates():
                 try:
@@ -186,11 +183,10 @@ class AtModem:
             while query is not None and ends_s - self._monotonic() >= QUERY_TIMEOUT_S:
                 known = merge((known, self._put(query, ends_s)))
                 query, rest = next_query(rest, known)
+            self._card.see(known.sim)
             if known.sim == "ready" and ends_s - self._monotonic() >= 2 * QUERY_TIMEOUT_S:
                 self._look_at_card()
-            elif known.sim is not None and known.sim != "ready":
-                self._card, self._card_tries = None, 0
-            return replace(known, is_wrong_sim=self._card)
+            return replace(known, is_wrong_sim=self._card.is_wrong)
 
     def restart(self) -> None:
         """Restart the modem the way its family obeys, and close the port; it comes back after 20 s or more.
@@ -353,15 +349,11 @@ class AtModem:
         return identify(f"{label}: {line}" for label, found in answers for line in found[:1])
 
     def _look_at_card(self) -> None:
-        """Ask once whose SIM this is; the numbers are compared and forgotten here."""
-        wanted = self._expected
-        if self._card is not None or self._card_tries >= CARD_TRIES or wanted == Expected(origin=wanted.origin):
-            return
-        self._card_tries += 1
-        command, prefix = self._dialect.iccid
-        imsi = read_imsi(self._ask("AT+CIMI", None).lines) if wanted.plmn is not None else None
-        iccid = read_iccid(self._ask(command, prefix).lines) if wanted.ref is not None else None
-        self._card = is_wrong(wanted, imsi, iccid)
+        """Ask once whose SIM this is; the numbers are compared and forgotten."""
+        if self._card.wants_numbers():
+            command, prefix = self._dialect.iccid
+            iccid = self._ask(command, prefix).lines if self._card.needs_iccid else ()
+            self._card.tell(self._ask("AT+CIMI", None).lines, iccid)
 
     def _put(self, query: Query, ends_s: float) -> RadioReading:
         if query.before is not None:

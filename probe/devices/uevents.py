@@ -6,7 +6,6 @@ Source: netlink(7), Linux Documentation/core-api/kobject.rst (uevents).
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import select
 import socket
@@ -43,7 +42,7 @@ class Uevents:
 
     def __init__(self, on_change: Callable[[], None], open_socket: Callable[[], socket.socket] = kernel_socket) -> None:
         self._on_change, self._open_socket = on_change, open_socket
-        self._ours, self._theirs = socket.socketpair()
+        self._ender: socket.socket | None = None
         self._thread: threading.Thread | None = None
 
     def start(self) -> bool:
@@ -53,24 +52,24 @@ class Uevents:
         except OSError as error:
             log.info("hotplug=polling: %s", error.strerror)
             return False
-        self._thread = threading.Thread(target=self._listen, args=(listener,), name="hotplug", daemon=True)
+        self._ender, ended = socket.socketpair()
+        self._thread = threading.Thread(target=self._listen, args=(listener, ended), name="hotplug", daemon=True)
         self._thread.start()
         return True
 
     def close(self) -> None:
         """Stop listening. Never raises; closing twice is allowed."""
-        with contextlib.suppress(OSError):
-            self._ours.close()
+        if self._ender is not None:
+            self._ender.close()
         if self._thread is not None:
             self._thread.join(_STOP_S)
             self._thread = None
-        self._theirs.close()
 
-    def _listen(self, listener: socket.socket) -> None:
-        with listener:
+    def _listen(self, listener: socket.socket, ended: socket.socket) -> None:
+        with listener, ended:
             while True:
-                ready, _, _ = select.select([listener, self._theirs], [], [])
-                if self._theirs in ready:
+                ready, _, _ = select.select([listener, ended], [], [])
+                if ended in ready:
                     return
                 try:
                     message = listener.recv(8192)

@@ -304,3 +304,19 @@ def test_indices_of_rows_with_holes_between_them() -> None:
         sealing.Stretch(9, 1, "record", 5),
         sealing.Stretch(10, 1, "receipt", 1),
     ]
+
+
+def test_receipts_are_leaves_too(log: Log) -> None:
+    log.tests(2)
+    raw = b"what a point signed"
+    packed = log.door.ledger._packer.pack(raw)
+    with sqlite3.connect(log.folder / "ledger.db") as db:
+        db.execute(
+            "INSERT INTO receipt (leaf, probe, point, ticket, direction, signed_ms, received_ms, raw)"
+            " VALUES (?, 'p-one', 'd', 't', 'downlink', ?, ?, ?)",
+            (tlog.leaf_hash(raw), NOW_MS, NOW_MS, packed),
+        )
+    log.sealer._sources["receipt"] = LedgerLeaves(log.folder / "ledger.db", "receipt")
+    log.round()
+    assert log.seen().root == tlog.root([tlog.leaf_hash(one) for one in (*log.raws(), raw)])
+    assert log.store.place("receipt", 1) == (log.shard(), 2)

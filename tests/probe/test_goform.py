@@ -9,7 +9,7 @@ import pytest
 
 from probe.core import goform
 from probe.core.radio import outage_cause
-from probe.core.sim_card import Expected
+from probe.core.sim_card import CardWatch, Expected
 from probe.devices.goform import GoformModem
 from probe.devices.modem import ModemGone, ModemMute, ModemRefused
 from tests.probe.sticks import GoformStick, plugged, recorded
@@ -64,7 +64,7 @@ def stick() -> Iterator[GoformStick]:
 
 
 def test_a_served_stick_is_read(stick: GoformStick) -> None:
-    modem = GoformModem(lambda: "lo", url=stick.url, expected=Expected(plmn="45204"))
+    modem = GoformModem(lambda: "lo", url=stick.url, card=CardWatch(lambda: Expected(plmn="45204")))
     modem.open()
     reading = modem.poll(5.0)
     assert (reading.rat, reading.registration, reading.plmn, reading.sim) == ("LTE", "home", "45204", "ready")

@@ -15,7 +15,7 @@ import pytest
 
 from probe.core import hilink
 from probe.core.radio import RadioReading, outage_cause
-from probe.core.sim_card import Expected
+from probe.core.sim_card import CardWatch, Expected
 from probe.devices.hilink import HilinkModem
 from probe.devices.modem import ModemGone, ModemMute, ModemRefused
 from probe.place import NO_LINK
@@ -121,7 +121,7 @@ def opened(stick: HilinkStick, modems: list[HilinkModem], **named: object) -> Hi
 
 
 def test_a_stick_is_read_by_a_child_and_this_process_stays_small(stick: HilinkStick, modems: list[HilinkModem]) -> None:
-    modem = opened(stick, modems, expected=Expected(plmn="45204"))
+    modem = opened(stick, modems, card=CardWatch(lambda: Expected(plmn="45204")))
     reading = modem.poll(LONG_S)
     assert (reading.rat, reading.registration, reading.rsrp_dbm_x10, reading.sim) == ("LTE", "home", -860, "ready")
     assert (reading.pdp, reading.is_wrong_sim, outage_cause(reading)) == ("up", False, None)
@@ -182,6 +182,9 @@ def test_a_login_is_made_where_a_password_is_set(stick: HilinkStick, modems: lis
     modem = opened(stick, modems, password_file=tmp_path / "password")
     assert modem.poll(LONG_S).rsrp_dbm_x10 == -860
     assert stick.logins == [True]
+    stick.is_in = False  # the stick ends sessions after five minutes
+    assert modem.poll(LONG_S).rsrp_dbm_x10 == -860
+    assert stick.logins == [True, True]
 
 
 def test_a_wrong_password_is_tried_once_a_child(stick: HilinkStick, modems: list[HilinkModem], tmp_path: Path) -> None:

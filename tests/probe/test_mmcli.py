@@ -11,7 +11,7 @@ import pytest
 
 from probe.core import mmcli
 from probe.core.radio import outage_cause
-from probe.core.sim_card import Expected
+from probe.core.sim_card import CardWatch, Expected
 from probe.devices.mmcli import MmModem
 from probe.devices.modem import ModemGone, ModemMute, ModemRefused
 from tests.probe.sticks import recorded
@@ -157,8 +157,8 @@ class Mmcli:
     def heard(self) -> list[str]:
         return (self.folder / "heard").read_text().splitlines()
 
-    def modem(self, usb: str | None = "1-1.2", expected: Expected | None = None) -> MmModem:
-        return MmModem(usb, (), expected=expected, program=str(self.program))
+    def modem(self, usb: str | None = "1-1.2", card: CardWatch | None = None) -> MmModem:
+        return MmModem(usb, (), card=card, program=str(self.program))
 
 
 @pytest.fixture
@@ -167,7 +167,7 @@ def host(tmp_path: Path) -> Mmcli:
 
 
 def test_a_modem_is_found_and_read_and_its_sim_looked_at_once(host: Mmcli) -> None:
-    modem = host.modem(expected=Expected(plmn="45201"))
+    modem = host.modem(card=CardWatch(lambda: Expected(plmn="45201")))
     modem.open()
     readings = [modem.poll(30.0), modem.poll(30.0)]
     assert [(r.rsrp_dbm_x10, r.is_wrong_sim) for r in readings] == [(-1040, True), (-1040, True)]
