@@ -42,12 +42,8 @@ from probe.settings import Engine, Modem, Settings
 from probe.slate import Slate
 from probe.spool import Spool
 from probe.steering import Ground, Steering
-<<<<<<< HEAD
 from probe.terms import ModemTerms, compared, of_modem, overlaid, request, wallet_terms
-=======
-from probe.terms import ModemTerms, compared, of_modem, overlaid
 from probe.whereabouts import Whereabouts, gnss_time, located
->>>>>>> main
 from wire import notes
 from wire.codec import probe_key_name
 from wire.errors import Misconfigured, Unavailable
