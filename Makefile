@@ -6,7 +6,7 @@ LINK ?= netns
 ARGS ?=
 export LINK
 
-.PHONY: walk help ready demo demo-reset demo-check test lint unit flow boards spec bench bench-footprint bench-point bench-link bench-soak bench-engine bench-idle-traffic clean
+.PHONY: walk help ready demo demo-reset demo-check test lint unit flow boards spec bench bench-footprint bench-point bench-link bench-soak bench-engine bench-idle-traffic bench-month clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-16s %s\n", $$1, $$2 }'
@@ -53,13 +53,13 @@ walk: ## a probe goes through every fault of a cultural house; one table of what
 	@scripts/setup.sh test
 	@exec $(PY) -m sim walk $(if $(SHORT),--short) $(ARGS)
 
-bench: bench-footprint bench-point bench-link bench-soak bench-engine bench-idle-traffic ## all measurements; each ends in `goal:` lines
+bench: bench-footprint bench-point bench-link bench-soak bench-engine bench-idle-traffic bench-month ## all measurements; each ends in `goal:` lines
 
 bench-footprint: ## idle memory of dosong-probe run
 	@scripts/setup.sh bench
 	@$(PY) bench/footprint.py
 
-bench-point: ## what one core of the measurement point carries
+bench-point: ## what one core of the measurement point carries, and 200 probes against it for ten minutes
 	@scripts/setup.sh bench
 	@$(PY) bench/point.py
 
@@ -70,6 +70,10 @@ bench-link: ## how true the simulator's link is: rate, RTT, loss, lateness (root
 bench-soak: ## the probe for four minutes of faults: memory, handles, threads, disk stay flat (root)
 	@scripts/setup.sh bench
 	@$(PY) bench/soak_probe.py
+
+bench-month: ## what a month of tests costs a SIM: counted on real tests, against the prediction (root; 6 minutes)
+	@scripts/setup.sh bench
+	@$(PY) bench/month.py
 
 bench-engine: ## our engine, speedtest-cli and iperf3 over the same emulated links (root; 25 minutes, SHORT=1: one)
 	@scripts/setup.sh bench

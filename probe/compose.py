@@ -15,7 +15,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from probe import boot, build, calibrate, compose_link, engines
+from probe import boot, build, calibrate, compose_link, compose_recovery, engines
 from probe.backends import Backends
 from probe.broker import Access
 from probe.caretaker import Caretaker, Senses
@@ -34,7 +34,7 @@ from probe.devices.throughput import EngineRequest
 from probe.diagnosis import Diagnosis
 from probe.measure import Bench, Order
 from probe.only_one import only_one
-from probe.owner import Observed, Owner
+from probe.owner import Owner
 from probe.publish import Publisher
 from probe.purse import Purse
 from probe.recorder import Recorder
@@ -95,6 +95,7 @@ class Probe:
         is_reduced = self._caretaker is not None and self._caretaker.is_reduced
         self.gps = None if is_reduced else _gps(settings, stack)
         self._backends = Backends(settings)
+        self._ladders = compose_recovery.Ladders(settings, self.recorder, self.slate, self.spool)
         self._publisher: Publisher | None = None
         self._terms: dict[str, ModemTerms] = {}
         self.diagnoses: dict[str, Diagnosis] = {}
@@ -201,14 +202,22 @@ class Probe:
             diagnosis=diagnosis,
             is_closed=purse.is_closed,
         )
+        port = self._backends.modem(modem, lambda: self._terms[modem.id].plmn)
+        recover = self._ladders.add(
+            modem.id,
+            port,
+            is_testing=lambda: owner.is_watched(),  # noqa: PLW0108 (it is made below)
+            link_cause=lambda: diagnosis.cause,
+            usb_path=partial(self._backends.usb_path, modem.id),
+        )
         owner = Owner(
             modem.id,
-            self._backends.modem(modem, lambda: self._terms[modem.id].plmn),
+            port,
             poll_s=self.settings.coverage.poll_s,
             fast_s=FAST_POLL_S,
             fault_cause=fault_cause,
             mono_ms=kernel_clock.mono_ms,
-            on_poll=partial(_on_poll, keeper, purse) if self._has_coverage else lambda _observed: None,
+            on_poll=compose_recovery.takers(keeper, purse, recover) if self._has_coverage else lambda _observed: None,
         )
         return owner, purse, keeper
 
@@ -306,12 +315,6 @@ def _host(state_dir: Path, spool: Spool, cpu_ppm: int | None) -> Host | None:
         return host.read(state_dir, spool.depth().waiting, cpu_ppm)
     except (OSError, Unavailable):
         return None
-
-
-def _on_poll(keeper: CoverageKeeper, purse: Purse, observed: Observed) -> None:
-    keeper.on_poll(observed)
-    if observed.number % 6 == 0:
-        purse.update()
 
 
 def fault_cause(error: Unavailable) -> Cause:

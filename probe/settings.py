@@ -19,6 +19,7 @@ from msgspec import Meta, Struct
 
 from probe.core.dialects import DIALECTS
 from probe.settings_page import Page, check_page
+from probe.settings_recovery import Recovery
 from wire.errors import Misconfigured
 from wire.keyfile import read_verifier
 from wire.records import Code, LatE7, LonE7, ModemId, Plmn, ProbeId
@@ -244,6 +245,7 @@ class Settings(Table, frozen=True, kw_only=True):
     gps: Gps | None = None
     budget: Budget | None = None
     clock: Clock = Clock()
+    recovery: Recovery = Recovery()
     spool: Spool = Spool()
     page: Page | None = None
     folder: str = "."
