@@ -23,7 +23,8 @@ from probe.devices.uevents import Uevents
 from probe.devices.usb_power import Impossible, UsbPower
 from probe.owner import ModemPort, Redials
 from probe.place import NO_LINK, AtUsb, Bus, Fixed, Place
-from probe.settings import Modem, Settings
+from probe.settings import Settings
+from probe.settings_modem import Modem
 from wire.errors import Unavailable
 
 

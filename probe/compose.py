@@ -38,7 +38,8 @@ from probe.owner import Owner
 from probe.publish import Publisher
 from probe.purse import Purse
 from probe.recorder import Recorder
-from probe.settings import Engine, Modem, Settings
+from probe.settings import Settings
+from probe.settings_modem import Modem
 from probe.slate import Slate
 from probe.spool import Spool
 from probe.steering import Ground, Steering
@@ -191,11 +192,7 @@ class Probe:
         keeper = CoverageKeeper(
             self._coverage_terms(modem),
             self.recorder,
-            echo=lambda: (
-                None
-                if owner.is_watched() or purse.is_closed()
-                else _echo(self.settings, self._terms[modem.id].engine, self.interface(modem))
-            ),
+            echo=lambda: None if owner.is_watched() or purse.is_closed() else self._echo(modem),
             link_bytes=lambda: links.read_bytes(self.interface(modem)),
             saved=self.spool.mark(f"coverage {modem.id}"),
             slate=self.slate,
@@ -235,6 +232,12 @@ class Probe:
         )
         self._stack.callback(diagnosis.stop)
         return diagnosis
+
+    def _echo(self, modem: Modem) -> EchoSeen | None:
+        address, coverage = self._terms[modem.id].engine.echo_address, self.settings.coverage
+        if address is None or not coverage.degraded_echo:
+            return None
+        return reach(*address, self.interface(modem), min(ECHO_TIMEOUT_S, coverage.step_s / 2))
 
     def _coverage_terms(self, modem: Modem) -> Terms:
         settings, coverage = self.settings, self.settings.coverage
@@ -322,13 +325,6 @@ def fault_cause(error: Unavailable) -> Cause:
     if isinstance(error, ModemGone):
         return Cause.NO_MODEM
     return Cause.MODEM_MUTE if isinstance(error, ModemMute) else Cause.MODEM_ERROR
-
-
-def _echo(settings: Settings, engine: Engine, interface: str) -> EchoSeen | None:
-    address = engine.echo_address
-    if address is None or not settings.coverage.degraded_echo:
-        return None
-    return reach(*address, interface, min(ECHO_TIMEOUT_S, settings.coverage.step_s / 2))
 
 
 def _gps(settings: Settings, stack: ExitStack) -> GpsReader | None:

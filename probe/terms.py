@@ -15,7 +15,8 @@ from probe import engines
 from probe.core import orders, wallet
 from probe.core.engine_terms import EngineRequest
 from probe.core.schedule import Plan
-from probe.settings import Engine, Modem, Settings, Surveyed
+from probe.settings import Engine, Settings, Surveyed
+from probe.settings_modem import Modem
 from wire.notes import Config
 
 SPEEDTEST_ECHOES, DOSONG_ECHOES = 20, 40
