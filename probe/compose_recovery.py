@@ -53,7 +53,7 @@ class Ladders:
 
     def _on_poll(self, modem: str, ladder: Recovery, observed: Observed) -> None:
         if observed.cause is not Cause.UNKNOWN:
-            self._served[modem] = observed.cause is None
+            self._served[modem] = observed.cause in (None, Cause.NOT_LTE)
         ladder.on_poll(observed)
 
     def _power(self) -> Power:
