@@ -20,7 +20,9 @@ import msgspec
 
 from probe import calibrate, compose, compose_visit, export, measure, show
 from probe.boot import keep_boot
+from probe.devices.usb_power import UsbPower
 from probe.publish import WAY_MARK
+from probe.rescue import LINE_BYTES, answer
 from probe.settings import Settings, load
 from probe.spool import Standing, read_standing
 from probe.spool_read import FIRST, LAST, mark, records
@@ -84,6 +86,8 @@ def _parser() -> argparse.ArgumentParser:
     once.set_defaults(command=_once)
     ceiling = commands.add_parser("calibrate", parents=[shared], help="measure this host's own ceiling over loopback")
     ceiling.set_defaults(command=_calibrate)
+    rescue = commands.add_parser("rescue", parents=[shared], help="what systemd runs as root: one request from stdin")
+    rescue.set_defaults(command=_rescue)
     doctor = commands.add_parser("doctor", parents=[shared], help="check the station, live; 0 if all is green")
     default = "vi" if os.environ.get("LANG", "vi").startswith(("vi", "C")) else "en"
     doctor.add_argument("--lang", choices=["vi", "en"], default=default, help=f"({default})")
@@ -209,6 +213,15 @@ def _calibrate(settings: Settings, _arguments: argparse.Namespace) -> int:
     sys.stdout.write(f"this host moves {down:.0f} Mbit/s down and {up:.0f} Mbit/s up at most (loopback)\n")
     sys.stdout.write("tests above 0.7 of that are marked host_limited\n")
     return EXIT_OK
+
+
+def _rescue(settings: Settings, _arguments: argparse.Namespace) -> int:
+    """Carry out one request of the daemon's, read from standard input: USB power, controller, reboot."""
+    said = answer(sys.stdin.readline(LINE_BYTES), UsbPower(), settings.recovery.reboot)
+    sys.stdout.write(f"{said}\n")
+    sys.stdout.flush()
+    log.info("rescue=%s", said)
+    return EXIT_OK if said == "done" else EXIT_FAILED
 
 
 def _doctor(settings: Settings, arguments: argparse.Namespace) -> int:

@@ -20,9 +20,12 @@ from probe.devices.mmcli import MmModem
 from probe.devices.modem import AtModem, ModemGone
 from probe.devices.sysfs import Sysfs
 from probe.devices.uevents import Uevents
-from probe.owner import ModemPort
+from probe.devices.usb_power import Impossible, UsbPower
+from probe.owner import ModemPort, Redials
 from probe.place import NO_LINK, AtUsb, Bus, Fixed, Place
-from probe.settings import Modem, Settings
+from probe.settings import Settings
+from probe.settings_modem import Modem
+from wire.errors import Unavailable
 
 
 class ByUsb:
@@ -57,6 +60,20 @@ class ByUsb:
         """Have the modem start anew."""
         self._opened().restart()
 
+    def reconnect(self) -> None:
+        """Take the bearer down and up."""
+        self._redials().reconnect()
+
+    def reregister(self) -> None:
+        """Look for the network anew."""
+        self._redials().reregister()
+
+    def _redials(self) -> Redials:
+        port = self._opened()
+        if not isinstance(port, Redials):
+            raise Impossible("this kind of modem has no such command")
+        return port
+
     def close(self) -> None:
         """Give the port back."""
         if self._port is not None:
@@ -86,6 +103,14 @@ class Backends:
     def interface(self, modem_id: str) -> str:
         """Name of a modem's network interface now; `NO_LINK` while it has none."""
         return self._places[modem_id].interface()
+
+    def usb_path(self, modem_id: str) -> str | None:
+        """Where a modem is plugged in now; None if it is not there, or not on USB."""
+        place = self._places[modem_id]
+        try:
+            return place.path() if isinstance(place, AtUsb) else UsbPower().path_of(place.candidates()[0])
+        except (Unavailable, IndexError):
+            return None
 
     def modem(self, modem: Modem, plmn: Callable[[], str | None] | None = None) -> ModemPort:
         """Make the backend of one modem; nothing is opened yet.

@@ -15,7 +15,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from probe import boot, build, calibrate, compose_link, engines
+from probe import boot, build, calibrate, compose_link, compose_recovery, engines
 from probe.backends import Backends
 from probe.broker import Access
 from probe.caretaker import Caretaker, Senses
@@ -34,11 +34,12 @@ from probe.devices.throughput import EngineRequest
 from probe.diagnosis import Diagnosis
 from probe.measure import Bench, Order
 from probe.only_one import only_one
-from probe.owner import Observed, Owner
+from probe.owner import Owner
 from probe.publish import Publisher
 from probe.purse import Purse
 from probe.recorder import Recorder
-from probe.settings import Engine, Modem, Settings
+from probe.settings import Engine, Settings
+from probe.settings_modem import Modem
 from probe.slate import Slate
 from probe.spool import Spool
 from probe.steering import Ground, Steering
@@ -99,6 +100,7 @@ class Probe:
         is_reduced = self._caretaker is not None and self._caretaker.is_reduced
         self.gps = None if is_reduced else _gps(settings, stack)
         self._backends = Backends(settings)
+        self._ladders = compose_recovery.Ladders(settings, self.recorder, self.slate, self.spool)
         self._publisher: Publisher | None = None
         self._terms: dict[str, ModemTerms] = {}
         self.diagnoses: dict[str, Diagnosis] = {}
@@ -182,24 +184,28 @@ class Probe:
         keeper = CoverageKeeper(
             self._coverage_terms(modem),
             self.recorder,
-            echo=lambda: (
-                None
-                if owner.is_watched()
-                else _echo(self.settings, self._terms[modem.id].engine, self.interface(modem))
-            ),
+            echo=lambda: None if owner.is_watched() else self._echo(modem),
             link_bytes=lambda: links.read_bytes(self.interface(modem)),
             saved=self.spool.mark(f"coverage {modem.id}"),
             slate=self.slate,
             diagnosis=diagnosis,
         )
+        port = self._backends.modem(modem, lambda: self._terms[modem.id].plmn)
+        recover = self._ladders.add(
+            modem.id,
+            port,
+            is_testing=lambda: owner.is_watched(),  # noqa: PLW0108 (it is made below)
+            link_cause=lambda: diagnosis.cause,
+            usb_path=partial(self._backends.usb_path, modem.id),
+        )
         owner = Owner(
             modem.id,
-            self._backends.modem(modem, lambda: self._terms[modem.id].plmn),
+            port,
             poll_s=self.settings.coverage.poll_s,
             fast_s=FAST_POLL_S,
             fault_cause=fault_cause,
             mono_ms=kernel_clock.mono_ms,
-            on_poll=partial(_on_poll, keeper, purse) if self._has_coverage else lambda _observed: None,
+            on_poll=compose_recovery.takers(keeper, purse, recover) if self._has_coverage else lambda _observed: None,
         )
         return owner, purse, keeper
 
@@ -217,6 +223,12 @@ class Probe:
         )
         self._stack.callback(diagnosis.stop)
         return diagnosis
+
+    def _echo(self, modem: Modem) -> EchoSeen | None:
+        address, coverage = self._terms[modem.id].engine.echo_address, self.settings.coverage
+        if address is None or not coverage.degraded_echo:
+            return None
+        return reach(*address, self.interface(modem), min(ECHO_TIMEOUT_S, coverage.step_s / 2))
 
     def _coverage_terms(self, modem: Modem) -> Terms:
         settings, coverage = self.settings, self.settings.coverage
@@ -295,12 +307,6 @@ def _host(state_dir: Path, spool: Spool, cpu_ppm: int | None) -> Host | None:
         return None
 
 
-def _on_poll(keeper: CoverageKeeper, purse: Purse, observed: Observed) -> None:
-    keeper.on_poll(observed)
-    if observed.number % 6 == 0:
-        purse.update()
-
-
 def fault_cause(error: Unavailable) -> Cause:
     """Say why a modem did not answer."""
     if isinstance(error, ModemGone):
@@ -342,13 +348,6 @@ def test_limit_bytes(engine: Engine) -> int:
         up = engine.max_uplink_bytes or min(engine.uplink_s, longest_s) * fastest
         total += down + up + _OVERHEAD_BYTES
     return total
-
-
-def _echo(settings: Settings, engine: Engine, interface: str) -> EchoSeen | None:
-    address = engine.echo_address
-    if address is None or not settings.coverage.degraded_echo:
-        return None
-    return reach(*address, interface, min(ECHO_TIMEOUT_S, settings.coverage.step_s / 2))
 
 
 def _gps(settings: Settings, stack: ExitStack) -> GpsReader | None:

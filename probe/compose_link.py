@@ -13,7 +13,8 @@ from probe.devices.link_check import LinkCheck
 from probe.devices.throughput import EngineResult
 from probe.diagnosis import Diagnosis, Watched
 from probe.recorder import Recorder
-from probe.settings import Engine, Modem, Settings
+from probe.settings import Engine, Settings
+from probe.settings_modem import Modem
 
 SHORT_S = 5
 """Each direction of a test that a person asked for takes at most this long, whatever the schedule's tests take."""

@@ -17,7 +17,8 @@ from probe.devices.link_walk import Way
 from probe.page.door import Door
 from probe.page.session import read_key
 from probe.publish import Publisher
-from probe.settings import Modem, Settings
+from probe.settings import Settings
+from probe.settings_modem import Modem
 from probe.visit import Visit, Watched
 from wire.errors import Unavailable
 from wire.records import Host

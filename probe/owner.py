@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from queue import Empty, SimpleQueue
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from probe.core.radio import RadioReading, outage_cause
 from wire.errors import Unavailable
@@ -46,6 +46,19 @@ class ModemPort(Protocol):
 
     def close(self) -> None:
         """Give the port back."""
+        ...
+
+
+@runtime_checkable
+class Redials(Protocol):
+    """A modem that can be told to take its bearer down and up, and to look for its network anew."""
+
+    def reconnect(self) -> None:
+        """Take the bearer down and up. Raises Unavailable."""
+        ...
+
+    def reregister(self) -> None:
+        """Look for the network anew. Raises Unavailable."""
         ...
 
 

@@ -134,6 +134,11 @@ class AtUsb:
         self._held = found.device.path
         return found
 
+    def path(self) -> str | None:
+        """Where it is plugged in, or was when it was last seen; None if it never was."""
+        found = self._look()
+        return found.device.path if found is not None else self._held
+
     def _look(self) -> Found | None:
         return usb_modems.at_path(self._bus.modems(), self._wanted, self._held)
 

@@ -6,7 +6,6 @@ the value, the limit and what to do. Secrets are never here: keys are files that
 
 from __future__ import annotations
 
-import datetime
 import ipaddress
 import re
 import tomllib
@@ -15,17 +14,16 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Meta
 
-from probe.core.dialects import DIALECTS
+from probe.settings_modem import Interface, Modem, Name, Table, check_modems
 from probe.settings_page import Page, check_page
+from probe.settings_recovery import Recovery
 from wire.errors import Misconfigured
 from wire.keyfile import read_verifier
-from wire.records import Code, LatE7, LonE7, ModemId, Plmn, ProbeId
+from wire.records import Code, LatE7, LonE7, ProbeId
 
 Port = Annotated[int, Meta(ge=1, le=65535)]
-Name = Annotated[str, Meta(min_length=1, max_length=128)]
-Interface = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.@-]{1,15}\Z")]
 Seed = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
 _PLAIN = {
     "probe": "3 to 32 of a-z 0-9 -, for example p-dong-chuoi",
@@ -44,10 +42,6 @@ _PLAIN = {
 }
 """What stands for a regular expression in a message, by the last part of the key."""
 _PATH = re.compile(r" - at `\$\.?(?P<path>[^`]*)`$")
-
-
-class Table(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Base of every table."""
 
 
 class Surveyed(Table, frozen=True, kw_only=True):
@@ -166,42 +160,6 @@ class Budget(Table, frozen=True, kw_only=True):
     billing_day: Annotated[int, Meta(ge=1, le=28)] = 1
 
 
-class SimPlan(Table, frozen=True, kw_only=True):
-    """`[modem.plan]`: what is known of the SIM's plan, so that its end is not taken for the network's fault.
-
-    `ends`: the last paid day in Vietnam. `limit_bytes`: what it holds in a billing period. `throttle_bps`: the rate
-    that is left once that is used.
-    """
-
-    ends: datetime.date | None = None
-    limit_bytes: Annotated[int, Meta(ge=1_000_000)] | None = None
-    throttle_bps: Annotated[int, Meta(ge=1_000)] | None = None
-
-
-class Modem(Table, frozen=True, kw_only=True):
-    """One `[[modem]]`: where it is plugged in (`usb`, or `port` and `interface`), how it is spoken to, whose SIM.
-
-    `usb`: its path such as "1-1.2", or "auto" if it is the only one: port and interface are then found, and found again
-    when the stick comes back under other names. `backend`: "auto" speaks AT, or HTTP to sticks that know nothing else;
-    "mm" leaves the modem to ModemManager. `url`, `user`, `password_file`: of a stick that is spoken to over HTTP.
-    `plmn`: the SIM's operator, MCC and MNC; with another one's SIM nothing is measured (`wrong_sim`). `sim`: the SIM's
-    hash (`probe.core.sim_card.sim_ref`), where the very card matters.
-    """
-
-    id: ModemId
-    port: Name | None = None
-    interface: Interface | None = None
-    usb: Annotated[str, Meta(pattern=r"^(auto|\d{1,2}-\d{1,2}(\.\d{1,2}){0,5})\Z")] | None = None
-    backend: Literal["auto", "at", "hilink", "zte", "mm"] = "auto"
-    url: Annotated[str, Meta(pattern=r"^http://[^/?#\s]+/?\Z")] | None = None
-    user: Name = "admin"
-    password_file: Name | None = None
-    plmn: Plmn | None = None
-    sim: Annotated[str, Meta(pattern=r"^[0-9a-f]{16}\Z")] | None = None
-    family: Name = "auto"
-    plan: SimPlan = SimPlan()
-
-
 class Clock(Table, frozen=True, kw_only=True):
     """`[clock]`: "adjtimex" believes the wall clock once the kernel bounds its error; "always" believes the host.
 
@@ -240,6 +198,7 @@ class Settings(Table, frozen=True, kw_only=True):
     gps: Gps | None = None
     budget: Budget | None = None
     clock: Clock = Clock()
+    recovery: Recovery = Recovery()
     spool: Spool = Spool()
     page: Page | None = None
     folder: str = "."
@@ -308,7 +267,7 @@ def _check(path: Path, settings: Settings) -> None:
         raise Misconfigured(
             f"{path}: coverage.poll_s = {settings.coverage.poll_s} is longer than coverage.step_s = {limit}; lower it"
         )
-    _check_modems(path, settings.modem)
+    check_modems(path, settings.modem)
     _check_engine(path, settings.engine)
     check_page(path, settings.page, [modem.interface for modem in settings.modem if modem.interface is not None])
     _check_others(path, settings.reachability)
@@ -316,24 +275,6 @@ def _check(path: Path, settings: Settings) -> None:
     for name, purpose in (("ack_vkey", "ack"), ("config_vkey", "config")):
         if (text := getattr(settings, name)) is not None:
             _check_vkey(f"{path}: {name}", text, f"{settings.origin}/{purpose}")
-
-
-def _check_modems(path: Path, modems: tuple[Modem, ...]) -> None:
-    known = ("auto", *DIALECTS)
-    for modem in modems:
-        where = f"{path}: [[modem]] {modem.id}"
-        if modem.family not in known:
-            raise Misconfigured(f"{where}: family = {modem.family!r} is not one of {', '.join(known)}; correct it")
-        if modem.usb is not None and modem.port is not None:
-            raise Misconfigured(f"{where} has usb and port; keep usb, which finds the port")
-        if modem.usb is None and modem.interface is None:
-            raise Misconfigured(f'{where} has neither usb nor interface; add usb, for example usb = "1-1.2"')
-        if modem.usb is None and modem.port is None and modem.backend in ("auto", "at"):
-            raise Misconfigured(f"{where} has neither usb nor port; add usb, or the path of its AT port")
-        if modem.usb == "auto" and len(modems) > 1:
-            raise Misconfigured(f'{where}: usb = "auto" is for a probe with one modem; give each its path, "1-1.2"')
-    if sum(modem.backend in ("hilink", "zte") for modem in modems) > 1:
-        raise Misconfigured(f"{path}: two modems over HTTP have the same address; use one such stick a probe")
 
 
 def _check_vkey(where: str, text: str, wanted: str) -> None:

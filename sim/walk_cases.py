@@ -21,19 +21,20 @@ GOOD = "good"
 class Case:
     """One fault of the walk.
 
-    `causes`: any of them in a failed test (stage does not matter), `letters` in coverage; both empty where the fault
-    leaves tests alone, and then they must go on. `events`: all must be told, as "event" or "event/cause". `rungs`: what
-    the recovery ladder may do (none: nothing at all); `needs_rung`: one of them must have been taken. `heals`: it is
-    over by itself. `boots`: it begins with a boot; `first`: it was there before the probe ever started. `late`: records
-    of it may come only when it is over. `second`: the fault of that name, of the site's second modem, and the first
-    goes on. `patience_s`: how long each phase may take to show.
+    `causes`: any of them in a failed test (of any stage) or at the beginning of an outage, and one of `letters` in
+    coverage (after the power cut either will do); both empty where the fault leaves tests alone, and then they must
+    go on. `events`: all must be told, as "event" or "event/cause". `rungs`: what the recovery ladder may do (none:
+    nothing at all); `cure_s`: one of them must be told within so long (0: need not). `heals`: it is over by itself.
+    `boots`: it begins with a boot; `first`: it was there before the probe ever started. `late`: records of it may come
+    only when it is over. `second`: the fault of that name, of the site's second modem, and the first goes on.
+    `patience_s`: how long each phase may take to show.
     """
 
     causes: frozenset[Cause] = frozenset()
     letters: str = ""
     events: tuple[str, ...] = ()
     rungs: frozenset[str] = frozenset()
-    needs_rung: bool = False
+    cure_s: float = 0.0
     heals: bool = False
     boots: bool = False
     first: bool = False
@@ -46,27 +47,29 @@ def _case(*causes: Cause, letters: str = "", **more: Any) -> Case:
     return Case(frozenset(causes), letters, **more)
 
 
+LOOKED_S = 80.0
+"""Patience with a fault that is found by looking at the link, between two tests."""
 _SOFT = frozenset({"reconnect", "reregister", "modem_restart"})
-_HARD = _SOFT | {"usb_reset", "usb_reauthorise", "usb"}
+_HARD = _SOFT | {"usb_reauthorise", "usb_power", "usb_controller"}
 CASES: Mapping[str, Case] = {
-    "sim-out": _case(Cause.NO_SIM, letters="i", events=("outage_begin/no_sim",), rungs=_HARD),
+    "sim-out": _case(Cause.NO_SIM, letters="i", events=("outage_begin/no_sim",)),
     "sim-pin": _case(Cause.SIM_LOCKED, letters="k", events=("outage_begin/sim_locked",)),
     "sim-puk": _case(Cause.SIM_PUK, letters="u", events=("outage_begin/sim_puk",)),
     "wrong-sim": _case(Cause.WRONG_SIM, letters="w", events=("outage_begin/wrong_sim",)),
-    "no-service": _case(Cause.SEARCHING, letters="s", events=("outage_begin/searching",), rungs=_HARD),
-    "denied": _case(Cause.DENIED, letters="d", events=("outage_begin/denied",), rungs=_HARD),
-    "limited": _case(Cause.LIMITED_SERVICE, letters="l", events=("outage_begin/limited_service",), rungs=_HARD),
-    "pdp-lost": _case(Cause.NO_PDP, letters="p", rungs=_HARD),
-    "pdp-refused": _case(Cause.NO_PDP, letters="p", rungs=_HARD),
-    "dns-dead": _case(Cause.NO_DNS, rungs=_SOFT),
-    "dns-nxdomain": _case(Cause.NO_DNS, rungs=_SOFT),
-    "portal": _case(Cause.CAPTIVE, letters="c"),
-    "plan-expired": _case(Cause.PLAN_EXPIRED, letters="x"),
-    "plan-barred": _case(Cause.PLAN_EXPIRED, letters="x"),
+    "no-service": _case(Cause.SEARCHING, letters="s", events=("outage_begin/searching",), rungs=_SOFT),
+    "denied": _case(Cause.DENIED, letters="d", events=("outage_begin/denied",)),
+    "limited": _case(Cause.LIMITED_SERVICE, letters="l", events=("outage_begin/limited_service",), rungs=_SOFT),
+    "pdp-lost": _case(Cause.NO_PDP, letters="p", rungs=frozenset({"reconnect"}), cure_s=170.0, patience_s=LOOKED_S),
+    "pdp-refused": _case(Cause.NO_PDP, letters="p", rungs=_HARD, patience_s=LOOKED_S),
+    "dns-dead": _case(Cause.NO_DNS, rungs=_SOFT, patience_s=LOOKED_S),
+    "dns-nxdomain": _case(Cause.NO_DNS, rungs=_SOFT, patience_s=LOOKED_S),
+    "portal": _case(Cause.CAPTIVE, letters="c", patience_s=LOOKED_S),
+    "plan-expired": _case(Cause.PLAN_EXPIRED, letters="x", patience_s=LOOKED_S),
+    "plan-barred": _case(Cause.PLAN_EXPIRED, letters="x", patience_s=LOOKED_S),
     "plan-throttled": _case(Cause.PLAN_THROTTLED, letters="t", patience_s=120.0),
-    "server-down": _case(Cause.SERVER_DOWN, Cause.SERVER_UNREACHABLE, letters="v"),
+    "server-down": _case(Cause.SERVER_DOWN, Cause.SERVER_UNREACHABLE, letters="v", patience_s=LOOKED_S),
     "broker-down": Case(),
-    "modem-mute": _case(Cause.MODEM_MUTE, letters="q", events=("modem_lost/modem_mute",), rungs=_HARD),
+    "modem-mute": _case(Cause.MODEM_MUTE, letters="q", events=("modem_lost/modem_mute",), rungs=_HARD, cure_s=110.0),
     "modem-renumbered": Case(heals=True),
     "modem-pulled": _case(Cause.NO_MODEM, letters="m", events=("modem_lost/no_modem",), rungs=_HARD),
     "gpsd-killed": Case(),
@@ -81,7 +84,7 @@ CASES: Mapping[str, Case] = {
         Cause.NO_MODEM, letters="m", events=("modem_lost/no_modem",), rungs=_HARD, second="modem-pulled"
     ),
     "never-any-signal": _case(
-        Cause.SEARCHING, letters="s", events=("outage_begin/searching",), rungs=_HARD, first=True
+        Cause.SEARCHING, letters="s", events=("outage_begin/searching",), rungs=_SOFT, first=True
     ),
 }
 
@@ -103,8 +106,9 @@ class Seen:
 
     @property
     def causes(self) -> set[str]:
-        """Causes of failed tests."""
-        return {test.partition("/")[2] for test in self.tests if "/" in test}
+        """Causes of failed tests and of outages that began."""
+        begun = (event for event in self.events if event.startswith(("outage_begin/", "modem_lost/")))
+        return {word.partition("/")[2] for word in (*self.tests, *begun) if "/" in word}
 
 
 def seen(records: Iterable[AnyRecord], modem: str) -> Seen:
@@ -137,20 +141,21 @@ def _test(record: TestRecord) -> str:
     return f"{record.stage}/{record.cause}"
 
 
-def shows(case: Case, found: Seen) -> bool:
-    """Whether records say of a fault what they must, rungs and the end left aside."""
-    return not _missing(case, found)
+def shows(case: Case, found: Seen, *, is_again: bool = False) -> bool:
+    """Whether records say of a fault what they must, rungs and the end left aside. `is_again`: after the power cut."""
+    return not _missing(case, found, is_again=is_again)
 
 
-def _missing(case: Case, found: Seen) -> list[str]:
-    told = []
+def _missing(case: Case, found: Seen, *, is_again: bool) -> list[str]:
+    told: list[str] = []
     if case.causes and not case.causes & {Cause(word) for word in found.causes if word in set(Cause)}:
-        told.append(f"no failed test says {_words(case.causes)}")
+        told.append(f"no record says {_words(case.causes)}")
     if case.letters and not set(case.letters) & set(found.letters):
         told.append(f"no coverage step says {case.letters!r}")
     if not case.causes and not case.late and not found.good_tests:
         told.append("no good test while it lasted")
-    return told
+    is_named = case.causes and case.letters and len(told) < 2
+    return [] if is_again and is_named else told
 
 
 def judge(case: Case, phases: Sequence[Seen], whole: Seen, *, back_s: float | None) -> tuple[str, ...]:
@@ -158,11 +163,11 @@ def judge(case: Case, phases: Sequence[Seen], whole: Seen, *, back_s: float | No
     told: list[str] = []
     if not case.late:
         for name, found in zip(("", "after the power cut: "), phases, strict=False):
-            told += [name + text for text in _missing(case, found)]
+            told += [name + text for text in _missing(case, found, is_again=bool(name))]
     told += [f"no event {event}" for event in case.events if event not in whole.events]
     wrong = sorted(set(whole.rungs) - case.rungs)
     told += [f"rung {rung} must not be taken" for rung in wrong]
-    if case.needs_rung and not case.rungs & set(whole.rungs):
+    if case.cure_s and not case.rungs & set(whole.rungs):
         told.append(f"no rung of {', '.join(sorted(case.rungs))}")
     if len(phases) > 1 and "power" not in whole.boots:
         told.append("no boot record says power")

@@ -81,7 +81,9 @@ class Walker:
         if self._has_cuts:
             middle = self._head()
             self._cut()
-            phases.append(self._phase(case, middle))
+            phases.append(self._phase(case, middle, is_again=True))
+        if case.cure_s:
+            self._until(lambda found: bool(case.rungs & set(found.rungs)), since, case.cure_s)
         lasted_s = self._world.now_s() - began_s
         if not case.heals:
             self._play(site.end, name, case)
@@ -107,8 +109,10 @@ class Walker:
         where = twin.name_of(self._lane.name) if case.second else self._lane.name
         play(self._world.directory, where, case.second or name)
 
-    def _phase(self, case: Case, since: tuple[int, int]) -> Seen:
-        return self._until(lambda found: shows(case, found), since, 12.0 if case.late else case.patience_s)
+    def _phase(self, case: Case, since: tuple[int, int], *, is_again: bool = False) -> Seen:
+        return self._until(
+            lambda found: shows(case, found, is_again=is_again), since, 12.0 if case.late else case.patience_s
+        )
 
     def _cut(self) -> None:
         self._power(on=False)

@@ -104,12 +104,13 @@ def stop(world: World) -> None:
 class Setting:
     """How a lane's probe and site differ from the plain ones.
 
-    `broker_interface` None: records may leave by any link. `modem`, `plan`: lines of its `[[modem]]` table, and behind
-    it. `spec`: fields of `state.Spec`.
+    `broker_interface` None: records may leave by any link. `slot_s` 30 leaves time between tests to look at the link.
+    `modem`, `plan`: lines of its `[[modem]]` table, and behind it. `spec`: fields of `state.Spec`.
     """
 
     broker_interface: str | None = "cell0"
     trust: str = "always"
+    slot_s: int = 10
     modem: str = 'usb = "auto"\n'
     plan: str = ""
     spec: Mapping[str, Any] = field(default_factory=dict)
@@ -120,9 +121,10 @@ def write_settings(world: World, probe: str, up: state.SiteState, setting: Setti
     folder = world.deployment / "probes" / probe
     words = {
         "card": up.card, "site": SITE_CODE, "referral": REFERRAL, "lat_e7": LAT_E7, "lon_e7": LON_E7,
-        "trust": setting.trust, "core": link.CORE_ADDRESS, "other": f"{link.OTHER_ADDRESS}:{OTHER_PORT}",
+        "trust": setting.trust, "slot_s": setting.slot_s, "core": link.CORE_ADDRESS,
+        "other": f"{link.OTHER_ADDRESS}:{OTHER_PORT}", "gateway": up.gateway, "gps_port": up.gpsd_port,
         "bound": f'interface = "{setting.broker_interface}"' if setting.broker_interface else "",
-        "gateway": up.gateway, "gps_port": up.gpsd_port, "plmn": PLMN, "modem": setting.modem + setting.plan,
+        "plmn": PLMN, "modem": setting.modem + setting.plan,
     }  # fmt: skip
     identity = (folder / "identity.toml").read_text(encoding="utf-8")
     text = identity + Template(TEMPLATE.read_text(encoding="utf-8")).substitute(words)

@@ -52,6 +52,11 @@ QUIET_S = 0.3
 DRAIN_LIMIT_S = 2.0
 SYNC_TRIES = 10
 TIMEOUTS_IN_A_ROW = 3
+CHANGE_TIMEOUT_S = 30.0
+POLL_PATIENCE_S = 5.0
+BEARER_3GPP = ("AT+CGACT=0,1", "AT+CGACT=1,1")
+BEARER = {"huawei": ("AT^NDISDUP=1,0", "AT^NDISDUP=1,1")}
+"""Bearer down and up, by dialect; CFUN, CGATT and COPS=2 are forbidden: an E3372 only gets out of them by ^RESET."""
 OTHER_TRIES = 3
 """Attempts at a port that is not the one where the modem should speak AT."""
 
@@ -200,6 +205,22 @@ class AtModem:
             self._drop_port()
         if final not in (Final.OK, Final.TIMEOUT):
             raise ModemRefused(f"the modem on {self._path} refused {self._dialect.restart}; restart it by USB power")
+
+    def reconnect(self) -> None:
+        """Take the bearer down and up. Raises ModemRefused if the modem says no, and what `poll` raises."""
+        self._tell(BEARER.get(self._dialect.name, BEARER_3GPP))
+
+    def reregister(self) -> None:
+        """Have the modem look for its network anew, which never takes it off the air. Raises like `reconnect`."""
+        self._tell(("AT+COPS=0",))
+
+    def _tell(self, commands: Sequence[str]) -> None:
+        """Send commands that change something; only what the last one says counts."""
+        with self._owned(POLL_PATIENCE_S):
+            answers = [self._exchange(command, "", CHANGE_TIMEOUT_S) for command in commands]
+            if not answers[-1].ok:
+                self._drop_port()  # a late answer must not be taken for the next one's
+                raise ModemRefused(f"the modem on {self._path} refused {commands[-1]}: {answers[-1].final.value}")
 
     def close(self) -> None:
         """Give the port back. Never raises; closing twice is allowed."""

@@ -70,7 +70,7 @@ def message(picture: Picture, text: str) -> str:
 
 def live(picture: Picture) -> str:
     """What changes each second."""
-    return "".join((_state(picture), *_signals(picture), _list(picture)))
+    return "".join((_state(picture), _first_red(picture), *_signals(picture), _list(picture)))
 
 
 def parts(picture: Picture) -> str:
@@ -131,9 +131,23 @@ def _state(picture: Picture) -> str:
     return f'<section class="state {kind}" role="status">{"".join(lines)}</section>'
 
 
+def _first_red(picture: Picture) -> str:
+    """The first red check once more, where the eye falls first: the others may only follow from it."""
+    language, seen = picture.language, picture.seen
+    red = next((finding for finding in seen.findings if finding.verdict is Verdict.BAD), None) if seen else None
+    if red is None or red.check == "signal":  # its bar stands right below
+        return ""
+    said = escape(doctor_words.says(red, language))
+    todo = escape(doctor_words.remedy(red, language) or "")
+    name = escape(doctor_words.title(red.check, language))
+    return f'<section class="first"><h2>{_w("first", language)}: {name}</h2><p>{said}</p><p class="do">{todo}</p></section>'
+
+
 def _signals(picture: Picture) -> Iterator[str]:
     """A bar for each modem: the figure large, the best so far marked, the last minute drawn."""
     for name, level in picture.levels.items():
+        if level.now is None and _first_red(picture):
+            continue
         title = _w("signal", picture.language) + (f" {name}" if len(picture.levels) > 1 else "")
         yield f'<section class="signal"><h2>{title}</h2>{_level(level, picture.language)}</section>'
 
@@ -163,15 +177,16 @@ def _bar(now: int, best: int, kind: str, said: str) -> str:
 
 
 def _trend(trend: Sequence[int | None]) -> str:
-    """The last minute as a line; a second without a figure is a gap in it."""
-    width, height = TREND_UNITS
-    step = width / max(1, 59)
+    """The last minute as a line, at least 12 dB high; a second without a figure is a gap in it."""
+    (width, height), step = TREND_UNITS, TREND_UNITS[0] / 59
+    known = [level for level in trend if level is not None]
+    middle, half = (max(known) + min(known)) / 2, max(60.0, (max(known) - min(known)) / 2)
     runs: list[list[str]] = [[]]
     for place, level in enumerate(trend):
         if level is None:
             runs.append([])
         else:
-            runs[-1].append(f"{place * step:.1f},{height - 2 - share(level) * (height - 4):.1f}")
+            runs[-1].append(f"{place * step:.1f},{height / 2 - (level - middle) / half * (height / 2 - 3):.1f}")
     lines = "".join(f'<polyline points="{" ".join(run)}"/>' for run in runs if len(run) > 1)
     return (
         f'<svg class="trend" viewBox="0 0 {width} {height}" aria-hidden="true" preserveAspectRatio="none">{lines}</svg>'

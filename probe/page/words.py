@@ -39,6 +39,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "signal.usable": ("DÙNG ĐƯỢC", "USABLE"),
     "signal.poor": ("YẾU", "POOR"),
     "signal.turn": ("Xoay ăng-ten chậm, giữ ở chỗ số cao nhất.", "Turn the antenna slowly, keep the greatest figure."),
+    "first": ("Sửa trước tiên", "Mend this first"),
     "list": ("Các mục kiểm tra", "Checks"),
     "do": ("Cách sửa", "What to do"),
     "verdict.ok": ("Tốt", "Good"),

@@ -18,7 +18,7 @@ def test_a_short_walk_is_right(tmp_path: Path) -> None:
     assert {row["fault"]: row["verdict"] for row in walked["rows"]} == {
         "sim-puk": "right",
         "dns-dead": "right",
-        "portal": "right",
+        "no-service": "right",
         "modem-renumbered": "right",
         "gpsd-killed": "right",
     }, done.stderr

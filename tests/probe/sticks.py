@@ -38,7 +38,7 @@ STATUS_SERVED = response(
 
 
 class Stick:
-    """What a fake stick does. `fault`: mute, garbage, error500, slow, dead_half; None behaves."""
+    """What a fake stick does. `fault`: mute, garbage, error500, slow, dead_half, dribble; None behaves."""
 
     def __init__(self) -> None:
         self.fault: str | None = None
@@ -68,6 +68,11 @@ class Stick:
         handler.send_header("Content-Type", kind)
         handler.send_header("Content-Length", str(len(octets)))
         handler.end_headers()
+        if self.fault == "dribble":
+            for at in range(len(octets)):
+                handler.wfile.write(octets[at : at + 1])
+                handler.wfile.flush()
+            return
         handler.wfile.write(octets[: len(octets) // 2] if self.fault == "dead_half" else octets)
 
 

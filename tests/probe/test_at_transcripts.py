@@ -44,7 +44,7 @@ OTHER_BACKEND = {
     "zte-mf833v-usb": "tests/probe/test_usb.py",
     "kernel-e3372h-320-enumeration": "tests/probe/test_usb.py",
     "mmcli-json": "tests/probe/test_mmcli.py",
-    "gpsd-3.22-lab": "tests/probe/test_tpv.py",
+    "gpsd-3.22-lab": "tests/probe/test_tpv.py and test_gps_transcript.py",
 }
 OWN_TEST = {"urc-desync-quectel-eg25-pinephone", "huawei-e3372-urc-stream"}
 
@@ -200,6 +200,10 @@ def test_no_transcript_is_left_out_silently() -> None:
     known = {t["id"] for t in transcripts()}
     assert set(OTHER_BACKEND) <= known
     assert known >= OWN_TEST
+    assert all(
+        (Path(__file__).parent / where.split()[0].removeprefix("tests/probe/")).exists()
+        for where in OTHER_BACKEND.values()
+    )
     assert len(known) == 47
     assert len(cases()) > 100
 

@@ -207,6 +207,15 @@ def test_ack_counts_only_when_it_covers_the_visits_own_test() -> None:
     assert found(replace(GOOD, ack=AckFacts(epoch=2, seq=0)), "ack").verdict is Verdict.OK
 
 
+def test_receipt_that_is_late_without_a_way_out_is_not_blamed_on_the_office() -> None:
+    waiting = AckFacts(epoch=1, seq=7, waiting=3, waited_s=99)
+    out = replace(MODEM, cause=Cause.NO_SIM, reading=RadioReading(), test=ShortTest(word="none"))
+    held = found(replace(GOOD, ack=waiting, modems=(out,)), "ack")
+    assert (held.verdict, held.values["check"]) == (Verdict.SKIPPED, "sim")
+    other = replace(MODEM, id="m2", test=ShortTest())
+    assert found(replace(GOOD, ack=waiting, modems=(out, other)), "ack").word == "late"
+
+
 def test_two_modems_each_have_their_lines_and_share_the_rest() -> None:
     second = replace(MODEM, id="m2", cause=Cause.NO_MODEM, reading=None, test=ShortTest(word="none"))
     findings = examine(replace(GOOD, modems=(MODEM, second)))

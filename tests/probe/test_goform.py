@@ -101,6 +101,15 @@ def test_each_fault_has_its_error_and_ends_with_the_fault(
     assert modem.poll(5.0).rat == "LTE"
 
 
+@pytest.mark.parametrize("fault", ["slow", "dribble"])
+def test_an_answer_that_comes_late_or_byte_by_byte_is_the_same_answer(stick: GoformStick, fault: str) -> None:
+    modem = GoformModem(lambda: "lo", url=stick.url)
+    modem.open()
+    whole = modem.poll(5.0)
+    stick.fault = fault
+    assert modem.poll(5.0) == whole
+
+
 def test_a_mute_stick_is_mute(stick: GoformStick, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("probe.devices.ask.TIMEOUT_S", 0.5)
     stick.fault = "mute"
