@@ -31,9 +31,9 @@ from tests.probe.test_throughput import PAYLOAD_SHARE, POINT, POINT_PORT, Site, 
 pytestmark = pytest.mark.services
 BARE = str(Path(__file__).with_name("bare_speedtest.py"))
 CONFIG = (
-    "<settings><client lat='{lat}' lon='1' ip='1' isp='x' country='VN'/>"
+    "<settings><client lat='1' lon='1' ip='1' isp='x' country='VN'/>"
     "<server-config threadcount='4' ignoreids=''/><download testlength='10' threadsperurl='4'/>"
-    "<upload testlength='10' ratio='5' maxchunkcount='50' threads='2' maxchunksize='512K'/></settings>"
+    "<upload testlength='10' ratio='{ratio}' maxchunkcount='50' threads='2' maxchunksize='512K'/></settings>"
 )
 
 
@@ -183,8 +183,8 @@ def test_an_upload_takes_memory_that_a_pi_does_not_have(tmp_path: Path) -> None:
     [
         (403, b"no", "ConfigRetrievalError"),
         (204, b"", "KeyError"),  # get_config returns None and says nothing
-        (200, CONFIG.format(lat="").encode(), "ValueError"),  # float("")
-        (200, LOGIN, "AttributeError"),
+        (200, CONFIG.format(ratio="").encode(), "ValueError"),  # int("")
+        (200, LOGIN, "NameError"),  # its own second parser was never loaded
     ],
 )
 def test_settings_of_the_net_end_a_test_and_a_proxy_is_measured_instead(
