@@ -448,7 +448,7 @@ def test_a_modem_that_hides_its_sim_is_not_asked_for_ever(plug: Plug, link: Path
     modem = AtModem(str(link), card=CardWatch(lambda: Expected(plmn="45204")))
     modem.open()
     assert {modem.poll(5.0).is_wrong_sim for _ in range(5)} == {None}
-    assert (peer.heard.count("AT+CIMI"), peer.heard.count("AT+QCCID")) == (3, 0)
+    assert (peer.heard.count("AT+CIMI"), peer.heard.count("AT+QCCID")) == (3, 3)
     modem.close()
 
 
@@ -478,7 +478,10 @@ def test_ports_are_looked_up_again_at_every_open(plug: Plug, link: Path) -> None
     modem.close()
 
 
-def test_the_port_that_answers_is_taken_and_remembered(plug: Plug, link: Path, tmp_path: Path) -> None:
+def test_the_port_that_answers_is_taken_and_remembered(
+    plug: Plug, link: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("probe.devices.modem.SYNC_TRIES", 3)
     nmea, _slave = os.openpty()
     silent = tmp_path / "nmea"
     silent.symlink_to(os.ttyname(_slave))
