@@ -28,7 +28,7 @@ from sim.walk_lanes import LANES, SHORT
 from wire.errors import EXIT_FAILED, EXIT_OK, DosongError, Misconfigured
 
 RESULTS = Path("bench/results")
-AT_ONCE, SHORT_SLOT_S = 5, 10
+AT_ONCE, SHORT_SLOT_S = 6, 10
 
 
 def add_parser(subparsers: Any) -> None:

@@ -20,6 +20,8 @@ from wire.records import AnyRecord
 RESTART_S = 1.0
 NORMAL_S = 90.0
 POLL_S = 0.5
+LATE_S = 32.0
+"""How long a fault lasts that records cannot tell before it is over: three looks of the probe's caretaker."""
 SEND_S = 25.0
 """How long a lane stays after its last fault at most, so that its records are sent."""
 Say = Callable[[str], None]
@@ -109,12 +111,12 @@ class Walker:
         play(self._world.directory, where, case.second or name)
 
     def _phase(self, case: Case, since: tuple[int, int], *, is_again: bool = False) -> Seen:
-        return self._until(
-            lambda found: shows(case, found, is_again=is_again), since, 12.0 if case.late else case.patience_s
-        )
+        if case.late:
+            return self._until(lambda _: False, since, LATE_S)
+        return self._until(lambda found: shows(case, found, is_again=is_again), since, case.patience_s)
 
     def _cut(self, name: str, case: Case) -> Seen:
-        """Cut the power in the fault. One that a new start of the modem cures is begun again before, and seen before."""
+        """Cut the power in the fault; one that a new start of the modem cures is begun again, and seen, before that."""
         middle, found = self._head(), Seen()
         if case.cure_s:
             self._begin(name, case)
