@@ -67,9 +67,9 @@ bench-soak: ## the probe for four minutes of faults: memory, handles, threads, d
 	@scripts/setup.sh bench
 	@$(PY) bench/soak_probe.py
 
-bench-engine: ## our engine, speedtest-cli and iperf3 over the same emulated links (root; 25 minutes, SHORT=1: one)
+bench-engine: ## our engine, speedtest-cli and iperf3 over the same emulated links (root; 40 minutes, QUICK=1: three)
 	@scripts/setup.sh bench
-	@$(PY) bench/engine.py $(if $(SHORT),--short)
+	@$(PY) bench/engine.py $(if $(QUICK),--quick) $(ARGS)
 
 clean: ## drop what was built (not the demo's data)
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache build *.egg-info bench/results collector/web/static/vendor

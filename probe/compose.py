@@ -51,6 +51,7 @@ ECHO_TIMEOUT_S = 2.0
 RESTART_TIMEOUT_S = 90.0
 SPEEDTEST_ECHOES, DOSONG_ECHOES = 20, 40
 FULL_CAP_MS, SAVER_CAP_MS, DOSONG_HARD_S = 5_000, 3_000, 8
+FULL_GOAL_PPM, SAVER_GOAL_PPM = 20_000, 50_000
 _OVERHEAD_BYTES = 200_000
 """Allowed beside a test's payload: headers, requests, echoes."""
 
@@ -186,7 +187,8 @@ class Probe:
 
     def _request(self, modem: Modem) -> EngineRequest:
         """The next test's request: with the epoch that its record will have, and this host's ceiling."""
-        ceiling = calibrate.read(self.spool.mark(calibrate.MARK))
+        marks = (calibrate.link_mark(modem.id), calibrate.MARK)
+        ceiling = next((found for mark in marks if (found := calibrate.read(self.spool.mark(mark)))), None)
         return replace(
             request(self._terms[modem.id].engine, modem.interface),
             probe=self.settings.probe,
@@ -264,6 +266,7 @@ def request(engine: Engine, interface: str) -> EngineRequest:
         time_limit_s=engine.time_limit_s,
         echo_count=DOSONG_ECHOES if engine.name == "dosong" else SPEEDTEST_ECHOES,
         cap_ms=SAVER_CAP_MS if engine.saver else FULL_CAP_MS,
+        error_goal_ppm=SAVER_GOAL_PPM if engine.saver else FULL_GOAL_PPM,
         busy_wait_s=engine.busy_wait_s,
         quiet_wait_s=engine.quiet_wait_s,
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import ssl
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -35,7 +36,7 @@ _PLAIN = {
     "sim": "16 hexadecimal digits",
     "site": "at most 32 of A-Z a-z 0-9 _ -",
     "referral": "at most 32 of A-Z a-z 0-9 _ -",
-    "server": "http://HOST:PORT or http://HOST:PORT/speedtest/upload.php",
+    "server": "http://HOST:PORT, https://HOST:PORT or http://HOST:PORT/speedtest/upload.php",
 }
 """What stands for a regular expression in a message, by the last part of the key."""
 _PATH = re.compile(r" - at `\$\.?(?P<path>[^`]*)`$")
@@ -108,7 +109,8 @@ class Engine(Table, frozen=True, kw_only=True):
     """
 
     name: Literal["dosong", "speedtest-cli"] = "dosong"
-    server: Annotated[str, Meta(pattern=r"^http://[^/?#]+(/speedtest/upload\.php)?\Z")]
+    server: Annotated[str, Meta(pattern=r"^https?://[^/?#]+(/speedtest/upload\.php)?\Z")]
+    ca_file: Name | None = None
     echo: Name | None = None
     downlink_s: Annotated[int, Meta(ge=0, le=60)] = 10
     uplink_s: Annotated[int, Meta(ge=0, le=60)] = 10
@@ -126,7 +128,12 @@ class Engine(Table, frozen=True, kw_only=True):
     def server_address(self) -> tuple[str, int]:
         """Host and port of the server."""
         parts = urlsplit(self.server)
-        return parts.hostname or "", parts.port or 80
+        return parts.hostname or "", parts.port or (443 if self.is_tls else 80)
+
+    @property
+    def is_tls(self) -> bool:
+        """Whether the server is asked over TLS."""
+        return self.server.startswith("https://")
 
     @property
     def echo_address(self) -> tuple[str, int] | None:
@@ -264,6 +271,7 @@ def _check(path: Path, settings: Settings) -> None:
         )
     _check_families(path, settings.modem)
     _check_engine(path, settings.engine)
+    _check_tls(path, settings)
     for name, purpose in (("ack_vkey", "ack"), ("config_vkey", "config")):
         if (text := getattr(settings, name)) is not None:
             _check_vkey(f"{path}: {name}", text, f"{settings.origin}/{purpose}")
@@ -284,6 +292,25 @@ def _check_vkey(where: str, text: str, wanted: str) -> None:
         raise Misconfigured(f"{error}; copy the line from identity.toml") from error
     if found != wanted:
         raise Misconfigured(f"{where} is the key of {found}; put that of {wanted} there (it is in identity.toml)")
+
+
+def _check_tls(path: Path, settings: Settings) -> None:
+    engine = settings.engine
+    if not engine.is_tls:
+        if engine.ca_file is not None:
+            raise Misconfigured(f"{path}: engine.ca_file is set but engine.server is http; write https:// or remove it")
+        return
+    if engine.name != "dosong" or engine.compare:
+        raise Misconfigured(
+            f'{path}: engine.server is https, which speedtest-cli cannot check; set name = "dosong" and compare = false'
+        )
+    if engine.ca_file is None:
+        raise Misconfigured(f"{path}: engine.server is https but engine.ca_file is missing; name the server's PEM file")
+    try:
+        ssl.create_default_context(cafile=str(settings.path(engine.ca_file)))
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise Misconfigured(f"{path}: engine.ca_file = {engine.ca_file!r}: {reason}; give a PEM certificate") from error
 
 
 def _check_engine(path: Path, engine: Engine) -> None:
