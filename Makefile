@@ -6,7 +6,7 @@ LINK ?= netns
 ARGS ?=
 export LINK
 
-.PHONY: help ready demo demo-reset demo-check test lint unit flow boards spec bench bench-footprint bench-point bench-link bench-soak bench-engine clean
+.PHONY: walk help ready demo demo-reset demo-check test lint unit flow boards spec bench bench-footprint bench-point bench-link bench-soak bench-engine bench-idle-traffic bench-month clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-16s %s\n", $$1, $$2 }'
@@ -49,13 +49,17 @@ boards: ready ## regenerate the Grafana boards
 spec: ready ## regenerate the tables of wire/SPEC.md
 	@$(PY) -m wire.spec
 
-bench: bench-footprint bench-point bench-link bench-soak bench-engine ## all measurements; each ends in `goal:` lines
+walk: ## a probe goes through every fault of a cultural house; one table of what its records said (root; 10 minutes)
+	@scripts/setup.sh test
+	@exec $(PY) -m sim walk $(if $(SHORT),--short) $(ARGS)
+
+bench: bench-footprint bench-point bench-link bench-soak bench-engine bench-idle-traffic bench-month ## all measurements; each ends in `goal:` lines
 
 bench-footprint: ## idle memory of dosong-probe run
 	@scripts/setup.sh bench
 	@$(PY) bench/footprint.py
 
-bench-point: ## what one core of the measurement point carries
+bench-point: ## what one core of the measurement point carries, and 200 probes against it for ten minutes
 	@scripts/setup.sh bench
 	@$(PY) bench/point.py
 
@@ -67,9 +71,17 @@ bench-soak: ## the probe for four minutes of faults: memory, handles, threads, d
 	@scripts/setup.sh bench
 	@$(PY) bench/soak_probe.py
 
+bench-month: ## what a month of tests costs a SIM: counted on real tests, against the prediction (root; 6 minutes)
+	@scripts/setup.sh bench
+	@$(PY) bench/month.py
+
 bench-engine: ## our engine, speedtest-cli and iperf3 over the same emulated links (root; 40 minutes, QUICK=1: three)
 	@scripts/setup.sh bench
 	@$(PY) bench/engine.py $(if $(QUICK),--quick) $(ARGS)
+
+bench-idle-traffic: ## what a month of coverage and management traffic costs the SIM (root; 9 minutes)
+	@scripts/setup.sh bench
+	@$(PY) bench/idle_traffic.py
 
 clean: ## drop what was built (not the demo's data)
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache build *.egg-info bench/results collector/web/static/vendor

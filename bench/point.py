@@ -47,7 +47,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=3.0, help="for each direction (3)")
     parser.add_argument("--connections", type=int, default=8)
     parser.add_argument("--probes", type=int, default=200, help="simulated probes (200; 0 leaves the fleet out)")
-    parser.add_argument("--fleet-seconds", type=float, default=60.0)
+    parser.add_argument("--minutes", type=float, default=10.0, help="how long they test (10)")
     options = parser.parse_args()
     cores = sorted(os.sched_getaffinity(0))
     found: dict[str, object] = {"connections": options.connections, "cores": len(cores), **_machine()}
@@ -60,8 +60,8 @@ def main() -> int:
     found |= {**mini, "v1": v1}
     if options.probes:
         with _point(cores[-1], capacity_bps=10**9, max_tests=32) as point:
-            found["fleet"] = fleet = _fleet(*point, options.probes, options.fleet_seconds)
-        _fleet_lines(fleet)
+            found["fleet"] = fleet = _fleet(*point, options.probes, options.minutes * 60)
+        _fleet_lines(fleet, options.probes, options.minutes)
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(found, indent=2) + "\n")
     return 0
@@ -192,12 +192,13 @@ def _cpu_s(pid: int) -> float:
 
 
 def _fleet(port: int, pid: int, probes: int, seconds: float) -> dict[str, int]:
-    """Run the fleet; the point stands still for a moment at each quarter of the time."""
+    """Run the fleet; the point stands still for a moment thrice a minute, so that there is something to mark."""
     program = Path(__file__).with_name("point_fleet.py")
     command = [sys.executable, str(program), "--port", str(port), "--probes", str(probes), "--seconds", str(seconds)]
     child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    for _ in range(3):
-        time.sleep(seconds / 4 - STOP_S)
+    stops = max(3, round(seconds / 20) - 1)
+    for _ in range(stops):
+        time.sleep(seconds / (stops + 1) - STOP_S)
         os.kill(pid, signal.SIGSTOP)
         time.sleep(STOP_S)
         os.kill(pid, signal.SIGCONT)
@@ -215,12 +216,15 @@ def _throughput_lines(mini: dict[str, dict[str, float]], v1: dict[str, dict[str,
         print(f"goal: point, {name} on one core: {slowest:.0f} Mbit/s (>= {goal}): {verdict}")
 
 
-def _fleet_lines(fleet: dict[str, int]) -> None:
+def _fleet_lines(fleet: dict[str, int], probes: int, minutes: float) -> None:
     print("fleet: " + ", ".join(f"{name} {count}" for name, count in sorted(fleet.items())))
     judged = fleet.get("transfers", 0) - fleet.get("left_out", 0)
     unmarked = fleet.get("spoiled_unmarked", 0) + fleet.get("broken", 0)
     verdict = "met" if judged and not unmarked else "short"
-    print(f"goal: transfers spoiled by the point without a mark: {unmarked} of {judged} (0): {verdict}")
+    print(
+        f"goal: {probes} probes for {minutes:g} minutes, transfers spoiled by the point without a mark:"
+        f" {unmarked} of {judged} (0): {verdict}"
+    )
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import logging
 import signal
@@ -9,24 +10,30 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from collector import visit
 from collector.bind import check_bind
 from collector.export import rows
 from collector.forward import Forwarder, PointCounter, reconcile_counts
 from collector.forward import rebuild as rebuild_points
 from collector.forward_store import ForwardStore
 from collector.health import now_ms, read_health
+from collector.import_export import import_paths
 from collector.ingest import Ingest
 from collector.ledger import LedgerReader
 from collector.ledger_write import SqliteLedger
+from collector.proofs import Prover
 from collector.receive import Receiver
 from collector.registry import Registry
+from collector.seal_service import SealService, log_signer
+from collector.seal_store import SealReader
 from collector.settings import Settings, read_settings
+from collector.submit import submit
 from collector.supervise import Supervisor
 from wire.errors import EXIT_FAILED, EXIT_MISCONFIGURED, Misconfigured, Refused, Unavailable
 from wire.keyfile import read_signer
@@ -50,11 +57,15 @@ Settings (TOML):
   [web]
   bind = "127.0.0.1:8080"
   secret_file = "web.secret"
+  [log]
+  key_file = "log.key"
 \b
 Examples:
   dosong-collector run --config collector.toml
   dosong-collector status --config collector.toml --json
   dosong-collector refusals --config collector.toml --limit 20
+  dosong-collector import-export --config collector.toml /media/usb/p-dong-chuoi
+  dosong-collector visit-code --config collector.toml p-dong-dong AM6K-3FDD
   dosong-collector rebuild influx --config collector.toml
   dosong-collector export --config collector.toml --hamlet dt-lang-muoi > records.jsonl
 \b
@@ -149,6 +160,55 @@ def forward(settings: Settings) -> None:
 
 @main.command()
 @_config
+def seal(settings: Settings) -> None:
+    """Ledger to sealed log: indices, tiles, a signed checkpoint every minute."""
+    SealService(settings, _stop_on_signals()).run()
+
+
+@main.command()
+@_config
+def restored(settings: Settings) -> None:
+    """Say that ledger.db was put back from a backup. Stop receive and seal first, start them afterwards.
+
+    Probes then send again what they still hold; the log opens a new shard that names the lost checkpoint.
+    """
+    ledger = SqliteLedger(settings.ledger)
+    try:
+        click.echo(f"generation {ledger.raise_generation()}: probes send again what the backup does not hold")
+    finally:
+        ledger.close()
+
+
+@main.command()
+@_config
+@click.argument("probe")
+@click.argument("epoch", type=int)
+@click.argument("seq", type=int)
+def proof(settings: Settings, probe: str, epoch: int, seq: int) -> None:
+    """Print the .tlog-proof of one record. Exit 1 if no checkpoint holds it yet."""
+    found = LedgerReader(settings.ledger).sample(probe, epoch, seq)
+    if found is None:
+        raise Refused("not_found", f"the ledger holds no record {probe}/{epoch}/{seq}")
+    text = Prover(SealReader(settings.seal), settings.log_folder).proof(found.n)
+    if text is None:
+        raise Unavailable("no checkpoint holds it yet; one is signed every minute while dosong-collector seal runs")
+    click.echo(text.decode(), nl=False)
+
+
+@main.command()
+@_config
+@click.argument("old", type=click.IntRange(min=0))
+def consistency(settings: Settings, old: int) -> None:
+    """Print the proof that the newest checkpoint follows from the log's first OLD entries: base64, a hash a line."""
+    found = Prover(SealReader(settings.seal), settings.log_folder).consistency(old)
+    if found is None:
+        raise Refused("not_found", f"the log has no checkpoint over {old} or more entries yet")
+    for one in found:
+        click.echo(base64.b64encode(one).decode())
+
+
+@main.command()
+@_config
 def web(settings: Settings) -> None:
     """The pages, under gunicorn."""
     from collector.serve import serve  # noqa: PLC0415 (as above)
@@ -160,13 +220,16 @@ def web(settings: Settings) -> None:
 @click.option("--config", "config", required=True, type=click.Path(path_type=Path), help="Settings file (TOML).")
 @_sentence
 def run(config: Path) -> None:
-    """Receive, forward and web in one supervised process, for a small deployment."""
+    """Receive, forward, seal and web in one supervised process, for a small deployment."""
     settings = read_settings(config)
     SqliteLedger(settings.ledger).close()
     check_bind(settings.web.bind)
     words = ("--config", str(config))
-    parts = {"receive": ("receive", *words), "forward": ("forward", *words), "web": ("web", *words)}
-    sys.exit(Supervisor(parts, _stop_on_signals()).run())
+    names = ["receive", "forward", "web"]
+    if settings.log is not None:
+        log_signer(settings)
+        names.append("seal")
+    sys.exit(Supervisor({name: (name, *words) for name in names}, _stop_on_signals()).run())
 
 
 @main.group()
@@ -218,10 +281,49 @@ def _counts_equal(reader: LedgerReader, writer: PointCounter) -> bool:
 @click.option("--probe", help="Only this probe's records.")
 @click.option("--hamlet", help="Only records of this hamlet (code).")
 @click.option("--epoch", type=int, help="Only records of this epoch.")
-def export(settings: Settings, probe: str | None, hamlet: str | None, epoch: int | None) -> None:
+@click.option("--proofs", is_flag=True, help="With each record the proof that the sealed log holds it.")
+def export(settings: Settings, probe: str | None, hamlet: str | None, epoch: int | None, proofs: bool) -> None:
     """Records as JSON lines, signed bytes included (`raw`); `dosong-verify` checks them offline."""
+    prover = Prover(SealReader(settings.seal), settings.log_folder) if proofs else None
     for row in rows(LedgerReader(settings.ledger), epoch=epoch, probe=probe, hamlet=hamlet):
+        found = prover.proof(row["n"]) if prover else None
+        if found is not None:
+            row["proof"] = found.decode()
         click.echo(json.dumps(row, ensure_ascii=False))
+
+
+@main.command("import-export")
+@_config
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True), metavar="FILE...")
+def import_export(settings: Settings, paths: tuple[Path, ...]) -> None:
+    """Store the records of a probe's export (files, or its folder) by the running `receive`, each exactly once.
+
+    Exit 1 if a file could not be used or a record was refused.
+    """
+    done = import_paths(paths, settings.origin, partial(submit, settings.state))
+    click.echo(f"files: {done.files}, accepted: {done.accepted}, duplicate: {done.duplicate}, refused: {done.refused}")
+    if done.refused:
+        reasons = " ".join(sorted(done.refused_as))
+        click.echo(f"refused as: {reasons}; see dosong-collector refusals", err=True)
+    for fault in done.faults:
+        click.echo(f"dosong-collector: {fault}", err=True)
+    if done.refused or done.faults:
+        sys.exit(EXIT_FAILED)
+
+
+@main.command("visit-code")
+@_config
+@click.argument("probe")
+@click.argument("code")
+def visit_code(settings: Settings, probe: str, code: str) -> None:
+    """What the code says that a technician reads out. Exit 1 if it was not green, or no record of PROBE fits."""
+    found = list(visit.meanings(LedgerReader(settings.ledger), probe, code))
+    for meaning in found or ():
+        click.echo(visit.sentence(meaning))
+    if not found:
+        click.echo(f"no record of {probe} here fits {code}: not received yet, or another station's code", err=True)
+    if not found or found[0].not_green:
+        sys.exit(EXIT_FAILED)
 
 
 @main.command()
@@ -266,6 +368,9 @@ def _status(settings: Settings) -> dict[str, Any]:
         "ok": health.receive_alive and health.forward_alive and well and reached,
         "receive_alive": health.receive_alive,
         "forward_alive": health.forward_alive,
+        "seal_alive": health.seal_alive,
+        "seal_error": health.seal.error if health.seal else None,
+        "sealed_size": health.seal.size if health.seal else None,
         "broker_error": receive_state.broker_error if receive_state else None,
         "ledger_error": receive_state.ledger_error if receive_state else None,
         "influx_error": forward_state.influx_error if forward_state else None,

@@ -17,15 +17,18 @@ def rows(
 ) -> Iterator[dict[str, Any]]:
     """Yield records in the order of their commit. `raw` is base64 of the bytes as signed.
 
+    `receipts` are the notes that a measurement point signed of the test, as far as the record names them.
+
     Raises Unavailable while the ledger cannot be read.
     """
     after = 0
     while batch := reader.samples(probe=probe, hamlet=hamlet, after_n=after, limit=BATCH, newest_first=False):
         after = batch[-1].n
-        yield from (_row(sample) for sample in batch if epoch is None or sample.epoch == epoch)
+        wanted = (sample for sample in batch if epoch is None or sample.epoch == epoch)
+        yield from (_row(sample, reader.receipt_bytes(sample)) for sample in wanted)
 
 
-def _row(sample: Sample) -> dict[str, Any]:
+def _row(sample: Sample, receipts: list[bytes]) -> dict[str, Any]:
     return {
         "n": sample.n,
         "probe": sample.probe,
@@ -39,4 +42,5 @@ def _row(sample: Sample) -> dict[str, Any]:
         "not_counted": list(sample.not_counted),
         "fault": sample.fault,
         "raw": base64.b64encode(sample.raw).decode(),
+        "receipts": [base64.b64encode(raw).decode() for raw in receipts],
     }

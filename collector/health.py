@@ -62,6 +62,18 @@ class ForwardState:
     last_write_ms: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class SealState:
+    """What `seal` last said: leaves under its last checkpoint and when it signed it, since it was started."""
+
+    pid: int
+    at_ms: int
+    started_ms: int
+    size: int
+    signed_ms: int | None
+    error: str | None
+
+
 class StateFile:
     """Writes one process's state, at most once a second unless something changed for good or bad."""
 
@@ -69,7 +81,7 @@ class StateFile:
         self._path = folder / f"{name}.state.json"
         self._written_s = 0.0
 
-    def write(self, state: ReceiveState | ForwardState, *, now: bool = False) -> None:
+    def write(self, state: ReceiveState | ForwardState | SealState, *, now: bool = False) -> None:
         """Replace the file atomically. A disk that refuses is not this file's business: it is passed over."""
         if not now and time.monotonic() - self._written_s < _WRITE_EVERY_S:
             return
@@ -86,23 +98,28 @@ class StateFile:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """Both states, None for a process that never wrote or whose file cannot be read, and which of them are stale."""
+    """All states, None for a process that never wrote or whose file cannot be read, and which of them are stale."""
 
     receive: ReceiveState | None
     forward: ForwardState | None
     receive_alive: bool
     forward_alive: bool
+    seal: SealState | None = None
+    seal_alive: bool = False
 
 
 def read_health(folder: Path, at_ms: int) -> Health:
     """Read what the processes last said. One that has said nothing for 15 s counts as not alive."""
     receive = _read(folder / "receive.state.json", ReceiveState)
     forward = _read(folder / "forward.state.json", ForwardState)
+    seal = _read(folder / "seal.state.json", SealState)
     return Health(
         receive,
         forward,
         receive is not None and abs(at_ms - receive.at_ms) < STALE_AFTER_MS,
         forward is not None and abs(at_ms - forward.at_ms) < STALE_AFTER_MS,
+        seal,
+        seal is not None and abs(at_ms - seal.at_ms) < STALE_AFTER_MS,
     )
 
 

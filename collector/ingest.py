@@ -15,6 +15,7 @@ from collector.core.accept import Arrival, Chain, Duplicate, Look, Mark, NoteGap
 from collector.core.clock import date_from
 from collector.core.row import Row, prev_of
 from collector.ledger_port import DeliveryRow, Head, Ledger, RefusedBytes, StoredRow
+from collector.receipts import is_receipt, open_receipt
 from collector.registry import Registry
 from collector.registry_rows import ProbeEntry
 from wire import bundle, codec, topics
@@ -120,7 +121,10 @@ class Ingest:
             probe = topics.parse_up(message.topic)
             entry, verifier = self._sender(probe)
             for raw in bundle.decode(message.payload):
-                self._take_record(raw, entry, verifier, received_ms, tally)
+                if is_receipt(raw, self._origin):
+                    self._take_receipt(raw, probe, received_ms, tally)
+                else:
+                    self._take_record(raw, entry, verifier, received_ms, tally)
         except Refused as error:
             tally.refusals.append(RefusedBytes(probe, error.reason, error.detail, message.payload))
         self._ledger.deliver(
@@ -146,6 +150,13 @@ class Ingest:
         if entry.vkey not in self._verifiers:
             self._verifiers[entry.vkey] = parse_vkey(entry.vkey)
         return entry, self._verifiers[entry.vkey]
+
+    def _take_receipt(self, raw: bytes, probe: str, received_ms: int, tally: Tally) -> None:
+        """Keep a point's receipt; a false one is refused, and the record behind it goes on without it."""
+        try:
+            self._ledger.keep_receipt(open_receipt(raw, self._origin, self._registry, received_ms))
+        except Refused as error:
+            tally.refusals.append(RefusedBytes(probe, error.reason, f"receipt: {error.detail}", raw))
 
     def _take_record(self, raw: bytes, entry: ProbeEntry, verifier: Verifier, received_ms: int, tally: Tally) -> None:
         try:

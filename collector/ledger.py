@@ -11,11 +11,17 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
+from collector.core.accept import leaf_bytes
 from collector.core.sample import Deliveries, HamletCounts, ProbeState, Refusal, Sample
+from collector.core.witness import Direction, Named, named_by
 from collector.pack import Packer
 from collector.sqlite import open_reader
 from wire import codec
 from wire.errors import Refused, Unavailable
+from wire.notes import Receipt
+from wire.records import TestRecord
 
 HOUR_MS = 3_600_000
 _SUMS = (
@@ -110,6 +116,32 @@ class LedgerReader:
         """The record with number `n`; None if there is none."""
         rows = self._rows("SELECT * FROM record WHERE n = ?", n)
         return self._sample(rows[0]) if rows else None
+
+    def receipts(self, sample: Sample) -> dict[Direction, Named]:
+        """The receipts that a record names, by direction; empty for one that names none."""
+        if not isinstance(sample.record, TestRecord):
+            return {}
+        return {way: self._named(sample.n, leaf) for way, leaf in named_by(sample.record)}
+
+    def receipt_bytes(self, sample: Sample) -> list[bytes]:
+        """The raw notes of the receipts that a record names and that are held."""
+        if not isinstance(sample.record, TestRecord):
+            return []
+        found = (self._receipt_raw(leaf) for _, leaf in named_by(sample.record))
+        return [raw for raw in found if raw is not None]
+
+    def _named(self, n: int, leaf: str) -> Named:
+        raw = self._receipt_raw(leaf)
+        before = self._rows("SELECT 1 FROM witness WHERE leaf = ? AND record < ? LIMIT 1", leaf_bytes(leaf), n)
+        held = None if raw is None else msgspec.json.decode(codec.body_of(raw), type=Receipt)
+        return Named(leaf, held, is_shown_before=bool(before))
+
+    def _receipt_raw(self, leaf: str) -> bytes | None:
+        rows = self._rows("SELECT raw FROM receipt WHERE leaf = ?", leaf_bytes(leaf))
+        if not rows or self._packer is None:
+            return None
+        with self._lock:
+            return self._packer.unpack(rows[0]["raw"])
 
     def last_n(self) -> int:
         """Number of the newest record; 0 in an empty ledger."""

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from collector.core.accept import Chain, Found, GapRange, Standing
 from collector.core.row import Row
+from wire.notes import Receipt
 from wire.records import AnyRecord
 
 
@@ -58,6 +59,16 @@ class StoredRow:
     forked: bool
 
 
+@dataclass(frozen=True, slots=True)
+class ReceiptRow:
+    """A measurement point's receipt that has been verified, and its own bytes."""
+
+    leaf: bytes
+    receipt: Receipt
+    received_ms: int
+    raw: bytes = field(repr=False)
+
+
 class Ledger(Protocol):
     """What ingest needs of a ledger. All but `transaction` are called inside one. Raises Unavailable."""
 
@@ -87,6 +98,9 @@ class Ledger(Protocol):
 
     def insert(self, row: Row) -> int:
         """Store a record and add it to the sums; return its number."""
+
+    def keep_receipt(self, row: ReceiptRow) -> bool:
+        """Keep a receipt for good, once by its leaf; say whether it is new."""
 
     def settle(self, probe: str, leaf: bytes, epoch: int, seq: int) -> None:
         """A loose record has found its place."""

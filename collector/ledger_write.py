@@ -13,10 +13,11 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from collector.core.accept import Chain, Found, GapRange, Link, Standing, leaf_of
+from collector.core.accept import Chain, Found, GapRange, Link, Standing, leaf_bytes, leaf_of
 from collector.core.clock import hour_of
 from collector.core.row import Row, Sums, invalid_path, plmn_of, sums_of
-from collector.ledger_port import DeliveryRow, Head, RefusedBytes, StoredRow
+from collector.core.witness import named_by
+from collector.ledger_port import DeliveryRow, Head, ReceiptRow, RefusedBytes, StoredRow
 from collector.pack import MAX_PLAIN_BYTES, Packer, make_dictionary
 from collector.sqlite import Ownership, open_writer
 from wire import codec
@@ -166,7 +167,28 @@ class SqliteLedger:
             (row.probe, row.received_ms, row.t_ms, row.kind),
         )
         self._add_sums(row, sums_of(row.record, counted=row.counted), values["hamlet"])
-        return int(cursor.lastrowid or 0)
+        n = int(cursor.lastrowid or 0)
+        self._link_receipts(n, row.record)
+        return n
+
+    def _link_receipts(self, n: int, record: AnyRecord | None) -> None:
+        """Note which receipts a record names, so that one that is named again is seen."""
+        if isinstance(record, TestRecord):
+            links = [(leaf_bytes(leaf), n, direction) for direction, leaf in named_by(record)]
+            self._db.executemany("INSERT INTO witness (leaf, record, direction) VALUES (?, ?, ?)", links)
+
+    def keep_receipt(self, row: ReceiptRow) -> bool:
+        """Keep a receipt for good, once by its leaf; say whether it is new."""
+        found = row.receipt
+        cursor = self._db.execute(
+            "INSERT OR IGNORE INTO receipt (leaf, probe, point, ticket, direction, signed_ms, received_ms, raw)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                *(row.leaf, found.probe, found.point, found.ticket, found.direction, found.signed_ms),
+                *(row.received_ms, self._packer.pack(row.raw)),
+            ),
+        )
+        return cursor.rowcount == 1
 
     def _add_sums(self, row: Row, sums: Sums, hamlet: str) -> None:
         """Add to the sums of hamlet and hour; undated rows and those beside the chain have no part in them."""
@@ -315,6 +337,12 @@ class SqliteLedger:
             *(probe, probe, epoch),
         )
         return Head(row[0], row[1], row[2], row[3] or 0, row[4]) if row else None
+
+    def raise_generation(self) -> int:
+        """Say that this file was put back from a backup; returns the new generation. Probes then send again."""
+        with self.transaction():
+            self._db.execute("UPDATE meta SET value = value + 1 WHERE key = 'gen'")
+        return int(self._one("SELECT value FROM meta WHERE key = 'gen'")[0])
 
     def set_status(self, probe: str, status: str, at_ms: int) -> None:
         """Keep a probe's liveness word and since when it says so."""

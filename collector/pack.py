@@ -39,3 +39,10 @@ class Packer:
     def unpack(self, packed: bytes) -> bytes:
         """Restore what `pack` was given."""
         return self._decompressor.decompress(packed, max_output_size=MAX_PLAIN_BYTES)
+
+    def read(self, packed: bytes) -> bytes | None:
+        """Restore what `pack` was given; None if the bytes were changed since."""
+        try:
+            return self.unpack(packed)
+        except zstandard.ZstdError:
+            return None

@@ -13,12 +13,14 @@ import os
 import random
 import threading
 import time
+from collections.abc import Sequence
 
 from collector.broker import Connection, Incoming, NotLetIn, tls_context, where
 from collector.health import ReceiveState, StateFile, now_ms
 from collector.ingest import Ingest, Message, Taken
 from collector.ledger_port import Head
 from collector.settings import Settings
+from collector.submit import Door
 from wire import codec, notes, topics
 from wire.errors import Misconfigured, Unavailable
 from wire.note import Signer
@@ -42,6 +44,7 @@ class Receiver:
         self._signer = signer
         self._stop = stop
         tls_context(settings)  # unusable files are said before anything else starts
+        self._door = Door(settings.state)
         self._due: dict[str, Head] = {}
         self._due_older: dict[tuple[str, int], Head] = {}
         self._file = StateFile(settings.state, "receive")
@@ -55,6 +58,7 @@ class Receiver:
         self._unsaid = 0
         self._unsaid_as: set[str] = set()
         self._say_refused_due_s = 0.0
+        self._checkpoint: tuple[Connection, int] | None = None
 
     def run(self) -> None:
         """Receive until stopped, over as many connections as it takes."""
@@ -65,10 +69,12 @@ class Receiver:
             except (Unavailable, Misconfigured) as error:
                 self._lose_broker(str(error), needs_person=isinstance(error, NotLetIn | Misconfigured))
                 attempt += 1
+                self._take_submitted()
                 self._stop.wait(random.uniform(0.1, min(MAX_BACKOFF_S, 0.2 * 2 ** min(attempt, 8))))  # noqa: S311
                 continue
             attempt = 0
             self._serve(connection)
+        self._door.close()
         self._say(now=True)
 
     def _connect(self) -> Connection:
@@ -101,15 +107,27 @@ class Receiver:
         while connection.alive and not self._stop.is_set():
             if taken and self._commit(connection, taken):
                 connection.acknowledge(taken)
+            self._take_submitted()
             if not current:
                 current = self._queue_all_acks()
             self._send_acks(connection)
+            self._send_checkpoint(connection)
             self._say()
             taken = connection.read(WAIT_S)
         if self._stop.is_set():
             connection.close()
         else:
             self._lose_broker(f"broker at {where(self._settings.broker)} was lost; start mosquitto if it ended")
+
+    def _take_submitted(self) -> None:
+        """Commit what came by the local door, by the same way as what the broker brings."""
+
+        def commit(messages: Sequence[Message]) -> Taken:
+            done = self._ingest.take(messages, now_ms())
+            self._note(done)
+            return done
+
+        self._door.take(commit)
 
     def _commit(self, connection: Connection, taken: list[Incoming]) -> bool:
         """Commit one group, trying until the ledger takes it; False if the connection was lost or we stop first."""
@@ -174,6 +192,19 @@ class Receiver:
             if not connection.publish(topics.ack(probe), self._sealed(probe, head), retain=False):
                 return
             del self._due_older[probe, epoch]
+
+    def _send_checkpoint(self, connection: Connection) -> None:
+        """Tell all probes the log's newest checkpoint, retained: what they sign afterwards is younger than it."""
+        path = self._settings.log_folder / "checkpoint"
+        try:
+            seen = (connection, path.stat().st_mtime_ns)
+            if seen == self._checkpoint:
+                return
+            note = path.read_bytes()
+        except OSError:
+            return
+        if connection.publish(topics.CHECKPOINT, note, retain=True):
+            self._checkpoint = seen
 
     def _sealed(self, probe: str, head: Head) -> bytes:
         ack = notes.Ack(

@@ -73,6 +73,13 @@ class WebSettings(Table, frozen=True, kw_only=True):
     threads: Annotated[int, Meta(ge=1, le=64)] = 8
 
 
+class LogSettings(Table, frozen=True, kw_only=True):
+    """The sealed log: its key, and how often a checkpoint is signed when it has grown."""
+
+    key_file: Text
+    every_s: Annotated[int, Meta(ge=1, le=3600)] = 60
+
+
 class Settings(Table, frozen=True, kw_only=True):
     """The whole file. `folder` is where it stands (not a key of the file)."""
 
@@ -82,6 +89,7 @@ class Settings(Table, frozen=True, kw_only=True):
     broker: BrokerSettings
     influx: InfluxSettings
     web: WebSettings = WebSettings()
+    log: LogSettings | None = None
     demo: bool = False
     folder: str = "."
 
@@ -108,6 +116,16 @@ class Settings(Table, frozen=True, kw_only=True):
     def forward(self) -> Path:
         """Cursor and parked lines of `forward`."""
         return self.state / "forward.db"
+
+    @property
+    def seal(self) -> Path:
+        """Indices and signed checkpoints; only `seal` writes it."""
+        return self.state / "seal.db"
+
+    @property
+    def log_folder(self) -> Path:
+        """Public files of the log: a folder a shard."""
+        return self.state / "log"
 
 
 def read_settings(path: Path) -> Settings:

@@ -23,7 +23,7 @@ _VERSION = re.compile(r"_v([0-9]+)\.sql")
 
 
 def open_writer(path: Path, schema: str, *, wal: bool = True) -> sqlite3.Connection:
-    """Open `path` for writing and bring it to the newest version of `schema` ("ledger", "registry", "forward").
+    """Open `path` for writing and bring it to the newest version of `schema` ("ledger", "registry", "forward", "seal").
 
     Transactions are explicit (BEGIN IMMEDIATE ... COMMIT); synchronous=FULL: what is committed survives a power cut.
     Raises Misconfigured if the file is newer than this program, is no database, or its folder is missing.
@@ -43,6 +43,7 @@ _REMEDY = {
     "ledger": "put back its backup; it is the evidence, so never delete it",
     "registry": "put back its backup",
     "forward": "move it away: forward then writes every record to InfluxDB again",
+    "seal": "put back its backup; it knows what was signed, so never delete it",
 }
 
 

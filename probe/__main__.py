@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -16,10 +18,14 @@ from typing import Any
 
 import msgspec
 
-from probe import calibrate, compose, measure, show
+from probe import calibrate, compose, compose_visit, export, measure, show
 from probe.boot import keep_boot
+from probe.devices.usb_power import UsbPower
+from probe.publish import WAY_MARK
+from probe.rescue import LINE_BYTES, answer
 from probe.settings import Settings, load
 from probe.spool import Standing, read_standing
+from probe.spool_read import FIRST, LAST, mark, records
 from wire import codec
 from wire.errors import EXIT_FAILED, EXIT_MISCONFIGURED, EXIT_OK, EXIT_USAGE, Misconfigured, Unavailable
 from wire.failure import Cause, Stage
@@ -34,7 +40,11 @@ _EPILOG = """examples:
   dosong-probe once --modem m2 --json                the same by the second modem, as JSON
   dosong-probe calibrate                             how fast this host can measure at all; kept, marks tests near it
   dosong-probe calibrate --link --modem m1           the same on site, over the modem's own link (moves one test's data)
+  dosong-probe doctor                                check the station: red or green, and what to do
+  dosong-probe doctor --lang en --no-test --json     the same for a script, without a test
+  dosong-probe survey                                where the site is: five minutes under the open sky, once
   dosong-probe status                                what waits to be sent, the last ACK, the last test
+  dosong-probe export /media/usb/export              what waits, as signed files for a site without signal
 
 exit status:
   0  done (once: the test succeeded and its path was proved)
@@ -94,10 +104,62 @@ def _parser() -> argparse.ArgumentParser:
     ceiling.add_argument("--link", action="store_true", help="on site: also over the link of each modem, one test each")
     ceiling.add_argument("--modem", metavar="ID", help="with --link: this modem alone")
     ceiling.set_defaults(command=_calibrate)
+    rescue = commands.add_parser("rescue", parents=[shared], help="what systemd runs as root: one request from stdin")
+    rescue.set_defaults(command=_rescue)
+    doctor = commands.add_parser("doctor", parents=[shared], help="check the station, live; 0 if all is green")
+    default = "vi" if os.environ.get("LANG", "vi").startswith(("vi", "C")) else "en"
+    doctor.add_argument("--lang", choices=["vi", "en"], default=default, help=f"({default})")
+    doctor.add_argument("--json", action="store_true", help="print the result as JSON")
+    doctor.add_argument("--no-test", action="store_true", help="leave the short test out")
+    doctor.add_argument("--wait", type=float, default=180.0, metavar="S", help="leave open what takes longer (180)")
+    doctor.set_defaults(command=_doctor)
     status = commands.add_parser("status", parents=[shared], help="show spool, last ACK and last test")
     status.add_argument("--json", action="store_true", help="print as JSON")
     status.set_defaults(command=_status)
+    survey = commands.add_parser("survey", parents=[shared], help="find the site's position: five minutes of fixes")
+    survey.add_argument("--wait", type=float, default=1800.0, metavar="S", help="give up after this long (1800)")
+    survey.add_argument("--json", action="store_true", help="print the result as JSON")
+    survey.set_defaults(command=_survey)
+    _add_export(commands, shared)
     return parser
+
+
+def _add_export(commands: Any, shared: argparse.ArgumentParser) -> None:
+    export = commands.add_parser(
+        "export", parents=[shared], help="write what waits as signed files, for a site without signal"
+    )
+    export.add_argument(
+        "folder", type=Path, metavar="FOLDER", help="where to, such as /media/usb/export; goes on there"
+    )
+    export.add_argument(
+        "--from", dest="first", type=_place, default=FIRST, metavar="EPOCH:SEQ", help="from this record"
+    )
+    export.add_argument("--to", dest="last", type=_place, default=LAST, metavar="EPOCH:SEQ", help="up to this record")
+    export.add_argument("--all", action="store_true", help="also what the collector has acknowledged")
+    export.set_defaults(command=_export)
+
+
+def _survey(settings: Settings, arguments: argparse.Namespace) -> int:
+    from probe import survey_run  # noqa: PLC0415 (gpsd-py3 is only wanted here)
+
+    return survey_run.run(settings, wait_s=arguments.wait, as_json=arguments.json)
+
+
+def _place(text: str) -> tuple[int, int]:
+    """A record's place as it is written on the command line. Raises ValueError."""
+    epoch, _, seq = text.partition(":")
+    return int(epoch), int(seq)
+
+
+def _export(settings: Settings, arguments: argparse.Namespace) -> int:
+    """Write records as files beside a running daemon."""
+    found = records(settings.path(settings.state_dir), arguments.first, arguments.last, with_acknowledged=arguments.all)
+    done = export.write(arguments.folder, settings.probe, settings.origin, found, time.time_ns() // 1_000_000)
+    sys.stdout.write(
+        f"{done.records} records ({done.span}) in {done.files} files, {done.new} of them new, in {arguments.folder}\n"
+        "take the folder to the collector and run there: dosong-collector import-export FOLDER\n"
+    )
+    return EXIT_OK
 
 
 def _run(settings: Settings, _arguments: argparse.Namespace) -> int:
@@ -108,7 +170,8 @@ def _run(settings: Settings, _arguments: argparse.Namespace) -> int:
         if publisher is None:
             log.warning("[broker] is not set: records stay in %s until it is", settings.state_dir)
         log.info("probe=%s modems=%d running", settings.probe, len(settings.modem))
-        daemon.run(publisher)
+        with compose_visit.serving(probe, daemon, publisher, has_page=True):
+            daemon.run(publisher)
     return EXIT_OK
 
 
@@ -145,13 +208,14 @@ def _once(settings: Settings, arguments: argparse.Namespace) -> int:
             order, refusal = station.admit(_manual(station.order))
             head = probe.recorder.head()
             if refusal is Cause.BUDGET_SPENT:
-                record = measure.not_run(order, head, "skipped", Stage.SCHEDULE, refusal)
+                found = measure.Run(measure.not_run(order, head, "skipped", Stage.SCHEDULE, refusal))
             else:
-                record = measure.run(order, station.bench, head)
+                found = measure.run(order, station.bench, head)
         finally:
             station.owner.stop(compose.ECHO_TIMEOUT_S)
         # A crash of the daemon before stays to be told by its next boot record.
-        kept = probe.recorder.keep(record, {"clean": "1"} if is_first else {})
+        record = found.record
+        kept = probe.recorder.keep(record, {"clean": "1"} if is_first else {}, found.receipts)
         station.settle()
     sys.stdout.write(_as_json(kept.raw) if arguments.json else f"{show.test(record)}\n")
     is_good = record.outcome == "ok" and record.path is not None and record.path.verdict == "ok"
@@ -169,7 +233,7 @@ def _calibrate(settings: Settings, arguments: argparse.Namespace) -> int:
         probe.recorder.remember({calibrate.MARK: ceiling.as_mark()})
         down, up = ceiling.downlink_bps / 1e6, ceiling.uplink_bps / 1e6
         sys.stdout.write(f"this host moves {down:.0f} Mbit/s down and {up:.0f} Mbit/s up at most (loopback)\n")
-        shown = [_calibrate_link(probe, modem.id, modem.interface, ceiling) for modem in chosen]
+        shown = [_calibrate_link(probe, modem.id, probe.interface(modem), ceiling) for modem in chosen]
     sys.stdout.write("tests above 0.7 of that are marked host_limited\n")
     return EXIT_OK if all(shown) else EXIT_FAILED
 
@@ -201,6 +265,23 @@ def _calibrate_link(probe: compose.Probe, modem: str, interface: str, loopback: 
     return True
 
 
+def _rescue(settings: Settings, _arguments: argparse.Namespace) -> int:
+    """Carry out one request of the daemon's, read from standard input: USB power, controller, reboot."""
+    said = answer(sys.stdin.readline(LINE_BYTES), UsbPower(), settings.recovery.reboot)
+    sys.stdout.write(f"{said}\n")
+    sys.stdout.flush()
+    log.info("rescue=%s", said)
+    return EXIT_OK if said == "done" else EXIT_FAILED
+
+
+def _doctor(settings: Settings, arguments: argparse.Namespace) -> int:
+    """Check the station, beside a running daemon or without one."""
+    from probe import doctor  # noqa: PLC0415 (its words and views are no part of an idle daemon)
+
+    wishes = doctor.Wishes(arguments.lang, arguments.json, not arguments.no_test, arguments.wait)
+    return doctor.run(settings, wishes)
+
+
 def _manual(order: measure.Order) -> measure.Order:
     return measure.Order(order.modem, order.interface, "manual", order.plmn, order.referral)
 
@@ -215,7 +296,8 @@ def _as_json(raw: bytes) -> str:
 
 def _status(settings: Settings, arguments: argparse.Namespace) -> int:
     """Read the spool beside a running daemon."""
-    found = _status_of(settings.probe, read_standing(settings.path(settings.state_dir)))
+    state_dir = settings.path(settings.state_dir)
+    found = _status_of(settings.probe, read_standing(state_dir)) | {"way": mark(state_dir, WAY_MARK)}
     sys.stdout.write(json.dumps(found) + "\n" if arguments.json else _status_text(found))
     return EXIT_OK
 
@@ -241,6 +323,7 @@ def _status_text(found: dict[str, Any]) -> str:
         if ack is None
         else f"last ack  epoch {ack['epoch']} up to seq {ack['upto']}, {show.when(ack['t_ms'])}",
     ]
+    lines.append(f"records   left last by {found['way'] or 'no way yet'}")
     if test is None:
         lines.append("last test none yet")
     else:

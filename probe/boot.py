@@ -15,9 +15,16 @@ from wire.records import BootRecord
 Reason = Literal["install", "start", "power", "crash", "update", "reboot", "new_epoch"]
 
 
-def keep_boot(recorder: Recorder, spool: Spool, modems: int) -> None:
-    """Keep the boot record of this start, and remember this boot. Raises Unavailable."""
-    stamp = recorder.stamp()
+def keep_boot(
+    recorder: Recorder, spool: Spool, modems: int, stamp: Stamp | None = None, alive_ms: int | None = None
+) -> None:
+    """Keep the boot record of a start at `stamp` (None: now), and remember this boot. Raises Unavailable.
+
+    `alive_ms`: when the last run was seen alive, if another than the spool knows (UTC).
+    """
+    if spool.is_shut:
+        spool.put_marks({})  # tries the disk: what the boot record says of the spool is known once it is open
+    stamp = stamp or recorder.stamp()
     place = spool.place()
     last_seq = place.seq - 1
     record = BootRecord(
@@ -27,7 +34,7 @@ def keep_boot(recorder: Recorder, spool: Spool, modems: int) -> None:
         head_epoch=place.epoch if last_seq >= 0 else None,
         head_seq=last_seq if last_seq >= 0 else None,
         head_hash=place.prev or None,
-        downtime_ms=_downtime_ms(spool, stamp),
+        downtime_ms=_downtime_ms(spool, stamp, alive_ms),
         uptime_ms=stamp.mono_ms,
         model=host.model(),
         os=host.os_name(),
@@ -50,11 +57,12 @@ def boot_reason(spool: Spool, boot: str) -> Reason:
     return "start" if is_clean else "crash"
 
 
-def _downtime_ms(spool: Spool, stamp: Stamp) -> int | None:
-    alive_ms = spool.mark("alive_ms")
+def _downtime_ms(spool: Spool, stamp: Stamp, noted_ms: int | None) -> int | None:
+    kept_ms = spool.mark("alive_ms")
+    alive_ms = max((ms for ms in (noted_ms, None if kept_ms is None else int(kept_ms)) if ms is not None), default=None)
     if alive_ms is None or stamp.t_ms is None:
         return None
-    return max(0, stamp.t_ms - int(alive_ms))
+    return max(0, stamp.t_ms - alive_ms)
 
 
 def new_epoch(recorder: Recorder, effect: NewEpoch) -> None:

@@ -73,6 +73,11 @@ def link_mark(modem: str) -> str:
     return f"{MARK} {modem}"
 
 
+def known(mark: Callable[[str], str | None], modem: str) -> Ceiling | None:
+    """The ceiling that counts for a modem: over its own link, else over loopback; None if there is neither."""
+    return read(mark(link_mark(modem))) or read(mark(MARK))
+
+
 def measure_link(interface: str, test: Callable[[], EngineResult]) -> OnSite:
     """Run one test over a link and watch the host's cores meanwhile. What it moves costs the SIM's data."""
     moments: list[host_load.Moment] = []

@@ -5,8 +5,8 @@ Raises Misconfigured for what a person must mend, Unavailable for a disk that ca
 
 from __future__ import annotations
 
-import fcntl
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,8 +15,10 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from probe import backends, boot, build, calibrate, engines
+from probe import boot, build, calibrate, compose_link, compose_recovery, engines
+from probe.backends import Backends
 from probe.broker import Access
+from probe.caretaker import Caretaker, Senses
 from probe.core import chain, clock, tpv
 from probe.core.coverage import EchoSeen
 from probe.core.draft import Identity, Stamp
@@ -29,15 +31,20 @@ from probe.devices.gps import GpsReader
 from probe.devices.modem import ModemGone, ModemMute
 from probe.devices.reach import reach
 from probe.devices.throughput import EngineRequest
+from probe.diagnosis import Diagnosis
 from probe.measure import Bench, Order
-from probe.owner import Observed, Owner
+from probe.only_one import only_one
+from probe.owner import Owner
 from probe.publish import Publisher
 from probe.purse import Purse
 from probe.recorder import Recorder
-from probe.settings import Engine, Modem, Settings
+from probe.settings import Engine, Settings
+from probe.settings_modem import Modem
+from probe.slate import Slate
 from probe.spool import Spool
 from probe.steering import Ground, Steering
 from probe.terms import ModemTerms, compared, of_modem, overlaid
+from probe.whereabouts import Whereabouts, gnss_time, located
 from wire import notes
 from wire.codec import probe_key_name
 from wire.errors import Misconfigured, Unavailable
@@ -81,29 +88,55 @@ class Probe:
             raise Misconfigured(f"{settings.path(settings.key_file)} is the key of {signer.name}; put that of {name}")
         state_dir = settings.path(settings.state_dir)
         stack.enter_context(only_one(state_dir))
-        self.spool = Spool(state_dir, settings.spool.limit_bytes)
+        self.spool = Spool(state_dir, settings.spool.limit_bytes, may_wait=has_coverage)
         stack.callback(self.spool.close)
+        volatile = os.environ.get("RUNTIME_DIRECTORY")  # systemd's, in memory
+        self.slate = Slate(state_dir, Path(volatile) if volatile else None)
+        stack.callback(self.slate.close)
         identity = Identity(settings.probe, build.firmware(), settings.simulated, settings.site)
         self._boot_id = kernel_clock.boot_id()
+        self.gps: GpsReader | None = None
         self.recorder = Recorder(self.spool, signer, settings.origin, identity, self.stamp)
-        self._gps = _gps(settings, stack)
+        self._caretaker = self._make_caretaker() if has_coverage else None
+        is_reduced = self._caretaker is not None and self._caretaker.is_reduced
+        self.gps = None if is_reduced else _gps(settings, stack)
+        self._backends = Backends(settings)
+        self._ladders = compose_recovery.Ladders(settings, self.recorder, self.slate, self.spool)
+        self._publisher: Publisher | None = None
         self._terms: dict[str, ModemTerms] = {}
+        self.diagnoses: dict[str, Diagnosis] = {}
+        self._stack = stack
         self._parts: dict[str, tuple[Owner, Purse, CoverageKeeper]] = {}
         self._actions: dict[Action, Callable[[], str | None]] = {}
         self.stations: dict[str, Station] = {}
         self.steering = Steering(_ground(settings), self.recorder, self.spool, self._enforce, self._actions)
         self._enforce(None)
         self.steering.restore()
+        self._backends.listen(*(owner.wake for owner, _, _ in self._parts.values()))
+        stack.callback(self._backends.close)
 
     def stamp(self) -> Stamp:
         """Read the clocks and judge them."""
-        return clock.judge(kernel_clock.read(self._boot_id), self.settings.clock.trust, build.BUILD_MS)
+        reading, trust = kernel_clock.read(self._boot_id), self.settings.clock.trust
+        return clock.judge(reading, trust, build.BUILD_MS, gnss_time(self.gps))
 
     def daemon(self) -> tuple[Daemon, Publisher | None]:
         """Return the loop, and the publisher (None without `[broker]`)."""
-        daemon = Daemon(self.recorder, self.spool, self.stations, self.stop, read_clock=self.stamp, steer=self._steered)
+        daemon = Daemon(
+            *(self.recorder, self.spool, self.stations, self.stop),
+            read_clock=self.stamp,
+            steer=self._steered,
+            caretaker=self._caretaker,
+            whereabouts=Whereabouts(self.gps, lambda: next(iter(self._terms.values())).place, self.recorder),
+        )
         self._actions |= {"test": daemon.ask_tests, "modem_restart": self._restart_modems}
-        return daemon, _publisher(self, daemon) if self.settings.broker else None
+        self._publisher = _publisher(self, daemon) if self.settings.broker else None
+        return daemon, self._publisher
+
+    def _make_caretaker(self) -> Caretaker:
+        state_dir = self.settings.path(self.settings.state_dir)
+        senses = Senses(partial(host.free_bytes, state_dir), host.throttled_bits)
+        return Caretaker(self.recorder, self.spool, self.slate, senses)
 
     def _steered(self, stamp: Stamp) -> dict[str, Station] | None:
         """Take up what came by a signed configuration; the new stations if it changed them."""
@@ -122,44 +155,81 @@ class Probe:
             keeper.retell(terms.plmn, terms.referral)
             self.stations[modem.id] = self._station(modem, terms, owner, purse)
 
+    def interface(self, modem: Modem) -> str:
+        """Name of a modem's network interface now; a name that no link has while there is none."""
+        return self._backends.interface(modem.id)
+
     def _restart_modems(self) -> str:
         for owner, _, _ in self._parts.values():
             owner.restart(RESTART_TIMEOUT_S)
         return f"restarted {', '.join(self._parts)}"
 
     def _station(self, modem: Modem, terms: ModemTerms, owner: Owner, purse: Purse) -> Station:
-        other = compared(terms.engine)
+        other, bench = compared(terms.engine), self._bench(modem, owner, terms.engine.name)
         return Station(
             owner=owner,
-            bench=self._bench(modem, owner, terms.engine.name),
+            bench=replace(bench, engine=partial(compose_link.told, self.diagnoses[modem.id], bench.engine)),
             compared=None if other is None else self._bench(modem, owner, other),
+            short=self._bench(modem, owner, terms.engine.name, is_short=True),
             plan=terms.plan,
-            order=Order(modem.id, modem.interface, "scheduled", terms.plmn, terms.referral),
-            admit=purse.admit,
-            settle=purse.update,
+            order=Order(modem.id, self.interface(modem), "scheduled", terms.plmn, terms.referral),
+            admit=lambda order: purse.admit(replace(order, interface=self.interface(modem))),
+            settle=purse.settle,
         )
 
     def _parts_of(self, modem: Modem, terms: ModemTerms) -> tuple[Owner, Purse, CoverageKeeper]:
         """Make what lives as long as the program: the modem's owner, its SIM's purse, its coverage."""
         owner: Owner
         purse = self._purse(modem, terms)
+        self.diagnoses[modem.id] = diagnosis = self._diagnosis(modem, purse)
         keeper = CoverageKeeper(
             self._coverage_terms(modem),
             self.recorder,
-            echo=lambda: None if owner.is_watched() else _echo(self.settings, self._terms[modem.id].engine, modem),
-            link_bytes=partial(links.read_bytes, modem.interface),
+            echo=lambda: None if owner.is_watched() else self._echo(modem),
+            link_bytes=lambda: links.read_bytes(self.interface(modem)),
             saved=self.spool.mark(f"coverage {modem.id}"),
+            slate=self.slate,
+            diagnosis=diagnosis,
+        )
+        port = self._backends.modem(modem, lambda: self._terms[modem.id].plmn)
+        recover = self._ladders.add(
+            modem.id,
+            port,
+            is_testing=lambda: owner.is_watched(),  # noqa: PLW0108 (it is made below)
+            link_cause=lambda: diagnosis.cause,
+            usb_path=partial(self._backends.usb_path, modem.id),
         )
         owner = Owner(
             modem.id,
-            backends.make(modem, self.settings),
+            port,
             poll_s=self.settings.coverage.poll_s,
             fast_s=FAST_POLL_S,
             fault_cause=fault_cause,
             mono_ms=kernel_clock.mono_ms,
-            on_poll=partial(_on_poll, keeper, purse) if self._has_coverage else lambda _observed: None,
+            on_poll=compose_recovery.takers(keeper, purse, recover) if self._has_coverage else lambda _observed: None,
         )
         return owner, purse, keeper
+
+    def _diagnosis(self, modem: Modem, purse: Purse) -> Diagnosis:
+        diagnosis = compose_link.diagnosis(
+            self.settings,
+            modem,
+            self.recorder,
+            engine=lambda: self._terms[modem.id].engine,
+            interface=lambda: self.interface(modem),
+            used_bytes=lambda: purse.update().used_bytes,
+            is_free=lambda: not self.stations[modem.id].owner.is_watched(),
+            broker_lost_ms=lambda: self._publisher.lost_ms() if self._publisher else 0,
+            saved=self.spool.mark(f"rates {modem.id}"),
+        )
+        self._stack.callback(diagnosis.stop)
+        return diagnosis
+
+    def _echo(self, modem: Modem) -> EchoSeen | None:
+        address, coverage = self._terms[modem.id].engine.echo_address, self.settings.coverage
+        if address is None or not coverage.degraded_echo:
+            return None
+        return reach(*address, self.interface(modem), min(ECHO_TIMEOUT_S, coverage.step_s / 2))
 
     def _coverage_terms(self, modem: Modem) -> Terms:
         settings, coverage = self.settings, self.settings.coverage
@@ -173,28 +243,31 @@ class Probe:
             referral=settings.referral,
         )
 
-    def _bench(self, modem: Modem, owner: Owner, name: str) -> Bench:
+    def _bench(self, modem: Modem, owner: Owner, name: str, *, is_short: bool = False) -> Bench:
         place = self._terms[modem.id].place
         state_dir = self.settings.path(self.settings.state_dir)
         return Bench(
             watch=owner,
-            engine=lambda: engines.ENGINES[name].run(self._request(modem)),
+            engine=lambda: engines.ENGINES[name].run(self._request(modem, is_short=is_short)),
             counters=links.read,
-            position=lambda: tpv.resolve(place, self._gps.position() if self._gps else None),
+            position=lambda: tpv.resolve(place, self.gps.position() if self.gps else None),
             host=partial(_host, state_dir, self.spool),
             mono_ms=kernel_clock.mono_ms,
         )
 
-    def _request(self, modem: Modem) -> EngineRequest:
+    def _request(self, modem: Modem, *, is_short: bool) -> EngineRequest:
         """The next test's request: with the epoch that its record will have, and this host's ceiling."""
-        marks = (calibrate.link_mark(modem.id), calibrate.MARK)
-        ceiling = next((found for mark in marks if (found := calibrate.read(self.spool.mark(mark)))), None)
+        ceiling = calibrate.known(self.spool.mark, modem.id)
         return replace(
-            request(self._terms[modem.id].engine, modem.interface),
+            request(
+                compose_link.shortened(self._terms[modem.id].engine) if is_short else self._terms[modem.id].engine,
+                self.interface(modem),
+            ),
             probe=self.settings.probe,
             epoch=int(self.spool.mark("epoch") or 1),
             ceiling_downlink_bps=ceiling.downlink_bps if ceiling else None,
             ceiling_uplink_bps=ceiling.uplink_bps if ceiling else None,
+            tls_ca_file=self.settings.engine_ca_file,
         )
 
     def _purse(self, modem: Modem, terms: ModemTerms) -> Purse:
@@ -204,8 +277,9 @@ class Probe:
             limit_bytes=terms.limit_bytes,
             billing_day=terms.billing_day,
             test_limit_bytes=_test_limit(terms),
-            link_bytes=partial(links.read_bytes, modem.interface),
+            link_bytes=lambda: links.read_bytes(self.interface(modem)),
             saved=self.spool.mark(f"budget {modem.id}"),
+            slate=self.slate,
         )
 
 
@@ -233,12 +307,6 @@ def _host(state_dir: Path, spool: Spool, cpu_ppm: int | None) -> Host | None:
         return host.read(state_dir, spool.depth().waiting, cpu_ppm)
     except (OSError, Unavailable):
         return None
-
-
-def _on_poll(keeper: CoverageKeeper, purse: Purse, observed: Observed) -> None:
-    keeper.on_poll(observed)
-    if observed.number % 6 == 0:
-        purse.update()
 
 
 def fault_cause(error: Unavailable) -> Cause:
@@ -285,13 +353,6 @@ def test_limit_bytes(engine: Engine) -> int:
     return total
 
 
-def _echo(settings: Settings, engine: Engine, modem: Modem) -> EchoSeen | None:
-    address = engine.echo_address
-    if address is None or not settings.coverage.degraded_echo:
-        return None
-    return reach(*address, modem.interface, min(ECHO_TIMEOUT_S, settings.coverage.step_s / 2))
-
-
 def _gps(settings: Settings, stack: ExitStack) -> GpsReader | None:
     if settings.gps is None:
         return None
@@ -326,30 +387,13 @@ def _publisher(probe: Probe, daemon: Daemon) -> Publisher:
         clocks=_Clocks(),
         may_send=lambda: not daemon.is_testing(),
         begin_epoch=partial(boot.new_epoch, probe.recorder),
+        ways_out=broker.ways,
         on_config=probe.steering.receive,
     )
-
-
-@contextmanager
-def only_one(state_dir: Path) -> Iterator[None]:
-    """Hold the lock of a state folder. Raises Unavailable if another program of ours has it."""
-    try:
-        state_dir.mkdir(parents=True, exist_ok=True)
-        lock = (state_dir / "lock").open("w")
-    except OSError as error:
-        raise Misconfigured(
-            f"state_dir {state_dir} cannot be written ({error.strerror}); create it and give it to this user"
-        ) from error
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise Unavailable(f"dosong-probe already runs with {state_dir}; stop it first") from error
-        yield
 
 
 @contextmanager
 def opened(settings: Settings, *, has_coverage: bool = True) -> Iterator[Probe]:
     """Join the parts; everything is given back at the end. Without coverage only tests leave records."""
     with ExitStack() as stack:
-        yield Probe(settings, stack, has_coverage=has_coverage)
+        yield Probe(located(settings), stack, has_coverage=has_coverage)

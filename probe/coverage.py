@@ -1,7 +1,7 @@
 """Coverage of one modem, live: the owner's polls and one echo a step in, a record a window and outage events out.
 
 The windows lie on the wall clock while it is trusted and on monotonic time otherwise. What has been seen of a window
-is on disk after each step, so a restart loses no letter of it.
+is noted after each step, so a restart of the program loses no letter of it; a power cut costs what the slate says.
 """
 
 from __future__ import annotations
@@ -16,9 +16,13 @@ import msgspec
 from probe.core import coverage, outage
 from probe.core.coverage import EchoSeen, Poll, Window
 from probe.core.draft import Stamp
+from probe.core.reachability import CHECK_LIMIT_MS
+from probe.diagnosis import Diagnosis
 from probe.owner import Observed
 from probe.recorder import Recorder
+from probe.slate import Slate
 from wire.errors import Refused
+from wire.failure import Cause
 from wire.records import CoverageRecord, EventRecord
 
 log = logging.getLogger(__name__)
@@ -46,13 +50,15 @@ class _Saved:
 
     window: Window
     seen: Stamp
+    turn: int = 0
+    """Rises with every note, so that of two the newer is known."""
 
 
 class CoverageKeeper:
     """Keeps the coverage of one modem; called by the modem's owner only, so it needs no lock.
 
     `echo` sends one echo (None: no echo is wanted now); `link_bytes` reads (rx, tx) of the modem's link, None if it
-    is missing.
+    is missing. `diagnosis` says why a registered modem reaches nothing; without it a lost echo is all that is known.
     """
 
     def __init__(
@@ -63,8 +69,11 @@ class CoverageKeeper:
         echo: Callable[[], EchoSeen | None],
         link_bytes: Callable[[], tuple[int, int] | None],
         saved: str | None,
+        slate: Slate | None = None,
+        diagnosis: Diagnosis | None = None,
     ) -> None:
         self._terms, self._recorder = terms, recorder
+        self._slate, self._diagnosis = slate, diagnosis
         self._echo, self._link_bytes = echo, link_bytes
         self._outage = outage.Outage()
         self._polls: list[tuple[int, Poll]] = []
@@ -74,8 +83,11 @@ class CoverageKeeper:
         self._counted_from = link_bytes()
         self._window: Window | None = None
         self._seen: Stamp | None = None
-        self._saved = _load(saved)
+        notes = [_load(saved), _load(slate.recall(f"coverage {terms.modem}") if slate else None)]
+        self._saved = max((note for note in notes if note), key=lambda note: note.turn, default=None)
+        self._turn = self._saved.turn if self._saved else 0
         self._is_noted = True
+        self._was_found = False
         self._due: list[CoverageRecord | EventRecord] = []
 
     def retell(self, plmn: str | None, referral: str | None) -> None:
@@ -93,7 +105,8 @@ class CoverageKeeper:
         at_ms = now_ms - (stamp.mono_ms - observed.ended_ms)
         began_ms = now_ms - (stamp.mono_ms - observed.began_ms)
         self._polls.append((began_ms, _poll(observed, at_ms)))
-        self._send_echo(window, now_ms)
+        window = self._look(observed, window, now_ms, stamp)
+        self._send_echo(window, now_ms, stamp)
         self._window = self._close_steps(window, now_ms, stamp)
         self._seen = stamp
         self._tell_outage(observed)
@@ -127,7 +140,21 @@ class CoverageKeeper:
         self._end(coverage.fill_off(saved.window, _end_ms(saved.window)) if has_passed else saved.window, saved.seen)
         return fresh
 
-    def _send_echo(self, window: Window, now_ms: int) -> None:
+    def _look(self, observed: Observed, window: Window, now_ms: int, stamp: Stamp) -> Window:
+        """Let the diagnosis go on; what it finds now also names the cause of steps that were closed meanwhile."""
+        if self._diagnosis is None:
+            return window
+        before = self._diagnosis.cause
+        self._diagnosis.on_poll(observed)
+        if self._diagnosis.cause == before:
+            return window
+        since_ms = now_ms - (stamp.mono_ms - self._diagnosis.since_ms)
+        return coverage.restate(window, since_ms, self._diagnosis.cause)
+
+    def _link_cause(self) -> Cause | None:
+        return None if self._diagnosis is None else self._diagnosis.cause
+
+    def _send_echo(self, window: Window, now_ms: int, stamp: Stamp) -> None:
         """Send the step's echo once its instant has come; each probe has its own, or a fleet would knock at once.
 
         If no other poll is to be expected in this step, it is sent now.
@@ -137,12 +164,17 @@ class CoverageKeeper:
         if self._echo_step_ms == step_ms or (now_ms < step_ms + _offset_ms(self._terms) and not is_last_chance):
             return
         self._echo_step_ms, self._echo_seen = step_ms, self._echo()
+        if self._diagnosis is not None:
+            self._diagnosis.on_echo(self._echo_seen, stamp.mono_ms)
 
     def _close_steps(self, window: Window, now_ms: int, stamp: Stamp) -> Window:
-        """Give every step that has ended its letter."""
+        """Give every step that has ended its letter. The last one of a window waits for a look that is under way."""
         while now_ms >= (end_ms := window.next_step_ms + window.step_ms):
+            if len(window.states) + 1 == window.length and self._is_looking(now_ms - end_ms):
+                break
             polls = [poll for began_ms, poll in self._polls if began_ms < end_ms and poll.at_ms >= window.next_step_ms]
-            window = coverage.close_step(window, polls, self._echo_seen, self._carried(window.next_step_ms))
+            carried = self._carried(window.next_step_ms)
+            window = coverage.close_step(window, polls, self._echo_seen, carried, self._link_cause())
             self._echo_seen, self._is_noted = None, False
             self._last = next((poll for _, poll in reversed(self._polls) if poll.at_ms < end_ms), self._last)
             self._polls = [(began, poll) for began, poll in self._polls if poll.at_ms >= end_ms]
@@ -151,21 +183,31 @@ class CoverageKeeper:
                 window = Window(end_ms, self._terms.step_ms, self._terms.steps)
         return window
 
+    def _is_looking(self, late_ms: int) -> bool:
+        """Whether a window's end is worth waiting for: as long as a look may take, and no longer."""
+        return self._diagnosis is not None and self._diagnosis.is_pending and late_ms <= CHECK_LIMIT_MS
+
     def _put_down(self, window: Window, stamp: Stamp) -> None:
         """Keep what is due. The running window is noted in the same commit: a kill between tells no step twice."""
-        del self._due[:-HELD_RECORDS]
+        if (over := len(self._due) - HELD_RECORDS) >= 0:
+            del self._due[:over]
+            self._recorder.press(over)
         alive = {} if stamp.t_ms is None else {"alive_ms": str(stamp.t_ms)}
-        marks = {f"coverage {self._terms.modem}": msgspec.json.encode(_Saved(window, stamp)).decode()} | alive
+        saved = _Saved(window, stamp, self._turn + 1)
+        marks = {f"coverage {self._terms.modem}": msgspec.json.encode(saved).decode()} | alive
         while self._due:
             try:
                 self._recorder.keep(self._due[0], marks)
-                self._is_noted = True
+                self._is_noted, self._turn = True, saved.turn
             except Refused:
                 log.exception("record of modem %s breaks the contract and is lost", self._terms.modem)
             del self._due[0]
         if not self._is_noted:
-            self._recorder.remember(marks)
-            self._is_noted = True
+            if self._slate is None:
+                self._recorder.remember(marks)
+            else:
+                self._slate.note(marks)
+            self._is_noted, self._turn = True, saved.turn
 
     def _carried(self, step_ms: int) -> Poll | None:
         """The last poll before a step, if it is at most two intervals old: a step may fall between two polls."""
@@ -200,7 +242,17 @@ class CoverageKeeper:
         return now[0] - before[0], now[1] - before[1]
 
     def _tell_outage(self, observed: Observed) -> None:
-        self._outage, told = outage.step(self._outage, observed.cause, observed.ended_ms)
+        """Tell begin and end of an outage: of the modem after two polls, of what lies behind it when it is found."""
+        cause, found_ms = observed.cause, None
+        was_found, self._was_found = self._was_found, False
+        if cause is None and self._diagnosis is not None:
+            cause = self._diagnosis.cause
+            self._was_found = cause is not None
+            if cause is not None:
+                found_ms = self._diagnosis.since_ms
+            elif was_found:
+                found_ms = observed.ended_ms
+        self._outage, told = outage.step(self._outage, cause, observed.ended_ms, sure_since_ms=found_ms)
         for one in told:
             log.info("event=%s modem=%s cause=%s", one.event, self._terms.modem, one.cause.value)
             self._due.append(

@@ -13,7 +13,9 @@ from dataclasses import dataclass, replace
 from queue import SimpleQueue
 
 from probe import engines, measure, watchdog
+from probe.asked import Asked
 from probe.boot import keep_boot
+from probe.caretaker import Caretaker
 from probe.core import clock, schedule
 from probe.core.draft import Stamp
 from probe.measure import Bench, Order
@@ -21,6 +23,7 @@ from probe.owner import Owner
 from probe.publish import Publisher
 from probe.recorder import Recorder
 from probe.spool import Spool
+from probe.whereabouts import Whereabouts
 from wire.errors import Refused, Unavailable
 from wire.failure import Cause, Stage
 from wire.records import TestRecord
@@ -53,6 +56,8 @@ class Station:
     settle: Callable[[], object] = lambda: None
     """Count what the run used, as soon as it has ended."""
     compared: Bench | None = None
+    short: Bench | None = None
+    """For a test that a person asked for; None: `bench`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +80,11 @@ class Daemon:
         *,
         read_clock: Callable[[], Stamp],
         steer: Callable[[Stamp], Mapping[str, Station] | None] = lambda _stamp: None,
+        caretaker: Caretaker | None = None,
+        whereabouts: Whereabouts | None = None,
     ) -> None:
         self._recorder, self._spool, self._stations, self._stop = recorder, spool, dict(stations), stop
-        self._read_clock = read_clock
+        self._read_clock, self._caretaker, self._whereabouts = read_clock, caretaker, whereabouts
         self._steer = steer
         self._asked: SimpleQueue[str] = SimpleQueue()
         self._since_mono_ms = read_clock().mono_ms
@@ -88,8 +95,11 @@ class Daemon:
         self._end_cause = Cause.STOPPED
         self._disk_told: str | None = None
         self._lock = threading.Lock()
-        self._unsaved: list[tuple[TestRecord, Order]] = []
+        self._unsaved: list[tuple[measure.Run, Order]] = []
         self._publisher: Publisher | None = None
+        self.asked = Asked(self._stations, lambda: read_clock().mono_ms)
+        self._boot_due: Stamp | None = read_clock()
+        self._knew_marks = spool.knows_marks
 
     def _last_usage(self, modem: str) -> schedule.Usage:
         slots = self._spool.mark(f"slots {modem}") or ""
@@ -102,7 +112,7 @@ class Daemon:
     def run(self, publisher: Publisher | None) -> None:
         """Run until `stop` is set. Raises Unavailable if the spool can no longer be written."""
         self._publisher = publisher
-        keep_boot(self._recorder, self._spool, len(self._stations))
+        self._keep_boot()
         for station in self._stations.values():
             station.owner.start()
         if publisher is not None:
@@ -118,16 +128,23 @@ class Daemon:
 
     def _turn(self) -> int:
         """Do what is due; return how long nothing is, in milliseconds."""
-        if self._spool.is_broken:
-            raise Unavailable("the disk reported an error; dosong-probe ends, so that the spool is opened anew")
         stamp = self._read_clock()
+        self._mend_spool()
         self._feed_watchdog(stamp.mono_ms)
+        self._keep_boot()
+        if self._caretaker is not None:
+            self._caretaker.tend(stamp)
+        if self._whereabouts is not None:
+            self._whereabouts.tend(stamp)
         self._save_again()
         self._watch_clock(stamp)
         if (running := self._running) is not None:
             self._watch_test(running, stamp.mono_ms)
             return round(TICK_S * 1000)
         self._take_steering(stamp)
+        if (modem := self.asked.take()) is not None:
+            self._begin_asked(modem, stamp)
+            return round(TICK_S * 1000)
         if not self._asked.empty():
             station = self._stations[self._asked.get()]
             self._begin_order(station, replace(station.order, trigger="remote"), stamp)
@@ -138,6 +155,28 @@ class Daemon:
             return choice.ms
         self._begin_test(choice, stamp)
         return round(TICK_S * 1000)
+
+    def _mend_spool(self) -> None:
+        """Open the spool anew after an error of the disk, which shuts it if that is not over. Raises Unavailable."""
+        if self._spool.is_damaged:
+            raise Unavailable("the spool is damaged; dosong-probe ends, so that it is set aside at the next start")
+        if self._spool.is_broken:
+            self._spool.open_again()
+        if not self._spool.is_shut and self._knew_marks is False:
+            self._usage = {name: self._last_usage(name) for name in self._stations}
+        self._knew_marks = self._spool.knows_marks
+
+    def _keep_boot(self) -> None:
+        """Keep the boot record of this start; while the disk takes nothing, it is due again at the next turn."""
+        if self._boot_due is None:
+            return
+        try:
+            alive_ms = None if self._caretaker is None else self._caretaker.alive_ms
+            keep_boot(self._recorder, self._spool, len(self._stations), self._boot_due, alive_ms)
+        except Unavailable as error:
+            self._tell_disk(str(error))
+        else:
+            self._boot_due = None
 
     def ask_tests(self) -> None:
         """Have each modem tested once, as soon as none is; beside the slots, so these are never counted."""
@@ -203,6 +242,12 @@ class Daemon:
         self._test = threading.Thread(target=self._run_test, args=(station, order), name="test", daemon=True)
         self._test.start()
 
+    def _begin_asked(self, modem: str, stamp: Stamp) -> None:
+        """Begin the short test that a person asked for: it belongs to no slot and is never compared."""
+        station = self._stations[modem]
+        station = replace(station, bench=station.short or station.bench, compared=None)
+        self._begin_order(station, replace(station.order, trigger="acceptance"), stamp)
+
     def _run_test(self, station: Station, slot: Order) -> None:
         """Run what is due in a slot: one test, or two engines one after the other; each leaves its record."""
         due = list(engines.runs(slot, station.plan, station.bench, station.compared))
@@ -212,38 +257,45 @@ class Daemon:
                 if self._running is None:  # the books are closed
                     return
                 self._running = replace(self._running, order=order)
-            record = self._measured(station, order, bench)
+            found = self._measured(station, order, bench)
             with self._lock:
                 if self._running is None:
                     return
-                self._keep_test(record, order)
+                self._keep_test(found, order)
                 self._running = self._running if due else None
 
-    def _measured(self, station: Station, order: Order, bench: Bench) -> TestRecord:
+    def _measured(self, station: Station, order: Order, bench: Bench) -> measure.Run:
         """Run one test. A fault of ours must not cost the slot its record."""
         head = self._recorder.head()
         try:
+            refusal = None if self._caretaker is None else self._caretaker.forbids()
+            if refusal is not None:
+                return measure.Run(measure.not_run(order, head, "skipped", Stage.HOST, refusal))
             order, refusal = station.admit(order)
             if refusal is not None:
-                return measure.not_run(order, head, "skipped", Stage.SCHEDULE, refusal)
-            record = measure.run(order, bench, head)
+                return measure.Run(measure.not_run(order, head, "skipped", Stage.SCHEDULE, refusal))
+            found = measure.run(order, bench, head)
             station.settle()
         except Exception:
             log.exception("test of modem %s failed inside", order.modem)
-            return measure.not_run(order, head, "failed", Stage.HOST, Cause.ENGINE_ERROR)
-        return record
+            return measure.Run(measure.not_run(order, head, "failed", Stage.HOST, Cause.ENGINE_ERROR))
+        return found
 
-    def _keep_test(self, record: TestRecord, order: Order) -> None:
+    def _keep_test(self, found: measure.Run, order: Order) -> None:
         """Keep a record, or hold it while the disk takes none; those that are held go first."""
-        if self._unsaved or not self._is_kept(record, order):
-            self._unsaved = [*self._unsaved[-HELD_RECORDS + 1 :], (record, order)]
+        if self._unsaved or not self._is_kept(found, order):
+            over = len(self._unsaved) - HELD_RECORDS + 1
+            self._unsaved = [*self._unsaved[-HELD_RECORDS + 1 :], (found, order)]
+            if over >= 0:
+                self._recorder.press(over)
 
-    def _is_kept(self, record: TestRecord, order: Order) -> bool:
+    def _is_kept(self, found: measure.Run, order: Order) -> bool:
         """Try to keep a record; False if the disk does not take it."""
+        record = found.record
         marks = {} if order.slot_ms is None else {f"slots {order.modem}": self._slots(order.modem)}
         try:
             try:
-                kept = self._recorder.keep(record, marks)
+                kept = self._recorder.keep(record, marks, found.receipts)
             except Refused as refusal:
                 log.error("test record breaks the contract: %s", refusal)  # noqa: TRY400 (the sentence says it all)
                 head = self._recorder.head()
@@ -251,7 +303,9 @@ class Daemon:
                 kept = self._recorder.keep(record, marks)
         except Unavailable as error:
             self._tell_disk(str(error))
+            self.asked.ended(order, record, None)
             return False
+        self.asked.ended(order, record, kept)
         log.info(describe(record), record.modem, kept.epoch, kept.seq, *figures(record))
         return True
 
@@ -272,9 +326,8 @@ class Daemon:
             running, self._running = self._running, None
             if running is not None:
                 head = self._recorder.head()
-                self._keep_test(
-                    measure.not_run(running.order, head, "failed", Stage.HOST, self._end_cause), running.order
-                )
+                record = measure.not_run(running.order, head, "failed", Stage.HOST, self._end_cause)
+                self._keep_test(measure.Run(record), running.order)
         self._stop_modems()
         self._save_again()
         try:
@@ -283,6 +336,8 @@ class Daemon:
             self._recorder.remember({"clean": "1"} | ({} if now_ms is None else {"alive_ms": str(now_ms)}))
         except Unavailable as error:
             self._tell_disk(str(error))
+        if self._caretaker is not None:
+            self._caretaker.end()
         if self._publisher is not None:
             self._publisher.stop(STOP_S)
 

@@ -175,7 +175,7 @@ class Engine:
     def _ask(self, path: str) -> ask.Answer:
         request = self._request
         address = (self._address, request.server_port)
-        return ask.ask(request.interface, address, path, self._host_field(), request.trust)
+        return ask.ask(request.interface, address, path, self._host_field(), trust=request.trust)
 
     def _host_field(self) -> str:
         host = self._request.server_host

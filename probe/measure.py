@@ -7,6 +7,7 @@ Source: design §5, §6; facts note 05 §2.5, §4.
 
 from __future__ import annotations
 
+import binascii
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass, fields
@@ -15,11 +16,13 @@ from typing import Literal, Protocol
 from msgspec.structs import replace
 
 from probe.core.draft import Head
+from probe.core.parcel import MAX_RECEIPT_BYTES
 from probe.core.path import LinkCounters, PathProof, judge
 from probe.core.radio import RadioReading, mask_raw, summarise
 from probe.core.tpv import Position as Located
 from probe.devices.throughput import EngineResult
 from probe.owner import Observed
+from wire.codec import leaf_hash, leaf_text
 from wire.failure import Cause, Stage
 from wire.records import Budget, Host, Path, Polls, Position, Radio, Reading, TestRecord
 
@@ -100,14 +103,22 @@ class _Transfer:
     proof: PathProof | None = None
 
 
-def run(order: Order, bench: Bench, head: Head) -> TestRecord:
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What a run leaves: the draft of its record, and the point's receipts that the record names by their hashes."""
+
+    record: TestRecord
+    receipts: tuple[bytes, ...] = ()
+
+
+def run(order: Order, bench: Bench, head: Head) -> Run:
     """Run one test; `head` was made when it began."""
     began_ms = bench.mono_ms()
     before = bench.watch.observe(OBSERVE_TIMEOUT_S)
     transfer = _explained(_blocked(before.cause) or _transfer(order, bench), before.cause)
     after = before if transfer.proof is None else bench.watch.observe(OBSERVE_TIMEOUT_S)
     result = transfer.result
-    return TestRecord(
+    record = TestRecord(
         **head,
         modem=order.modem,
         trigger=order.trigger,
@@ -129,6 +140,14 @@ def run(order: Order, bench: Bench, head: Head) -> TestRecord:
         loss_ppm=_loss_ppm(result) if transfer.proof is not None else None,
         **{name: getattr(result, name) for name in _ENGINE_FIELDS if transfer.proof is not None},
     )
+    return Run(record, _receipts(result) if transfer.proof is not None else ())
+
+
+def _receipts(result: EngineResult) -> tuple[bytes, ...]:
+    """The receipts whose hashes the record names; anything else that the engine handed over stays behind."""
+    named = {result.downlink_receipt, result.uplink_receipt}
+    found = (binascii.a2b_base64(text.encode("ascii", "replace")) for text in result.receipts)
+    return tuple(raw for raw in found if len(raw) <= MAX_RECEIPT_BYTES and leaf_text(leaf_hash(raw)) in named)
 
 
 def _host(host: Host | None, result: EngineResult) -> Host | None:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from queue import Empty, SimpleQueue
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from probe.core.radio import RadioReading, outage_cause
 from wire.errors import Unavailable
@@ -20,6 +20,8 @@ from wire.failure import Cause
 
 log = logging.getLogger(__name__)
 POLL_DEADLINE_S = 5.0
+HURRY_S = 1.0
+"""Between polls while a person turns the antenna."""
 
 
 class ModemPort(Protocol):
@@ -44,6 +46,19 @@ class ModemPort(Protocol):
 
     def close(self) -> None:
         """Give the port back."""
+        ...
+
+
+@runtime_checkable
+class Redials(Protocol):
+    """A modem that can be told to take its bearer down and up, and to look for its network anew."""
+
+    def reconnect(self) -> None:
+        """Take the bearer down and up. Raises Unavailable."""
+        ...
+
+    def reregister(self) -> None:
+        """Look for the network anew. Raises Unavailable."""
         ...
 
 
@@ -83,6 +98,7 @@ class Owner:
         self._latest: Observed | None = None
         self._watched: list[Observed] | None = None
         self._wanted = False
+        self._hurry_until_ms = 0
         self._restarts: list[SimpleQueue[str | None]] = []
         self._stopping = False
         self._told: Cause | None = None
@@ -105,6 +121,12 @@ class Owner:
         self.ask_to_stop()
         self._thread.join(timeout_s)
 
+    def wake(self) -> None:
+        """Poll at once: something was plugged or pulled."""
+        with self._changed:
+            self._wanted = True
+            self._changed.notify_all()
+
     @property
     def is_alive(self) -> bool:
         """False once the thread has ended."""
@@ -126,6 +148,20 @@ class Owner:
 
     def _mute(self, asked_ms: int) -> Observed:
         return Observed(0, asked_ms, self._mono_ms(), None, Cause.MODEM_MUTE)
+
+    @property
+    def latest(self) -> Observed | None:
+        """The last poll; None before the first has ended."""
+        return self._latest
+
+    def hurry(self, seconds: float) -> None:
+        """Poll every second for the next `seconds`: somebody looks."""
+        now_ms = self._mono_ms()
+        with self._changed:
+            if now_ms >= self._hurry_until_ms:
+                self._wanted = True
+                self._changed.notify_all()
+            self._hurry_until_ms = now_ms + round(seconds * 1000)
 
     def restart(self, timeout_s: float) -> None:
         """Have the modem start anew, between two polls. Raises Unavailable with the reason if it did not."""
@@ -192,6 +228,8 @@ class Owner:
     def _wait(self, observed: Observed) -> None:
         with self._changed:
             interval_s = self._poll_s if self._watched is None else min(self._fast_s, self._poll_s)
+            if self._mono_ms() < self._hurry_until_ms:
+                interval_s = min(HURRY_S, interval_s)
             interval_ms = round(interval_s * 1000)
             next_ms = observed.began_ms - observed.began_ms % interval_ms + interval_ms  # a grid does not drift
             while not self._stopping and not self._wanted:

@@ -5,17 +5,20 @@ The rules are `probe.core.chain`; here they are carried out. The spool hears of 
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import random
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Protocol
 
 from probe.broker import Access, Connection, Session, tls_context
-from probe.core import chain
+from probe.core import chain, parcel, ways
 from probe.core.backoff import delay_s
+from probe.core.ways import Ways
 from probe.spool import Kept, Spool
-from wire import bundle, notes, topics
+from wire import notes, topics
 from wire.errors import Misconfigured, Refused, Unavailable
 from wire.note import Verifier
 
@@ -28,6 +31,8 @@ STOOD_MS = 60_000
 Two probes with one certificate throw each other out for ever: each handshake costs 6 KB of the SIM's data.
 """
 _BEFORE_ALL = (0, -1)
+WAY_MARK = "way"
+"""The spool's mark of the interface by which the last session went; "routes" if none was asked for."""
 
 
 class Clocks(Protocol):
@@ -62,9 +67,11 @@ class Publisher:
         may_send: Callable[[], bool],
         begin_epoch: Callable[[chain.NewEpoch], None],
         on_config: Callable[[bytes], None],
+        ways_out: tuple[str, ...] = (),
     ) -> None:
         tls_context(access)  # raises Misconfigured now rather than in the thread
         self._access, self._spool = access, spool
+        self._ways = Ways(ways_out or (access.interface,))
         self._origin, self._ack_verifier, self._policy = origin, ack_verifier, policy
         self._retry_s, self._keep_acked_days = retry_s, keep_acked_days
         self._clocks, self._may_send = clocks, may_send
@@ -75,6 +82,8 @@ class Publisher:
         self._purge_ms = 0
         self._disputed_ms, self._disputed_after = 0, _BEFORE_ALL
         self._told: str | None = None
+        self._lost_at_ms: int | None = clocks.mono_ms()
+        self._wanted_ms = 0
         self._stop = threading.Event()
         self.moved_ms = clocks.mono_ms()
         self._thread = threading.Thread(target=self._run, name="publish", daemon=True)
@@ -93,30 +102,54 @@ class Publisher:
         """False once the thread has ended."""
         return self._thread.is_alive()
 
+    def hasten(self, seconds: float) -> None:
+        """Somebody looks: for the next `seconds` a lost connection is tried again soon, whatever the back-off says."""
+        self._wanted_ms = self._clocks.mono_ms() + round(seconds * 1000)
+
+    @property
+    def trouble(self) -> str | None:
+        """What was said when the connection was last lost; None while it stands, or before the first attempt ended."""
+        return self._told
+
+    def lost_ms(self) -> int:
+        """For how long there has been no session with the broker; 0 while one stands."""
+        lost_at_ms = self._lost_at_ms
+        return 0 if lost_at_ms is None else self._clocks.mono_ms() - lost_at_ms
+
     def _run(self) -> None:
         attempt = 0
         while not self._stop.is_set():
             self.moved_ms = self._clocks.mono_ms()
+            has_stood = False
             try:
-                attempt = 0 if self._one_session() else attempt + 1
-            except Misconfigured as error:  # the certificate was replaced by something unusable
+                self._wait_for_the_test()
+                has_stood = self._one_session()
+            except (Misconfigured, Unavailable) as error:  # the certificate may have been replaced by an unusable one
                 self._tell(str(error))
-                attempt += 1
-            except Unavailable as error:
-                self._tell(str(error))
-                attempt += 1
+            self._lost_at_ms = self._clocks.mono_ms() if self._lost_at_ms is None else self._lost_at_ms
             self._state, _ = chain.step(self._state, chain.Disconnected(), self._policy)
-            self._rest(delay_s(attempt, random.random(), *self._retry_s))  # noqa: S311 (jitter, no secret)
+            self._ways = ways.after(self._ways, has_stood=has_stood)
+            attempt = 0 if has_stood else attempt + self._ways.is_first
+            if self._ways.is_first:  # a whole round failed, or a good session ended
+                self._rest(delay_s(attempt, random.random(), *self._retry_s))  # noqa: S311 (jitter, no secret)
+
+    def _wait_for_the_test(self) -> None:
+        """A handshake would be the traffic of others beside a test, and by another way spoil its proof of path."""
+        while not self._may_send() and not self._stop.wait(0.5):
+            self.moved_ms = self._clocks.mono_ms()
 
     def _rest(self, seconds: float) -> None:
-        until_ms = self._clocks.mono_ms() + round(seconds * 1000)
+        begun_ms = self._clocks.mono_ms()
+        until_ms = begun_ms + round(seconds * 1000)
         while not self._stop.is_set() and (left_ms := until_ms - self._clocks.mono_ms()) > 0:
+            if begun_ms + self._retry_s[0] * 1000 <= self.moved_ms < self._wanted_ms:
+                return
             self._stop.wait(min(left_ms / 1000, 10.0))
             self.moved_ms = self._clocks.mono_ms()
 
     def _one_session(self) -> bool:
         """Connect and serve until the connection is down; True if it stood for long. Raises Unavailable."""
-        connection = Connection(self._access, self._on_message)
+        connection = Connection(replace(self._access, interface=self._ways.current), self._on_message)
         try:
             return self._serve(connection)
         finally:
@@ -124,19 +157,34 @@ class Publisher:
 
     def _serve(self, connection: Connection) -> bool:
         connection.connect()
-        log.info("broker=connected host=%s port=%d", self._access.host, self._access.port)
-        self._told, self._seen_version = None, -1
+        way = self._ways.current or "routes"
+        log.info("broker=connected host=%s port=%d way=%s", self._access.host, self._access.port, way)
+        self._note_way(way)
+        self._told, self._lost_at_ms, self._seen_version = None, None, -1
         self._state, _ = chain.step(self._state, chain.Connected(), self._policy)
         begun_ms = self._clocks.mono_ms()
         for _ in connection.turns():
             self.moved_ms = self._clocks.mono_ms()
             self._pump(connection)
             self._offer_disputed(connection)
-            if self._stop.is_set():
+            if self._stop.is_set() or self._may_go_home(connection, begun_ms):
                 connection.close()
                 return True
         self._tell("the connection to the broker is down; it is tried again")
         return self._clocks.mono_ms() - begun_ms >= STOOD_MS
+
+    def _may_go_home(self, session: Session, begun_ms: int) -> bool:
+        """Whether to leave another way for the first one: nothing is under way, and no test runs."""
+        if not self._ways.may_return(self._clocks.mono_ms() - begun_ms) or session.unconfirmed or not self._may_send():
+            return False
+        log.info("broker=left way=%s: the first way is tried again", self._ways.current)
+        return True
+
+    def _note_way(self, way: str) -> None:
+        """Note for `status` by which way records leave; a disk that takes nothing costs no session."""
+        if self._spool.mark(WAY_MARK) != way:
+            with contextlib.suppress(Unavailable):
+                self._spool.put_marks({WAY_MARK: way})
 
     def _tell(self, text: str) -> None:
         """Log a loss once, until the connection was back."""
@@ -171,11 +219,8 @@ class Publisher:
             self._disputed_ms, self._disputed_after = now_ms + DISPUTED_EVERY_MS, _BEFORE_ALL
 
     def _send(self, session: Session, records: list[Kept]) -> None:
-        raws = [kept.raw for kept in records]
-        while raws:
-            count = bundle.fill(raws)
-            session.publish(topics.up(self._access.client_id), bundle.encode(raws[:count]))
-            raws = raws[count:]
+        for payload in parcel.messages((*kept.receipts, kept.raw) for kept in records):
+            session.publish(topics.up(self._access.client_id), payload)
 
     def _on_message(self, topic: str, payload: bytes) -> None:
         if topic == topics.config(self._access.client_id):
@@ -192,6 +237,8 @@ class Publisher:
             return
         if ack.probe != self._access.client_id:
             log.warning("ack=refused: it is for %s", ack.probe)
+            return
+        if self._spool.is_shut:  # without the records an ACK can neither be believed nor doubted; it is retained
             return
         place = self._spool.place()
         placed = chain.Placed(place.epoch, place.seq - 1)

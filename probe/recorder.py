@@ -6,19 +6,23 @@ A record is signed when it is made and committed before anything may send it. Ra
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
 import msgspec
 
 from probe.core.draft import Head, Identity, Stamp, head
-from probe.spool import Dropped, Kept, Place, Spool
+from probe.spool import DiskFull, Dropped, Kept, Place, Spool
 from wire import codec
+from wire.errors import Refused, Unavailable
 from wire.note import Signer
 from wire.records import AnyRecord, BootRecord, EventName, EventRecord, GapRecord
 
 log = logging.getLogger(__name__)
+HELD_RECORDS = 100
+"""Events that memory holds while the disk takes none; coverage and tests have queues of their own."""
 R = TypeVar("R", bound=AnyRecord)
 _DRAFT_TAG = {"TestRecord": "test", "CoverageRecord": "coverage", "BootRecord": "boot", "EventRecord": "event"}
 
@@ -32,6 +36,11 @@ class Recorder:
         self._spool, self._signer, self._origin = spool, signer, origin
         self._identity = identity
         self.stamp = stamp
+        self._later: list[tuple[AnyRecord, Mapping[str, str]]] = []
+        self._lock, self._flushing = threading.Lock(), threading.Lock()
+        self._pressed = False
+        self.lost = 0
+        """Records that were never kept, because the disk took nothing for longer than memory could hold them."""
 
     def become(self, **fields: Any) -> None:
         """Say something else of this probe from now on: fields of `Identity`, such as site and config_rev."""
@@ -41,11 +50,59 @@ class Recorder:
         """Return the head of a draft begun at `stamp` (None: now)."""
         return head(self._identity, stamp or self.stamp())
 
-    def keep(self, draft: AnyRecord, marks: Mapping[str, str] | None = None) -> Kept:
-        """Sign a draft and commit it. Raises Refused if the draft breaks the contract, Unavailable from the disk."""
+    def keep(self, draft: AnyRecord, marks: Mapping[str, str] | None = None, receipts: Sequence[bytes] = ()) -> Kept:
+        """Sign a draft and commit it, with the receipts that it names.
+
+        Raises Refused if the draft breaks the contract, Unavailable from the disk.
+        """
         if self._spool.is_over_limit():
-            self._make_room()
-        return self._spool.append(_DRAFT_TAG[type(draft).__name__], lambda place: self._seal(draft, place), marks)
+            self._tell_dropped(self._spool.drop_oldest(self._seal_gap))
+        tag = _DRAFT_TAG[type(draft).__name__]
+        try:
+            return self._spool.append(tag, lambda place: self._seal(draft, place), marks, receipts)
+        except DiskFull:
+            with self._spool.squeezed(self._seal_gap, is_pressing=self._pressed) as dropped:
+                self._tell_dropped(dropped)
+                return self._spool.append(tag, lambda place: self._seal(draft, place), marks, receipts)
+
+    def press(self, lost: int = 0) -> None:
+        """Memory holds all it may, or `lost` records more: until it is empty a full disk drops the oldest that wait."""
+        with self._lock:
+            self._pressed, self.lost = True, self.lost + lost
+
+    def relax(self) -> None:
+        """Memory holds nothing any more."""
+        self._pressed = False
+
+    def keep_later(self, draft: AnyRecord, marks: Mapping[str, str] | None = None) -> None:
+        """Keep a draft now, or as soon as the disk takes it again, in order; at most `HELD_RECORDS` are held.
+
+        For what must not end or stop its maker. A draft that breaks the contract is logged and lost.
+        """
+        with self._lock:
+            self._later.append((draft, marks or {}))
+        self.flush()
+
+    def flush(self) -> None:
+        """Try to keep what is held."""
+        with self._flushing:
+            while self._later:
+                try:
+                    self.keep(*self._later[0])
+                except Refused:
+                    log.exception("a record breaks the contract and is lost")
+                except Unavailable:
+                    self._bound()
+                    return
+                with self._lock:
+                    del self._later[0]
+
+    def _bound(self) -> None:
+        with self._lock:
+            over = len(self._later) - HELD_RECORDS
+            del self._later[: max(over, 0)]
+        if over >= 0:
+            self.press(over)
 
     def event(self, name: EventName, **fields: Any) -> Kept:
         """Keep an event that happened now."""
@@ -63,8 +120,7 @@ class Recorder:
         placed = msgspec.structs.replace(draft, epoch=place.epoch, seq=place.seq, prev=place.prev)
         return codec.seal(placed, self._origin, self._signer)
 
-    def _make_room(self) -> None:
-        dropped = self._spool.drop_oldest(self._seal_gap)
+    def _tell_dropped(self, dropped: Dropped | None) -> None:
         if dropped is not None:
             log.warning("spool=full dropped epoch=%d seq=%d..%d", dropped.epoch, dropped.from_seq, dropped.to_seq)
 

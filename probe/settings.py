@@ -8,42 +8,41 @@ from __future__ import annotations
 
 import ipaddress
 import re
-import ssl
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Meta
 
-from probe.core.dialects import DIALECTS
+from probe.settings_modem import Interface, Modem, Name, Table, check_modems
+from probe.settings_page import Page, check_page
+from probe.settings_recovery import Recovery
+from probe.settings_tls import check_tls
 from wire.errors import Misconfigured
 from wire.keyfile import read_verifier
-from wire.records import Code, LatE7, LonE7, ModemId, Plmn, ProbeId
+from wire.records import Code, LatE7, LonE7, ProbeId
 
 Port = Annotated[int, Meta(ge=1, le=65535)]
-Name = Annotated[str, Meta(min_length=1, max_length=128)]
-Interface = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.@-]{1,15}\Z")]
 Seed = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
 _PLAIN = {
     "probe": "3 to 32 of a-z 0-9 -, for example p-dong-chuoi",
     "origin": "a domain name such as dosong.example",
     "id": "m1, m2, m3 or m4",
     "interface": "an interface's name such as cell0, at most 15 characters",
+    "ways": "an interface's name such as wlan0, at most 15 characters",
     "plmn": "5 or 6 digits such as 45204",
     "seed": "64 hexadecimal digits",
     "sim": "16 hexadecimal digits",
+    "usb": 'auto, or a USB path such as "1-1.2"',
+    "url": "http://HOST or http://HOST:PORT",
     "site": "at most 32 of A-Z a-z 0-9 _ -",
     "referral": "at most 32 of A-Z a-z 0-9 _ -",
     "server": "http://HOST:PORT, https://HOST:PORT or http://HOST:PORT/speedtest/upload.php",
 }
 """What stands for a regular expression in a message, by the last part of the key."""
 _PATH = re.compile(r" - at `\$\.?(?P<path>[^`]*)`$")
-
-
-class Table(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Base of every table."""
 
 
 class Surveyed(Table, frozen=True, kw_only=True):
@@ -56,6 +55,9 @@ class Surveyed(Table, frozen=True, kw_only=True):
 class Broker(Table, frozen=True, kw_only=True):
     """`[broker]`: where records go. `interface`: bind the connection to it; None leaves it to the routes.
 
+    `ways`: interfaces by which records may leave, best first, such as the modem's and then the hall's Wi-Fi; when one
+    fails the next is tried, and the first one again after an hour. Tests always go by the modem.
+
     `retry_low_s`, `retry_high_s`: first and longest wait between connections. `resend_low_s`: how long without an ACK
     until records are sent again, doubling up to `resend_high_s`.
     """
@@ -65,8 +67,9 @@ class Broker(Table, frozen=True, kw_only=True):
     ca_file: str
     cert_file: str
     tls_key_file: str
-    keepalive_s: Annotated[int, Meta(ge=5, le=1200)] = 60
+    keepalive_s: Annotated[int, Meta(ge=5, le=1200)] = 120
     interface: Interface | None = None
+    ways: Annotated[tuple[Interface, ...], Meta(max_length=6)] = ()
     retry_low_s: Annotated[float, Meta(ge=0.1, le=600)] = 5.0
     retry_high_s: Annotated[float, Meta(ge=0.1, le=3600)] = 600.0
     resend_low_s: Annotated[float, Meta(ge=0.5, le=600)] = 15.0
@@ -88,6 +91,22 @@ class Coverage(Table, frozen=True, kw_only=True):
     steps: Annotated[int, Meta(ge=1, le=60)] = 60
     poll_s: Annotated[int, Meta(ge=1, le=600)] = 10
     degraded_echo: bool = True
+
+
+class Reachability(Table, frozen=True, kw_only=True):
+    """`[reachability]`: what else is asked when the echo is lost, so that our own server is not taken for the network.
+
+    `others`: "address:port" of independent targets that take TCP connections; empty: none is asked. `looks`: False
+    leaves it at the lost echo.
+    """
+
+    others: tuple[str, ...] = ("1.1.1.1:443", "8.8.8.8:443")
+    looks: bool = True
+
+    @property
+    def addresses(self) -> tuple[tuple[str, int], ...]:
+        """Address and port of each of `others`. Raises ValueError if one is not written so."""
+        return tuple(_literal(text) for text in self.others)
 
 
 class Gps(Table, frozen=True, kw_only=True):
@@ -138,10 +157,7 @@ class Engine(Table, frozen=True, kw_only=True):
     @property
     def echo_address(self) -> tuple[str, int] | None:
         """Address and port of the echo; None if none is set."""
-        if self.echo is None:
-            return None
-        host, _, port = self.echo.rpartition(":")
-        return host.strip("[]"), int(port)
+        return None if self.echo is None else _literal(self.echo)
 
 
 class Budget(Table, frozen=True, kw_only=True):
@@ -149,21 +165,6 @@ class Budget(Table, frozen=True, kw_only=True):
 
     limit_bytes: Annotated[int, Meta(ge=1_000_000)]
     billing_day: Annotated[int, Meta(ge=1, le=28)] = 1
-
-
-class Modem(Table, frozen=True, kw_only=True):
-    """One `[[modem]]`: its AT port and its network interface.
-
-    `plmn`: the SIM's operator, MCC and MNC; with another one's SIM nothing is measured (`wrong_sim`). `sim`: the SIM's
-    hash (`probe.core.sim_card.sim_ref`), where the very card matters.
-    """
-
-    id: ModemId
-    port: Name
-    interface: Interface
-    plmn: Plmn | None = None
-    sim: Annotated[str, Meta(pattern=r"^[0-9a-f]{16}\Z")] | None = None
-    family: Name = "auto"
 
 
 class Clock(Table, frozen=True, kw_only=True):
@@ -183,7 +184,7 @@ class Spool(Table, frozen=True, kw_only=True):
 
 
 class Settings(Table, frozen=True, kw_only=True):
-    """The whole file. File names are relative to the file itself; `folder` is where that is."""
+    """The whole file. File names are relative to the file itself; `folder`, `file`: where that is."""
 
     probe: ProbeId
     origin: Annotated[str, Meta(pattern=r"^[A-Za-z0-9.-]{1,64}\Z")]
@@ -200,11 +201,20 @@ class Settings(Table, frozen=True, kw_only=True):
     position: Surveyed | None = None
     broker: Broker | None = None
     coverage: Coverage = Coverage()
+    reachability: Reachability = Reachability()
     gps: Gps | None = None
     budget: Budget | None = None
     clock: Clock = Clock()
+    recovery: Recovery = Recovery()
     spool: Spool = Spool()
+    page: Page | None = None
     folder: str = "."
+    file: str = "probe.toml"
+
+    @property
+    def engine_ca_file(self) -> str | None:
+        """Where the file lies that vouches for the engine's server; None without TLS."""
+        return None if self.engine.ca_file is None else str(self.path(self.engine.ca_file))
 
     def path(self, name: str) -> Path:
         """Resolve a file name of this file."""
@@ -219,10 +229,10 @@ def load(path: Path) -> Settings:
         raise Misconfigured(f"cannot read {path}: {error.strerror}; make it with dosong-provision") from error
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise Misconfigured(f"{path} is not TOML: {error}; correct that line") from error
-    if "folder" in document:
-        raise Misconfigured(f"{path}: folder is not a setting; remove the line")
+    for name in {"folder", "file"} & document.keys():
+        raise Misconfigured(f"{path}: {name} is not a setting; remove the line")
     try:
-        settings = msgspec.convert(document | {"folder": str(path.parent)}, Settings)
+        settings = msgspec.convert(document | {"folder": str(path.parent), "file": path.name}, Settings)
     except msgspec.ValidationError as error:
         raise Misconfigured(_explain(path, document, str(error))) from error
     _check(path, settings)
@@ -238,7 +248,7 @@ def _explain(path: Path, document: dict[str, Any], text: str) -> str:
         return f"{path}: {_at(where)}{rule.lower()}; remove it or correct its spelling"
     if "missing required field" in rule:
         return f"{path}: {_at(where)}{rule[0].lower()}{rule[1:]}; add it"
-    key = where.rpartition(".")[2]
+    key = where.rpartition(".")[2].partition("[")[0]
     if "matching regex" in rule and key in _PLAIN:
         rule = f"expected {_PLAIN[key]}"
     shown = "(not shown)" if key == "seed" else repr(_value(document, where))
@@ -260,8 +270,8 @@ def _value(document: Any, where: str) -> Any:
 
 def _check(path: Path, settings: Settings) -> None:
     """Rules that no single field can state."""
-    for attribute in ("id", "port", "interface"):
-        found = [getattr(modem, attribute) for modem in settings.modem]
+    for attribute in ("id", "port", "interface", "usb"):
+        found = [value for modem in settings.modem if (value := getattr(modem, attribute)) is not None]
         if len(set(found)) != len(found):
             raise Misconfigured(f"{path}: two [[modem]] tables have the same {attribute} {found}; give each its own")
     if settings.coverage.poll_s > settings.coverage.step_s:
@@ -269,19 +279,15 @@ def _check(path: Path, settings: Settings) -> None:
         raise Misconfigured(
             f"{path}: coverage.poll_s = {settings.coverage.poll_s} is longer than coverage.step_s = {limit}; lower it"
         )
-    _check_families(path, settings.modem)
+    check_modems(path, settings.modem)
     _check_engine(path, settings.engine)
-    _check_tls(path, settings)
+    check_tls(path, settings.engine, settings.path)
+    check_page(path, settings.page, [modem.interface for modem in settings.modem if modem.interface is not None])
+    _check_others(path, settings.reachability)
+    _check_ways(path, settings.broker)
     for name, purpose in (("ack_vkey", "ack"), ("config_vkey", "config")):
         if (text := getattr(settings, name)) is not None:
             _check_vkey(f"{path}: {name}", text, f"{settings.origin}/{purpose}")
-
-
-def _check_families(path: Path, modems: tuple[Modem, ...]) -> None:
-    known = ("auto", *DIALECTS)
-    for modem in modems:
-        if modem.family not in known:
-            raise Misconfigured(f"{path}: modem.family = {modem.family!r} is not one of {', '.join(known)}; correct it")
 
 
 def _check_vkey(where: str, text: str, wanted: str) -> None:
@@ -292,25 +298,6 @@ def _check_vkey(where: str, text: str, wanted: str) -> None:
         raise Misconfigured(f"{error}; copy the line from identity.toml") from error
     if found != wanted:
         raise Misconfigured(f"{where} is the key of {found}; put that of {wanted} there (it is in identity.toml)")
-
-
-def _check_tls(path: Path, settings: Settings) -> None:
-    engine = settings.engine
-    if not engine.is_tls:
-        if engine.ca_file is not None:
-            raise Misconfigured(f"{path}: engine.ca_file is set but engine.server is http; write https:// or remove it")
-        return
-    if engine.name != "dosong" or engine.compare:
-        raise Misconfigured(
-            f'{path}: engine.server is https, which speedtest-cli cannot check; set name = "dosong" and compare = false'
-        )
-    if engine.ca_file is None:
-        raise Misconfigured(f"{path}: engine.server is https but engine.ca_file is missing; name the server's PEM file")
-    try:
-        ssl.create_default_context(cafile=str(settings.path(engine.ca_file)))
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise Misconfigured(f"{path}: engine.ca_file = {engine.ca_file!r}: {reason}; give a PEM certificate") from error
 
 
 def _check_engine(path: Path, engine: Engine) -> None:
@@ -329,6 +316,30 @@ def _check_engine(path: Path, engine: Engine) -> None:
         echo = ("", 0)
     if echo is not None and (not _is_address(echo[0]) or not 1 <= echo[1] <= 65535):
         raise Misconfigured(f"{path}: engine.echo = {engine.echo!r}; give address:port, for example 198.51.100.7:7480")
+
+
+def _check_ways(path: Path, broker: Broker | None) -> None:
+    if broker is not None and broker.ways and broker.interface is not None:
+        raise Misconfigured(f"{path}: broker.interface and broker.ways are both set; put the interface first in ways")
+    if broker is not None and len(set(broker.ways)) != len(broker.ways):
+        raise Misconfigured(f"{path}: broker.ways names an interface twice: {list(broker.ways)}; name each once")
+
+
+def _check_others(path: Path, reachability: Reachability) -> None:
+    for text in reachability.others:
+        try:
+            host, port = _literal(text)
+        except ValueError:
+            host, port = "", 0
+        if not _is_address(host) or not 1 <= port <= 65535:
+            example = 'address:port, for example "1.1.1.1:443"'
+            raise Misconfigured(f"{path}: reachability.others holds {text!r}; give {example}")
+
+
+def _literal(text: str) -> tuple[str, int]:
+    """Address and port of "address:port". Raises ValueError if the port is no number."""
+    host, _, port = text.rpartition(":")
+    return host.strip("[]"), int(port)
 
 
 def _is_address(text: str) -> bool:

@@ -5,7 +5,8 @@ cuts). Only `release`, called for a signed ACK, ends the wait of a record; a PUB
 records are kept for days, for a ledger that was restored. When the space runs out, acknowledged records go first, the
 oldest first; dropping an unacknowledged one is itself a signed `gap` record that is sent before all others.
 
-A damaged file is set aside and a new epoch begins. Raises Unavailable for a full or broken disk.
+A damaged file is set aside and a new epoch begins. A disk that takes nothing raises Unavailable; a spool that may wait
+is shut then: it takes no record, tells the marks that it could read, and opens by itself once the disk works again.
 Source: design §5 (Spool); facts note 08 §2, §3.1 (write-ahead rule), §7.
 """
 
@@ -14,71 +15,39 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from probe.spool_files import SCHEMA, read_epoch, set_aside, write_epoch
+from probe.core.parcel import pack_receipts
+from probe.spool_files import drop_reserve, put_reserve, read_epoch, set_aside, write_epoch
+from probe.spool_open import (
+    BREAKING,
+    DAMAGED,
+    DiskBroken,
+    DiskFull,
+    connect,
+    depth_of,
+    primary_code,
+    read_standing,
+    stand_in,
+    translated,
+)
+from probe.spool_rows import ACKED, DISPUTED, DROPPED, SIZE, WAITING, Depth, Dropped, Kept, Place, Standing, kept_of
 from wire.codec import leaf_hash, leaf_text
 from wire.errors import Unavailable
 
-WAITING, ACKED, DISPUTED, DROPPED = 0, 1, 2, 3
-"""Where a record stands: to be sent; released; of an epoch that the ledger knows otherwise; dropped for room."""
+__all__ = ["DiskBroken", "DiskFull", "Dropped", "Kept", "Place", "Spool", "Standing", "read_standing"]
 
 _DAY_MS = 86_400_000
 _SPARE_BYTES = 16_384
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where the next record stands in the chain: `prev` is the base64 leaf hash of the one before, "" at seq 0."""
-
-    epoch: int
-    seq: int
-    prev: str
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """A record as it lies on disk."""
-
-    epoch: int
-    seq: int
-    kind: str
-    raw: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Dropped:
-    """A run of records of one epoch that were dropped before they were acknowledged."""
-
-    epoch: int
-    from_seq: int
-    to_seq: int
-    last_leaf: str
-
-
-@dataclass(frozen=True, slots=True)
-class Depth:
-    """How much the spool holds. `waiting`: not acknowledged. `oldest`: (epoch, seq) of the oldest one waiting."""
-
-    records: int
-    waiting: int
-    disputed: int
-    bytes: int
-    oldest: tuple[int, int] | None
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """What a spool says of its probe. `last_ack`: (epoch, upto, UTC ms of its arrival); None: none yet, as below."""
-
-    place: Place
-    depth: Depth
-    last_ack: tuple[int, int, int] | None
-    last_test: bytes | None
-
+_FREED_BYTES = 65_536
+"""What is freed at once when the disk is full: some forty records."""
+_TIGHT_PAGES = 8
+"""Free pages in the file that one record with its marks may take: 32 KB."""
+_RETRY_S = 5.0
+"""How often a shut spool tries the disk again."""
 
 Seal = Callable[[Place], bytes]
 
@@ -86,41 +55,81 @@ Seal = Callable[[Place], bytes]
 class Spool:
     """The open spool. Safe for several threads of one process; a second process may only read.
 
-    `origin_of_file` is "ok", "new" (there was none) or "damaged" (set aside beside it).
+    `origin_of_file` is "ok", "new" (there was none) or "damaged" (set aside beside it). With `may_wait` a disk that
+    takes nothing shuts the spool instead of raising; `knows_marks` says whether its marks could be read.
     """
 
-    def __init__(self, folder: Path, limit_bytes: int) -> None:
-        self._folder, self._limit_bytes = folder, limit_bytes
+    def __init__(self, folder: Path, limit_bytes: int, *, may_wait: bool = False) -> None:
+        self._folder, self._limit_bytes, self._may_wait = folder, limit_bytes, may_wait
         self._bytes = 0
         self._lock = threading.RLock()
         self._path = folder / "spool.db"
         self.version = 0
         """Rises with every change, so that a reader need not ask the disk."""
         self.is_broken = False
-        """The disk reported an error, or damage was read: what is held of this file is no longer sure. Restart."""
-        with _translated(self._path):
-            folder.mkdir(parents=True, exist_ok=True)
-            self.origin_of_file: Literal["ok", "new", "damaged"] = "ok" if self._path.exists() else "new"
-            self._db = self._open()
-            self._begin_first_epoch()
-            self._bytes = depth_of(self._db).bytes
+        """The disk reported an error, or damage was read: what is held of this file is no longer sure. Open it anew."""
+        self.is_damaged = False
+        """Damage was read: only a restart sets the file aside and says so in its boot record."""
+        self.refusal: Unavailable | None = None
+        """Why the disk took nothing at the last attempt; None if it did."""
+        self.is_shut, self.knows_marks, self._retry_s = False, True, 0.0
+        self.origin_of_file: Literal["ok", "new", "damaged"] = "ok"
+        self._db = sqlite3.connect(":memory:", check_same_thread=False)
+        self.open_again()
 
-    def _open(self) -> sqlite3.Connection:
+    def open_again(self) -> bool:
+        """Open the file, or open it anew after an error. Returns False if the spool is shut, which needs `may_wait`."""
+        with self._lock:
+            self._db.close()
+            try:
+                self._open_with_reserve()
+            except (DiskFull, DiskBroken) as error:
+                self._db, self.knows_marks = stand_in(self._path)
+                self.is_shut, self.refusal, self._retry_s = True, error, time.monotonic() + _RETRY_S
+                if not self._may_wait:
+                    raise
+                return False
+            self.is_shut, self.is_broken, self.refusal, self.knows_marks = False, False, None, True
+            self.version += 1
+            return True
+
+    def _open_with_reserve(self) -> None:
         try:
-            return _connect(self._path)
+            self._open_file()
+        except DiskFull:
+            drop_reserve(self._folder)
+            self._open_file()
+
+    def _open_file(self) -> None:
+        with translated(self._path):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            is_there = self._path.exists() and self._path.stat().st_size > 0
+            self.origin_of_file = "ok" if is_there else "new"
+            self._db = self._connected()
+            try:
+                self._begin_first_epoch()
+                self._bytes = depth_of(self._db).bytes
+            except BaseException:
+                self._db.close()
+                raise
+
+    def _connected(self) -> sqlite3.Connection:
+        try:
+            return connect(self._path)
         except sqlite3.DatabaseError as error:
-            if error.sqlite_errorcode not in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            if error.sqlite_errorcode not in DAMAGED:
                 raise
         self.origin_of_file = "damaged"
         set_aside(self._path)
-        return _connect(self._path)
+        return connect(self._path)
 
     def _begin_first_epoch(self) -> None:
-        if self.mark("epoch") is None:
-            last = read_epoch(self._folder)
-            write_epoch(self._folder, last + 1)
-            with self._transaction():
-                self._place_next(Place(last + 1, 0, ""))
+        if self._db.execute("SELECT 1 FROM mark WHERE name = 'epoch'").fetchone() is None:
+            first = Place(read_epoch(self._folder) + 1, 0, "")
+            write_epoch(self._folder, first.epoch)
+            with self._db:
+                self._db.execute("BEGIN IMMEDIATE")
+                self._place_next(first)
 
     def close(self) -> None:
         """Close the file."""
@@ -130,39 +139,58 @@ class Spool:
     @contextlib.contextmanager
     def _on_disk(self) -> Iterator[None]:
         """One use of the file: alone, errors translated, and those remembered that only a restart can mend."""
-        with self._lock, _translated(self._path):
+        with self._lock, translated(self._path):
             try:
                 yield
             except sqlite3.Error as error:
-                self.is_broken |= _primary_code(error) in _BREAKING
+                self.is_broken |= primary_code(error) in BREAKING
+                self.is_damaged |= primary_code(error) in DAMAGED
                 raise
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
         """One commit, on disk when this ends; nothing of it if anything raises."""
-        with self._on_disk():
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                self._db.execute("COMMIT")
-            except BaseException:
-                with contextlib.suppress(sqlite3.Error):
-                    self._db.execute("ROLLBACK")
-                raise
-            self.version += 1
+        with self._lock, self._refusals_noted():
+            self._must_be_open()
+            with self._on_disk():
+                self._db.execute("BEGIN IMMEDIATE")
+                try:
+                    yield
+                    self._db.execute("COMMIT")
+                except BaseException:
+                    with contextlib.suppress(sqlite3.Error):
+                        self._db.execute("ROLLBACK")
+                    raise
+                self.version += 1
+
+    @contextlib.contextmanager
+    def _refusals_noted(self) -> Iterator[None]:
+        try:
+            yield
+        except (DiskFull, DiskBroken) as error:
+            self.refusal = error
+            raise
+        self.refusal = None
+
+    def _must_be_open(self) -> None:
+        """Try a shut spool's disk again, though not all the time. Raises Unavailable if it stays shut."""
+        if self.is_shut and (time.monotonic() < self._retry_s or not self.open_again()):
+            raise self.refusal or DiskBroken(f"the spool {self._path} is shut; check the card")
 
     def place(self) -> Place:
         """Return where the next record will stand."""
         with self._lock:
             return Place(int(self.mark("epoch") or 1), int(self.mark("next_seq") or 0), self.mark("prev") or "")
 
-    def append(self, kind: str, seal: Seal, marks: Mapping[str, str] | None = None) -> Kept:
-        """Sign a record for its place and commit it, with `marks`, in one transaction; on return it is on disk.
+    def append(
+        self, kind: str, seal: Seal, marks: Mapping[str, str] | None = None, receipts: Sequence[bytes] = ()
+    ) -> Kept:
+        """Sign a record for its place and commit it, with `marks` and `receipts`, in one transaction, on disk then.
 
         What `seal` raises comes through, and nothing is changed. Raises Unavailable if the disk cannot take it.
         """
         with self._bytes_kept(), self._transaction():
-            kept = self._insert(kind, seal, WAITING)
+            kept = self._insert(kind, seal, WAITING, receipts)
             self._put_marks(marks or {})
         return kept
 
@@ -177,15 +205,16 @@ class Spool:
                 self._bytes = before
                 raise
 
-    def _insert(self, kind: str, seal: Seal, place: int) -> Kept:
+    def _insert(self, kind: str, seal: Seal, place: int, receipts: Sequence[bytes] = ()) -> Kept:
         at = self.place()
         raw = seal(at)
-        leaf = leaf_hash(raw)
-        row = (at.epoch, at.seq, kind, raw, leaf, place)
-        self._db.execute("INSERT INTO record (epoch, seq, kind, raw, leaf, place) VALUES (?, ?, ?, ?, ?, ?)", row)
+        leaf, packed = leaf_hash(raw), pack_receipts(receipts)
+        row = (at.epoch, at.seq, kind, raw, leaf, place, packed)
+        insert = "INSERT INTO record (epoch, seq, kind, raw, leaf, place, receipts) VALUES (?, ?, ?, ?, ?, ?, ?)"
+        self._db.execute(insert, row)
         self._place_next(Place(at.epoch, at.seq + 1, leaf_text(leaf)))
-        self._bytes += len(raw)
-        return Kept(at.epoch, at.seq, kind, raw)
+        self._bytes += len(raw) + len(packed or b"")
+        return Kept(at.epoch, at.seq, kind, raw, tuple(receipts))
 
     def _place_next(self, place: Place) -> None:
         self._put_marks({"epoch": str(place.epoch), "next_seq": str(place.seq), "prev": place.prev})
@@ -195,7 +224,8 @@ class Spool:
 
         What still waits is disputed: the ledger holds other records in its places.
         """
-        with self._lock, _translated(self._path):
+        with self._lock, translated(self._path):
+            self._must_be_open()
             write_epoch(self._folder, epoch)
         with self._bytes_kept(), self._transaction():
             self._db.execute("UPDATE record SET place = ? WHERE place = ? AND epoch < ?", (DISPUTED, WAITING, epoch))
@@ -211,37 +241,82 @@ class Spool:
         """Make room: acknowledged records first, then disputed ones, then the oldest that wait.
 
         Returns None if the first two were enough; else what was dropped, declared by a gap record made by `seal_gap`
-        in the same transaction.
+        in the same transaction. Room is made down to nine tenths of the limit, in steps, not record by record.
         """
+        return self._drop_to(self._limit_bytes * 9 // 10 - _SPARE_BYTES, seal_gap)
+
+    @contextlib.contextmanager
+    def squeezed(self, seal_gap: Callable[[Dropped, Place], bytes], *, is_pressing: bool) -> Iterator[Dropped | None]:
+        """The disk is full: make room inside the file for one record, and lend the reserve while it is written.
+
+        Acknowledged records go; if pressing, the oldest that wait too, which is yielded. Nothing grows the file, so
+        the reserve can be set aside again. Raises Unavailable if nothing may go.
+        """
+        with self._lock:
+            self._must_be_open()
+            drop_reserve(self._folder)
+            try:
+                self._shorten_log()
+                dropped = None
+                if self._free_pages() < _TIGHT_PAGES:
+                    dropped = self._drop_to(self._bytes - _FREED_BYTES, seal_gap if is_pressing else None)
+                    self._shorten_log()
+                if self._free_pages() < _TIGHT_PAGES:
+                    raise DiskFull(f"the disk of the spool {self._path} is full of what still waits; free space on it")
+                yield dropped
+            finally:
+                self._shorten_log()
+                put_reserve(self._folder, at_any_price=True)
+
+    def _free_pages(self) -> int:
+        with self._on_disk():
+            return int(self._db.execute("PRAGMA freelist_count").fetchone()[0])
+
+    def _shorten_log(self) -> None:
+        """Move the log into the file, which gives the log's space back; what refuses here will refuse the commit."""
+        with contextlib.suppress(Unavailable), self._on_disk():
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+
+    def try_again(self) -> None:
+        """See whether a disk that refused takes a commit again; `refusal` says so afterwards."""
+        with contextlib.suppress(Unavailable):
+            self.put_marks({"tried": str(self.version)})
+
+    def keep_reserve(self) -> None:
+        """Set the reserve aside again while there is space. Quiet if there is none."""
+        with self._lock:
+            if not self.is_shut:
+                put_reserve(self._folder)
+
+    def _drop_to(self, ceiling: int, seal_gap: Callable[[Dropped, Place], bytes] | None) -> Dropped | None:
+        """Drop down to `ceiling` bytes; without `seal_gap` nothing that waits."""
+        dropped = None
         with self._bytes_kept():
             with self._transaction():
-                self._forget((ACKED, DISPUTED))
-                dropped = self._drop_waiting(seal_gap) if self._excess() > 0 else None
+                self._forget((ACKED, DISPUTED), ceiling)
+                if seal_gap is not None and self._bytes > ceiling:
+                    dropped = self._drop_waiting(seal_gap, ceiling)
             self._bytes = self.depth().bytes
         return dropped
 
-    def _excess(self) -> int:
-        """Bytes over nine tenths of the limit: room is made in steps, not record by record."""
-        return self._bytes + _SPARE_BYTES - self._limit_bytes * 9 // 10
-
-    def _forget(self, places: Sequence[int]) -> None:
+    def _forget(self, places: Sequence[int], ceiling: int) -> None:
         for place in places:
             for epoch, seq, size in self._oldest(place):
-                if self._excess() <= 0:
+                if self._bytes <= ceiling:
                     return
                 self._db.execute("DELETE FROM record WHERE epoch = ? AND seq = ?", (epoch, seq))
                 self._bytes -= size
 
     def _oldest(self, place: int) -> list[tuple[int, int, int]]:
-        query = "SELECT epoch, seq, length(raw) FROM record WHERE place = ? AND kind != 'gap' ORDER BY epoch, seq"
+        query = f"SELECT epoch, seq, {SIZE} FROM record WHERE place = ? AND kind != 'gap' ORDER BY epoch, seq"  # noqa: S608
         return self._db.execute(query, (place,)).fetchall()
 
-    def _drop_waiting(self, seal_gap: Callable[[Dropped, Place], bytes]) -> Dropped | None:
+    def _drop_waiting(self, seal_gap: Callable[[Dropped, Place], bytes], ceiling: int) -> Dropped | None:
         """Drop a contiguous run, so that one gap says it all; the last one's leaf stays, for its ACK."""
         run: list[tuple[int, int, int]] = []
         for epoch, seq, size in self._oldest(WAITING):
             is_next = not run or (epoch == run[-1][0] and seq == run[-1][1] + 1)
-            if not is_next or self._excess() <= 0:
+            if not is_next or self._bytes <= ceiling:
                 break
             run.append((epoch, seq, size))
             self._bytes -= size
@@ -252,22 +327,24 @@ class Spool:
         dropped = Dropped(epoch, first, last, leaf_text(leaf))
         where = "WHERE epoch = ? AND seq BETWEEN ? AND ?"
         self._db.execute(f"DELETE FROM record {where}", (epoch, first, last - 1))  # noqa: S608 (no input in it)
-        self._db.execute(f"UPDATE record SET raw = NULL, place = ? {where}", (DROPPED, epoch, last, last))  # noqa: S608
+        drop = f"UPDATE record SET raw = NULL, receipts = NULL, place = ? {where}"  # noqa: S608
+        self._db.execute(drop, (DROPPED, epoch, last, last))
         self._insert("gap", lambda place: seal_gap(dropped, place), WAITING)
         return dropped
 
     def disputed(self, after: tuple[int, int], limit: int) -> list[Kept]:
         """Return the next records that the ledger knows otherwise, behind the place `after`."""
-        query = "SELECT epoch, seq, kind, raw FROM record WHERE place = ? AND (epoch, seq) > (?, ?)"
+        query = "SELECT epoch, seq, kind, raw, receipts FROM record WHERE place = ? AND (epoch, seq) > (?, ?)"
         with self._on_disk():
             rows = self._db.execute(f"{query} ORDER BY epoch, seq LIMIT ?", (DISPUTED, *after, limit))
-            return [Kept(*row) for row in rows]
+            return [kept_of(row) for row in rows]
 
     def waiting(self, limit: int) -> list[Kept]:
         """Return the oldest records that wait, gaps first: the order in which they are to be sent."""
-        query = "SELECT epoch, seq, kind, raw FROM record WHERE place = ? ORDER BY kind != 'gap', epoch, seq LIMIT ?"
+        query = "SELECT epoch, seq, kind, raw, receipts FROM record WHERE place = ?"
         with self._on_disk():
-            return [Kept(*row) for row in self._db.execute(query, (WAITING, limit))]
+            rows = self._db.execute(f"{query} ORDER BY kind != 'gap', epoch, seq LIMIT ?", (WAITING, limit))
+            return [kept_of(row) for row in rows]
 
     def leaf(self, epoch: int, seq: int | None) -> str | None:
         """Return the leaf hash (base64) of a record of ours; None if we hold none at that place."""
@@ -320,80 +397,3 @@ class Spool:
 
     def _put_marks(self, marks: Mapping[str, str]) -> None:
         self._db.executemany("INSERT OR REPLACE INTO mark (name, value) VALUES (?, ?)", list(marks.items()))
-
-
-def depth_of(db: sqlite3.Connection) -> Depth:
-    """Count what a spool holds, over any connection to it."""
-    query = "SELECT count(raw), coalesce(sum(place = 0), 0), coalesce(sum(place = 2), 0), coalesce(sum(length(raw)), 0)"
-    records, waiting, disputed, size = db.execute(f"{query} FROM record").fetchone()
-    oldest = db.execute("SELECT epoch, seq FROM record WHERE place = 0 ORDER BY epoch, seq LIMIT 1").fetchone()
-    return Depth(records, waiting, disputed, size, oldest)
-
-
-def read_standing(folder: Path) -> Standing:
-    """Read a spool beside a running program. Raises Unavailable if there is none."""
-    path = folder / "spool.db"
-    try:
-        db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5.0)
-        with contextlib.closing(db):
-            marks: dict[str, str] = dict(db.execute("SELECT name, value FROM mark"))
-            query = (
-                "SELECT raw FROM record WHERE kind = 'test' AND raw IS NOT NULL ORDER BY epoch DESC, seq DESC LIMIT 1"
-            )
-            row, depth = db.execute(query).fetchone(), depth_of(db)
-        place = Place(int(marks["epoch"]), int(marks["next_seq"]), marks["prev"])
-    except (sqlite3.Error, KeyError) as error:
-        raise Unavailable(f"cannot read {path} ({error}); has dosong-probe run here yet?") from error
-    acked = marks["acked"].split() if "acked" in marks else None
-    last_ack = None if acked is None else (int(acked[0]), int(acked[1]), int(marks["acked_ms"]))
-    return Standing(place, depth, last_ack, None if row is None else row[0])
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    """Open, check and prepare the file. Raises sqlite3.DatabaseError if it is damaged."""
-    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10.0)
-    try:
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = FULL")
-        db.execute("PRAGMA cache_size = -512")
-        db.execute("PRAGMA wal_autocheckpoint = 250")
-        (verdict,) = db.execute("PRAGMA quick_check(1)").fetchone()
-        if verdict != "ok":
-            damaged = sqlite3.DatabaseError(verdict)
-            damaged.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
-            raise damaged
-        db.executescript(SCHEMA)
-    except BaseException:
-        db.close()
-        raise
-    return db
-
-
-@contextlib.contextmanager
-def _translated(path: Path) -> Iterator[None]:
-    """Turn errors of disk and database into Unavailable, in one sentence that says what to do."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        code = _primary_code(error)
-        raise Unavailable(f"the spool {path} {_REMEDY.get(code, f'failed ({error}); restart dosong-probe')}") from error
-    except OSError as error:
-        raise Unavailable(
-            f"the spool in {path.parent} cannot be written: {error.strerror}; mend that folder"
-        ) from error
-
-
-def _primary_code(error: BaseException) -> int:
-    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
-
-
-_BREAKING = frozenset({sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
-_REMEDY = {
-    sqlite3.SQLITE_FULL: "cannot grow, the disk is full; free space beside it",
-    sqlite3.SQLITE_IOERR: "cannot be written, the disk reports errors; replace the card",
-    sqlite3.SQLITE_READONLY: "is on a disk that is read-only; check the card and mount it for writing",
-    sqlite3.SQLITE_CANTOPEN: "cannot be opened; check that its folder is writable by this user",
-    sqlite3.SQLITE_CORRUPT: "is damaged; restart dosong-probe, which sets it aside and begins a new epoch",
-    sqlite3.SQLITE_NOTADB: "is damaged; restart dosong-probe, which sets it aside and begins a new epoch",
-    sqlite3.SQLITE_BUSY: "is held by another program; stop that one",
-}

@@ -1,18 +1,21 @@
-"""What lies in the state folder: the spool's tables, the last epoch's number beside it, damaged spools set aside."""
+"""What lies in the state folder: the spool's tables, the last epoch's number, a reserve, damaged spools set aside."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS record (
     epoch INTEGER NOT NULL, seq INTEGER NOT NULL, kind TEXT NOT NULL, raw BLOB, leaf BLOB NOT NULL,
-    place INTEGER NOT NULL, acked_ms INTEGER, PRIMARY KEY (epoch, seq)
+    place INTEGER NOT NULL, acked_ms INTEGER, receipts BLOB, PRIMARY KEY (epoch, seq)
 );
 CREATE INDEX IF NOT EXISTS record_place ON record (place, epoch, seq);
 CREATE TABLE IF NOT EXISTS mark (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
+RESERVE_BYTES = 1_310_720
+"""A file that is lent when the disk is full: freeing space inside the spool needs some first, as much as its log."""
 KEPT_DAMAGED = 4
 """Damaged files that are kept: the first, and the newest ones. A card that rots must not fill up with them."""
 
@@ -62,3 +65,23 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def put_reserve(folder: Path, *, at_any_price: bool = False) -> None:
+    """Set the reserve aside if the disk has four times its size, or at any price. Quiet if the disk refuses."""
+    path = folder / "reserve"
+    with contextlib.suppress(OSError):
+        room = os.statvfs(folder)
+        if path.exists() or (not at_any_price and room.f_bavail * room.f_frsize < 4 * RESERVE_BYTES):
+            return
+        with path.open("wb") as file:
+            try:
+                os.posix_fallocate(file.fileno(), 0, RESERVE_BYTES)
+            except OSError:
+                path.unlink()
+
+
+def drop_reserve(folder: Path) -> None:
+    """Give the reserve up. Quiet if there is none, or the disk is read-only."""
+    with contextlib.suppress(OSError):
+        (folder / "reserve").unlink()

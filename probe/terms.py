@@ -14,7 +14,8 @@ import msgspec
 from probe import engines
 from probe.core import orders
 from probe.core.schedule import Plan
-from probe.settings import Engine, Modem, Settings, Surveyed
+from probe.settings import Engine, Settings, Surveyed
+from probe.settings_modem import Modem
 from wire.notes import Config
 
 

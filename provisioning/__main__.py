@@ -18,9 +18,12 @@ from argon2 import PasswordHasher
 
 from collector.registry import Registry
 from collector.registry_rows import Report
-from provisioning import deployment
+from provisioning import deployment, visit
 from provisioning.deployment import Deployment, Plan
+from provisioning.label import Label, write_qr
+from provisioning.label import svg as label_svg
 from wire.errors import EXIT_FAILED, EXIT_MISCONFIGURED, Misconfigured, Refused, Unavailable
+from wire.visit import shown
 
 EXAMPLES = """\b
 Examples:
@@ -28,6 +31,8 @@ Examples:
   dosong-provision import --dir /srv/dosong units.toml
   dosong-provision add-probe --dir /srv/dosong p-dong-dong --site nvh-dong-dong
   dosong-provision add-point --dir /srv/dosong hn-1
+  dosong-provision label --dir /srv/dosong p-dong-dong --out label.svg
+  dosong-provision visit-code --dir /srv/dosong p-dong-dong
   dosong-provision revoke --dir /srv/dosong p-dong-dong
 
 \b
@@ -135,6 +140,33 @@ def add_point(root: Path, point: str) -> None:
             shutil.rmtree(directory)  # nobody has this key yet; half a point would block its own name
             raise
     click.echo(f"{directory}")
+
+
+@cli.command()
+@_dir
+@click.argument("probe")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The label, an SVG file.")
+@click.option("--qr", type=click.Path(path_type=Path, dir_okay=False), help="The QR code alone: .svg, .pdf or .png.")
+def label(root: Path, probe: str, out: Path, qr: Path | None) -> None:
+    """Print a station's label, and make what its page and access point need if that is not there yet."""
+    where = deployment.load(root)
+    access = visit.prepare(where.probe(probe), probe)
+    with closing(_registry(where)) as registry:
+        entry = registry.probe(probe)
+    out.write_text(label_svg(Label(probe, (entry.site if entry else None) or "", access)), encoding="utf-8")
+    if qr is not None:
+        write_qr(access, qr)
+    click.echo(f"{out}: Wi-Fi {access.ssid}, page {access.url}")
+    click.echo(f"on the card: page.key, page.toml, hostapd.conf, 70-dosong-ap.network from {where.probe(probe)}")
+
+
+@cli.command("visit-code")
+@_dir
+@click.argument("probe")
+def visit_code(root: Path, probe: str) -> None:
+    """Give out the next code that opens a station's page, once. Read it to the technician."""
+    number, code = visit.next_code(deployment.load(root).probe(probe))
+    click.echo(f"{shown(code)}  (number {number} of {probe}, works once)")
 
 
 @cli.command()

@@ -154,6 +154,9 @@ database = "{plan.influx_database}"
 bind = "{plan.web_bind}"
 secret_file = "web.secret"
 language = "vi"
+
+[log]
+key_file = "log.key"
 """
     )
 

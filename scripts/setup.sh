@@ -28,7 +28,7 @@ needs="mosquitto:mosquitto influxd:influxdb gpsd:gpsd"
 [ "$purpose" != bench ] || needs="$needs iperf3:iperf3 ping:iputils-ping"
 if [ "$purpose" = test ]; then
   needs="$needs chromium:chromium strace:strace ping:iputils-ping gpspipe:gpsd-clients openssl:openssl"
-  needs="$needs mkfs.ext4:e2fsprogs victoria-metrics:victoria-metrics"
+  needs="$needs mkfs.ext4:e2fsprogs faketime:faketime victoria-metrics:victoria-metrics"
 fi
 
 missing=""

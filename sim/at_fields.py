@@ -14,15 +14,16 @@ from sim.lte import Cell, band_of, clamp, csq, downlink_mhz_x10, uplink_earfcn, 
 
 _LTE_ACT = 7
 _BANDWIDTH_INDEX = {1: 0, 3: 1, 5: 2, 10: 3, 15: 4, 20: 5}
-# +CxREG <stat>, 3GPP TS 27.007 §10.1.22: 1 registered at home, 2 searching, 3 denied, 0 not searching.
-_STAT = {Mode.NORMAL: 1, Mode.SEARCHING: 2, Mode.BOOTING: 2, Mode.DENIED: 3}
+# +CxREG <stat>, 3GPP TS 27.007 §10.1.22: 1 at home, 2 searching, 3 denied, 8 emergency only, 0 none of it.
+_STAT = {Mode.NORMAL: 1, Mode.SEARCHING: 2, Mode.BOOTING: 2, Mode.DENIED: 3, Mode.LIMITED: 8}
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
     """What decides the fields: the cell, the modem's state, and the formats that the client asked for.
 
-    `registration_n` is the n of AT+CREG=n for the line at hand; `cops_format` 0 (name) or 2 (number).
+    `registration_n` is the n of AT+CREG=n for the line at hand; `cops_format` 0 (name) or 2 (number). `iccid`: the
+    SIM's number, None for the recording's own (masked) one. `has_bearer`: data may flow.
     """
 
     cell: Cell
@@ -31,6 +32,8 @@ class Context:
     cops_format: int = 0
     has_act: bool = True
     ci_digits: int = 0
+    iccid: str | None = None
+    has_bearer: bool = True
 
 
 def substitute(line: str, context: Context) -> str:
@@ -77,7 +80,7 @@ def _csq(fields: str, context: Context) -> str:
 
 
 def _has_signal(context: Context) -> bool:
-    return context.mode in {Mode.NORMAL, Mode.DENIED}
+    return context.mode in {Mode.NORMAL, Mode.DENIED, Mode.LIMITED}
 
 
 def _cesq(fields: str, context: Context) -> str:
@@ -111,10 +114,10 @@ def _rssi(fields: str, context: Context) -> str:
 
 def _sysinfoex(fields: str, context: Context) -> str:
     # <sim_state>: 1 valid, 0 invalid or locked by PIN, 255 none; after the vendor's manual, no recording shows it.
-    sim = {Mode.NO_SIM: 255, Mode.SIM_PIN: 0}.get(context.mode, 1)
+    sim = {Mode.NO_SIM: 255, Mode.SIM_PIN: 0, Mode.SIM_PUK: 0}.get(context.mode, 1)
     if context.mode is Mode.NORMAL:
         return _put(fields, {3: sim})
-    service = 1 if context.mode is Mode.DENIED else 0
+    service = 1 if context.mode in {Mode.DENIED, Mode.LIMITED} else 0
     return f'{service},0,0,{sim},,0,"NO SERVICE",0,"NO SERVICE"'
 
 
@@ -226,6 +229,14 @@ def _cpsi(fields: str, context: Context) -> str:
     return _put(fields, values)
 
 
+def _iccid(fields: str, context: Context) -> str:
+    return _put(fields, {0: context.iccid}) if context.iccid else fields
+
+
+def _ndis(fields: str, context: Context) -> str:
+    return fields if context.has_bearer else _put(fields, {0: 0})
+
+
 def _registration(_fields: str, context: Context) -> str:
     return registration(context)
 
@@ -247,4 +258,8 @@ _FILL: dict[str, Callable[[str, Context], str]] = {
     "+QCAINFO": _qcainfo,
     "+QSPN": _qspn,
     "+CPSI": _cpsi,
+    "+CCID": _iccid,
+    "+QCCID": _iccid,
+    "^ICCID": _iccid,
+    "^NDISSTATQRY": _ndis,
 }

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from sim import at_bearer
 from sim.at_fields import Context, registration, substitute
 from sim.at_table import Family, Mode, Recorded, canonical
 from sim.lte import Cell
@@ -21,11 +22,15 @@ TEXTBOOK_IMEI = "490154203237518"
 _CME_TEXT = {
     10: "SIM not inserted",
     11: "SIM PIN required",
+    12: "SIM PUK required",
     14: "SIM busy",
     16: "incorrect password",
     100: "unknown",
+    at_bearer.REFUSED: "unspecified GPRS error",
 }
-_SIM_ERROR = {Mode.NO_SIM: 10, Mode.SIM_PIN: 11, Mode.BOOTING: 14}
+_SIM_ERROR = {Mode.NO_SIM: 10, Mode.SIM_PIN: 11, Mode.SIM_PUK: 12, Mode.BOOTING: 14}
+_LOCKED = frozenset({Mode.SIM_PIN, Mode.SIM_PUK})
+_ICCID = {"AT+CCID": "+CCID", "AT+QCCID": "+QCCID", "AT+ICCID": "+ICCID", "AT+CICCID": "+ICCID", "AT^ICCID?": "^ICCID"}
 _NEEDS_SIM = re.compile(r"AT(\+CPIN\?|\+CIMI|\+Q?CCID|\+C?ICCID|\^ICCID\?|\+CPIN=.*)$")
 _REGISTRATION = re.compile(r"AT\+(CREG|CGREG|CEREG)\?$")
 _ACCEPTED = re.compile(
@@ -51,7 +56,8 @@ _SAME_AS = {"AT+GMI": "AT+CGMI", "AT+GMM": "AT+CGMM", "AT+GMR": "AT+CGMR", "AT+G
 class Session:
     """What the modem remembers between commands. `resume` is the state that a restart or CFUN=1 leads back to.
 
-    `registration_n` holds (CREG, CGREG, CEREG); `played` counts the answers given per command since boot.
+    `registration_n` holds (CREG, CGREG, CEREG); `played` counts the answers given per command since boot; `iccid` None
+    is the recordings' own, masked one.
     """
 
     mode: Mode = Mode.NORMAL
@@ -64,6 +70,13 @@ class Session:
     cops_format: int = 0
     curc: bool = True
     played: Mapping[str, int] = field(default_factory=dict)
+    bearer: at_bearer.Bearer = field(default_factory=at_bearer.Bearer)
+    iccid: str | None = None
+
+    @property
+    def has_bearer(self) -> bool:
+        """Whether data may flow: there is a connection, and a network that serves it. A mute modem carries data on."""
+        return self.bearer.up and self.mode in {Mode.NORMAL, Mode.MUTE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +89,8 @@ class Reply:
 
 def booted(session: Session) -> Session:
     """The session after power-on: settings at their defaults, state `booting` until `settled`."""
-    return Session(mode=Mode.BOOTING, resume=session.resume)
+    bearer = replace(session.bearer, up=session.bearer.granted)
+    return Session(mode=Mode.BOOTING, resume=session.resume, bearer=bearer, iccid=session.iccid)
 
 
 def settled(session: Session) -> Session:
@@ -145,6 +159,9 @@ def _one(family: Family, session: Session, command: str, cell: Cell | None) -> t
     if command in family.restart_commands:
         return session, Reply(OK, restart=True)
     changed = _setting(family, session, command)
+    bearer = at_bearer.step(session.bearer, command)
+    if bearer is not None:
+        changed = replace(changed or session, bearer=bearer)
     recorded = _choose(family, session, command, cell)
     if recorded is None:
         text = OK if changed is not None or _ACCEPTED.match(command) else _derived(family, session, command, cell)
@@ -160,7 +177,9 @@ def _one(family: Family, session: Session, command: str, cell: Cell | None) -> t
 def _refused(family: Family, session: Session, command: str) -> str:
     """The error that the modem's state makes of this command; '' where it answers."""
     code = _SIM_ERROR.get(session.mode)
-    if code and _NEEDS_SIM.match(command) and not (session.mode is Mode.SIM_PIN and command == "AT+CPIN?"):
+    if at_bearer.is_refused(session.bearer, command):
+        return _error(family, session, at_bearer.REFUSED)
+    if code and _NEEDS_SIM.match(command) and not (session.mode in _LOCKED and command == "AT+CPIN?"):
         return _error(family, session, 16 if command.startswith("AT+CPIN=") else code)
     stuck = next((row for row in family.answers.get("AT+CFUN=1", ()) if row.mode is Mode.OFFLINE), None)
     # E3372, measured in the field: after CFUN=0 or 4 every write is refused until ^RESET.
@@ -215,7 +234,7 @@ def _next_played(rows: list[Recorded], session: Session, command: str) -> Record
 def _nearest(mode: Mode, command: str) -> tuple[Mode, ...]:
     if mode is Mode.NORMAL:
         return (Mode.NORMAL,)
-    if mode is Mode.DENIED:
+    if mode in {Mode.DENIED, Mode.LIMITED}:
         unserved = (Mode.SEARCHING,) if command in _UNSERVED else ()
         return (Mode.DENIED, *unserved, Mode.NORMAL)
     return (mode, Mode.SEARCHING, Mode.NORMAL)
@@ -243,6 +262,8 @@ def _context(family: Family, session: Session, cell: Cell | None, registration_n
         cops_format=session.cops_format,
         has_act=family.registration_has_act,
         ci_digits=family.ci_digits,
+        iccid=session.iccid,
+        has_bearer=session.has_bearer,
     )
 
 
@@ -259,6 +280,12 @@ def _derived(family: Family, session: Session, command: str, cell: Cell | None) 
         line = context.cell.plmn.ljust(15, "0")
     elif command == "AT+CSQ":
         line = substitute("+CSQ: 99,99", context)
+    elif command in _ICCID and session.iccid:
+        line = f"{_ICCID[command]}: {session.iccid}"
+    else:
+        line = at_bearer.line(up=session.has_bearer, command=command)
+        if line == "":
+            return OK
     return f"\r\n{line}\r\n{OK}" if line else f"\r\n{family.unknown}\r\n"
 
 

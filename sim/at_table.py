@@ -15,13 +15,18 @@ from typing import Any
 
 
 class Mode(StrEnum):
-    """State of the modem. `offline` follows CFUN=0 or 4, `booting` a restart; the rest an operator of the sim sets."""
+    """State of the modem. `offline` follows CFUN=0 or 4, `booting` a restart; the rest an operator of the sim sets.
+
+    `denied`: the network refuses this SIM; `limited`: it camps on a cell that gives emergency calls only.
+    """
 
     NORMAL = "normal"
     SEARCHING = "searching"
     NO_SIM = "no_sim"
     SIM_PIN = "sim_pin"
+    SIM_PUK = "sim_puk"
     DENIED = "denied"
+    LIMITED = "limited"
     MUTE = "mute"
     UNPLUGGED = "unplugged"
     OFFLINE = "offline"
@@ -67,7 +72,7 @@ class _Habits:
     stream_from: str | None = None
 
 
-_GENERIC = ("3gpp-cpin-lines",)
+_GENERIC = ("3gpp-cpin-lines", "3gpp-cpin-puk")
 _HABITS: dict[str, _Habits] = {
     "huawei-e3372": _Habits(
         transcripts=(
@@ -134,6 +139,7 @@ _MODES: tuple[tuple[Mode, re.Pattern[str]], ...] = (
     (Mode.BOOTING, re.compile(r"SIM busy|\+CME ERROR: 14\b|\+CSQ: ,")),
     (Mode.OFFLINE, re.compile(r"\+CME ERROR: (13|100|50)\b|Powering Off")),
     (Mode.SIM_PIN, re.compile(r"\+CPIN: \"?SIM PIN\"?(?!\d)")),
+    (Mode.SIM_PUK, re.compile(r"\+CPIN: \"?SIM PUK\"?(?!\d)")),
     (Mode.DENIED, re.compile(r"LIMSRV|\+C(E|G)?REG: \d,3")),
     (Mode.SEARCHING, re.compile(r"\+C(E|G)?REG: \d,2\b|\+CSQ: 99|NOSERVICE|No Service|NO SERVICE|\"SEARCH\"")),
 )

@@ -28,6 +28,7 @@ class Place:
     outages_a_day: float
     is_cut: bool = False
     engine: str = "dosong"
+    has_both_engines: bool = False
 
     @property
     def probe(self) -> str:

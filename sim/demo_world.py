@@ -180,6 +180,7 @@ port = {gps_port}
 
 [engine]
 name = "{place.engine}"
+compare = {str(place.has_both_engines).lower()}
 server = "http://{world.server}:{point_port}/speedtest/upload.php"
 echo = "{world.server}:{point_port}"
 downlink_s = {pace.test_s}

@@ -81,6 +81,13 @@ class Receiver:
                 self._daemon.wait()
             self._daemon = None
 
+    def kill(self) -> None:
+        """Kills gpsd, as a crash of its own does; the receiver speaks on to nobody."""
+        if self._daemon is not None:
+            self._daemon.kill()
+            self._daemon.wait()
+            self._daemon = None
+
     def close(self) -> None:
         """Ends gpsd and removes the receiver's port."""
         self.stop()

@@ -17,6 +17,8 @@ from sim import ns
 from wire.errors import Misconfigured
 
 CORE_ADDRESS = "198.18.0.1"
+OTHER_ADDRESS = "198.18.0.2"
+"""Where servers stand that are not ours."""
 WIFI_BPS = 200_000_000
 SITES_MAX = 99
 PROGRAMS = (
@@ -25,6 +27,7 @@ PROGRAMS = (
     ("ethtool", "ethtool"),
     ("nsenter", "util-linux"),
     ("setpriv", "util-linux"),
+    ("nft", "nftables"),
 )
 _CELL_METRIC, _WIFI_METRIC = 700, 600
 # linux/if_tun.h
@@ -70,7 +73,7 @@ def burst_bytes(rate_bps: int) -> int:
 def build_core() -> None:
     """Sets up the core's namespace, from within it: the address that servers bind to, and nothing else."""
     _quiet()
-    _ip("link set lo up", f"addr add {CORE_ADDRESS}/32 dev lo")
+    _ip("link set lo up", f"addr add {CORE_ADDRESS}/32 dev lo", f"addr add {OTHER_ADDRESS}/32 dev lo")
 
 
 def build_site() -> None:

@@ -6,16 +6,22 @@ import asyncio
 import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from importlib import resources
 from pathlib import Path
 
 from sim import at_script, pty
+from sim.at_bearer import Bearer
 from sim.at_table import FAMILIES, Family, Mode, build
 from sim.lte import Cell, vary
 from wire.errors import Misconfigured
 
-STATES = (Mode.NORMAL, Mode.SEARCHING, Mode.NO_SIM, Mode.SIM_PIN, Mode.DENIED, Mode.MUTE)
+STATES = (
+    *(Mode.NORMAL, Mode.SEARCHING, Mode.NO_SIM, Mode.SIM_PIN, Mode.SIM_PUK, Mode.DENIED, Mode.LIMITED),
+    Mode.MUTE,
+)
+CURES = ("none", "restart", "usb")
 _STREAM_EVERY_S = 2.0
 _LINGER_S = 0.15
 _LINE_MAX = 1024
@@ -35,17 +41,26 @@ class Modem:
     """One modem. All methods are called on the event loop's thread; `link` is the stable name of its port.
 
     `cell` tells what it sees; None plays the recordings unchanged. A restart keeps it off the bus for `boot_s` (a real
-    stick: 20 s).
+    stick: 20 s). `on_change` is called whenever data may have begun or ceased to flow, or the port has come or gone.
     """
 
     def __init__(
-        self, family: str, cell: Callable[[], Cell] | None, *, link: Path, seed: int = 1, boot_s: float = 2.0
+        self,
+        family: str,
+        cell: Callable[[], Cell] | None,
+        *,
+        link: Path,
+        seed: int = 1,
+        boot_s: float = 2.0,
+        on_change: Callable[[], None] = lambda: None,
     ) -> None:
         if family not in FAMILIES:
             raise Misconfigured(f"no modem family {family!r}; there are {', '.join(FAMILIES)}")
         self.family = families()[family]
         self.cell = cell
         self._link, self._seed, self._boot_s = link, seed, boot_s
+        self._on_change = on_change
+        self._cure = "none"
         self._session = at_script.Session()
         self._port: pty.Port | None = None
         self._typed = b""
@@ -62,10 +77,35 @@ class Modem:
         """State of the modem; `unplugged` while it is off the bus."""
         return self._session.resume if self._port else Mode.UNPLUGGED
 
+    @property
+    def has_bearer(self) -> bool:
+        """Whether data may flow by it now."""
+        return self._port is not None and self._session.has_bearer
+
+    @property
+    def bearer(self) -> Bearer:
+        """The data connection as the network and the last commands left it."""
+        return self._session.bearer
+
+    @property
+    def iccid(self) -> str | None:
+        """Number of the SIM in it; None for the recordings' own."""
+        return self._session.iccid
+
+    def set_sim(self, iccid: str) -> None:
+        """Puts another SIM in."""
+        self._session = replace(self._session, iccid=iccid)
+
+    def set_bearer(self, bearer: Bearer) -> None:
+        """The network takes the data connection away, or grants it again."""
+        self._session = replace(self._session, bearer=bearer)
+        self._on_change()
+
     def plug(self) -> None:
         """Puts the modem on the bus at a new port, freshly powered: settings at their defaults, boot lines sent."""
         if self._port:
             return
+        self._heal("usb")
         self._session = at_script.settled(at_script.booted(self._session))
         self._attach()
 
@@ -77,10 +117,16 @@ class Modem:
             asyncio.get_running_loop().remove_reader(self._port.master)
             self._port.close()
             self._port = None
+            self._on_change()
 
-    def set_mode(self, mode: Mode) -> None:
-        """Changes SIM, network or firmware state; clients that asked for +CxREG lines get them."""
+    def set_mode(self, mode: Mode, cure: str = "none") -> None:
+        """Changes SIM, network or firmware state; clients that asked for +CxREG lines get them.
+
+        `cure`: what of the modem's own brings it back to normal: nothing, an AT restart, or being enumerated anew.
+        """
+        self._cure = cure
         self._session = at_script.set_mode(self._session, mode)
+        self._on_change()
         if mode is not Mode.MUTE:
             self._send(at_script.registration_urcs(self.family, self._session, self._now()))
 
@@ -95,6 +141,7 @@ class Modem:
         if self._session.mode is not Mode.MUTE:
             self._send("".join(self.family.boot_urcs))
         self._later(_STREAM_EVERY_S, self._stream)
+        self._on_change()
 
     def _readable(self) -> None:
         if self._port is None:
@@ -106,20 +153,30 @@ class Modem:
         self._typed = self._typed[-_LINE_MAX:]
 
     def _answer(self, line: str) -> None:
+        had_bearer = self._session.has_bearer
         self._session, reply = at_script.answer(self.family, self._session, line, self._now())
         self._send(reply.text)
+        if self._session.has_bearer is not had_bearer:
+            self._on_change()
         if reply.restart:
             # The OK must reach the client before the port dies.
             self._later(_LINGER_S, self._restart)
 
     def _restart(self) -> None:
         self.unplug()
+        self._heal("restart")
         self._session = at_script.booted(self._session)
         self._later(self._boot_s, self._attach)
         self._later(2 * self._boot_s, self._settle)
 
+    def _heal(self, by: str) -> None:
+        """What a restart cures, being enumerated anew cures too."""
+        if self._cure in (by, "restart" if by == "usb" else by):
+            self._session, self._cure = at_script.set_mode(self._session, Mode.NORMAL), "none"
+
     def _settle(self) -> None:
         self._session = at_script.settled(self._session)
+        self._on_change()
         self._send(at_script.registration_urcs(self.family, self._session, self._now()))
 
     def _stream(self) -> None:

@@ -21,6 +21,7 @@ from wire.errors import Misconfigured
 
 _CLONE_NEWNS = 0x00020000
 _CLONE_NEWNET = 0x40000000
+_MS_BIND = 0x1000
 
 
 def require_root(what: str) -> None:
@@ -52,6 +53,13 @@ def unshare(resolv_conf: Path) -> None:
     run("mount", "-t", "sysfs", "sysfs", "/sys")
     if Path("/etc/resolv.conf").exists():
         run("mount", "--bind", str(resolv_conf), "/etc/resolv.conf")
+
+
+def bind(what: str, at: str) -> None:
+    """Shows `what` at `at` too, in this mount namespace, the path taken as it is. Raises Misconfigured."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.mount(what.encode(), at.encode(), None, ctypes.c_ulong(_MS_BIND), None) != 0:
+        raise Misconfigured(f"the kernel refuses to show {what} at {at}: {os.strerror(ctypes.get_errno())}")
 
 
 def run(*argv: str, stdin: str | None = None) -> None:

@@ -16,16 +16,18 @@ import select
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from typing import Any, TypeVar
 
-from sim import air, cell, gps, holder, link, ns, state
+from sim import air, card, cell, clocks, gps, holder, link, ns, state
 from sim import control as socket_control
 from sim.at_table import FAMILIES
+from sim.fault_table import FAULTS, TO_1970, Fault, Step
 from wire.errors import Misconfigured, Unavailable
 
 _UP_DEADLINE_S = 30.0
+CARD_MB = (8, 1024)
 _DOWN_DEADLINE_S = 5.0
 _Up = TypeVar("_Up")
 # Holders that this process started: kept so that they are reaped when they end.
@@ -98,23 +100,52 @@ def check(spec: state.Spec) -> None:
     ):
         if not low <= value <= high:
             raise Misconfigured(f"{name} {value:g} is out of range; a 4G modem reports {low} to {high}")
+    if spec.card_mb and not CARD_MB[0] <= spec.card_mb <= CARD_MB[1]:
+        raise Misconfigured(f"a card of {spec.card_mb} MB is none that we make; give {CARD_MB[0]} to {CARD_MB[1]}")
     gps.gpsd_program()
     if spec.link == "netns":
         cell.check(spec.shaper, air.of(spec))
         ns.require_root(f"site {spec.name}")
-        ns.require_programs(*link.PROGRAMS)
+        ns.require_programs(*link.PROGRAMS, *(card.PROGRAMS if spec.card_mb else ()))
 
 
 def control(directory: state.RunDir, name: str, verb: str, **args: Any) -> state.SiteState:
     """Changes a site and returns it as it is then. Verbs: state, rate (downlink_bps, uplink_bps; constant, a
     trace of that direction ends), link (any field of `sim.air.Air`; a named trace or offset begins anew), service (on),
-    unplug, plug, wifi (on), gps (action on|off|stop|move, lat, lon), modem-state (state).
+    unplug, plug, wifi (on), gps (action on|off|stop|kill|move, lat, lon), modem-state (state, cure none|restart|usb),
+    sim (plmn, serial), bearer (state up|lost|refused), net (dns, portal, drop: `sim.operator_net.CHOICES`),
+    reenumerate, card (state good|full|read_only), clock (offset_s, synced), power (on).
 
     Raises Misconfigured if no such site is up, Unavailable if the change failed.
     """
     find(directory, name)
     reply = socket_control.ask(directory.folder(name), verb, args)
     return state.SiteState(**reply["state"])
+
+
+def begin(directory: state.RunDir, name: str, fault: str) -> state.SiteState:
+    """Makes a site have a fault of `sim.fault_table`. Raises Misconfigured for one that is none."""
+    return _play(directory, name, _fault(fault).begin)
+
+
+def end(directory: state.RunDir, name: str, fault: str) -> state.SiteState:
+    """Takes a fault away again."""
+    return _play(directory, name, _fault(fault).end)
+
+
+def _fault(name: str) -> Fault:
+    if name not in FAULTS:
+        raise Misconfigured(f"no fault {name!r}; see `dosong-sim site fault --list`")
+    return FAULTS[name]
+
+
+def _play(directory: state.RunDir, name: str, steps: Iterable[Step]) -> state.SiteState:
+    for verb, args in steps:
+        known = dict(args)
+        if known.get("offset_s") == TO_1970:
+            known["offset_s"] = clocks.to_1970_s()
+        control(directory, name, verb, **known)
+    return find(directory, name)
 
 
 def find(directory: state.RunDir, name: str) -> state.SiteState:

@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from sim import link_cli, ns, site, state
+from sim import fault_table, link_cli, ns, site, state
 from sim.at_table import FAMILIES
 from sim.modem import STATES
 from wire.errors import EXIT_FAILED, EXIT_OK, EXIT_USAGE
@@ -65,6 +65,9 @@ def _add_up(verbs: Commands) -> None:
     up.add_argument("--lon", type=float, default=spec.lon, help="longitude of the receiver, degrees")
     up.add_argument("--gps-hz", type=float, default=spec.gps_hz, metavar="HZ", help="fixes a second")
     up.add_argument("--seed", type=int, default=spec.seed, help="seed of the variation in radio and position")
+    up.add_argument(
+        "--card-mb", type=int, default=0, metavar="MB", help="an SD card of its own, that can fill and fail"
+    )
     up.add_argument("--foreground", action="store_true", help="stay: the site ends with this command (Ctrl-C)")
 
 
@@ -83,13 +86,22 @@ def _add_changes(verbs: Commands) -> None:
     _named(verbs, "unplug", "pull the modem out of its USB port", "site unplug ban-lung", _plain("unplug"))
     _named(verbs, "plug", "put the modem back, at a new port", "site plug ban-lung", _plain("plug"))
     example = "site gps ban-lung move --lat 21.71 --lon 106.02"
-    gps = _named(verbs, "gps", "silence (off), restart (on), move the receiver, or stop gpsd", example, _gps)
-    gps.add_argument("action", choices=("on", "off", "move", "stop"))
+    gps = _named(verbs, "gps", "silence (off), restart (on), move the receiver, or stop or kill gpsd", example, _gps)
+    gps.add_argument("action", choices=("on", "off", "move", "stop", "kill"))
     gps.add_argument("--lat", type=float, help="degrees, with move")
     gps.add_argument("--lon", type=float, help="degrees, with move")
     example = "site modem-state ban-lung no_sim"
     mode = _named(verbs, "modem-state", "change SIM, network or firmware state", example, _modem_state)
     mode.add_argument("state", choices=[*map(str, STATES), "unplugged"])
+    _add_faults(verbs)
+
+
+def _add_faults(verbs: Commands) -> None:
+    fault = _named(verbs, "fault", "break something, and mend it again", "site fault ban-lung sim-puk", _fault)
+    fault.epilog = f"{fault.epilog}\n  dosong-sim site fault ban-lung sim-puk --end\n\nfaults:\n{fault_table.listing()}"
+    fault.add_argument("fault", choices=tuple(fault_table.FAULTS), metavar="FAULT", help="one of those below")
+    fault.add_argument("--end", action="store_true", help="it is over: all is as before")
+    _leaf(verbs, "faults", "list what can be broken, in English and Vietnamese", "site faults", _faults)
 
 
 def _command(verbs: Commands, name: str, text: str, example: str) -> argparse.ArgumentParser:
@@ -161,6 +173,7 @@ def _up(options: argparse.Namespace) -> int:
         lon=options.lon,
         gps_hz=options.gps_hz,
         seed=options.seed,
+        card_mb=options.card_mb,
         **link_cli.chosen(options),
     )
     if options.foreground:
@@ -241,6 +254,17 @@ def _modem_state(options: argparse.Namespace) -> int:
     return _changed(options, "modem-state", state=options.state)
 
 
+def _fault(options: argparse.Namespace) -> int:
+    play = site.end if options.end else site.begin
+    _say(_line(play(_directory(options), options.name, options.fault)))
+    return EXIT_OK
+
+
+def _faults(_options: argparse.Namespace) -> int:
+    _say(fault_table.listing())
+    return EXIT_OK
+
+
 def _exec(options: argparse.Namespace) -> int:
     if not options.after_dashes:
         print("dosong-sim: name the command after --, like `site exec ban-lung -- ip route`", file=sys.stderr)
@@ -260,6 +284,16 @@ def _changed(options: argparse.Namespace, verb: str, **args: Any) -> int:
 def _line(each: state.SiteState) -> str:
     wifi = ", wifi on" if each.wifi else ""
     service = "" if each.service else ", no service"
+    odd = {
+        "data connection": each.bearer != "up" and each.bearer,
+        "dns": each.dns != "ok" and each.dns,
+        "portal": each.portal != "off" and each.portal,
+        "dropped": each.drop != "none" and each.drop,
+        "card": each.card_state not in {None, "good"} and each.card_state,
+        "clock": not each.clock_synced and f"{each.clock_offset_s:+d} s",
+        "power": not each.powered and "off",
+    }
+    service += "".join(f", {what} {word}" for what, word in odd.items() if word)
     return (
         f"{each.name}: {each.interface} {each.address}, {link_cli.text_of(each)}{wifi}{service}; "
         f"modem {each.modem_family} {each.modem_state}; gps {each.gps} at {each.lat:.5f}, {each.lon:.5f}"

@@ -30,7 +30,8 @@ class Spec(Air):
     """How a site is to be: link `netns` or `loopback`, the link's `Air` (rates, delay, loss ...), levels in dBm and dB.
 
     `shaper` is `tbf` (rates only, no delay) or `relay`; `sim.cell.best_shaper()` chooses. `gps_hz` is fixes a second.
-    `attached` ends the site when the *thread* that asked for it ends.
+    `card_mb`: size of an SD card of its own (0: none). `attached` ends the site when the *thread* that asked for it
+    ends.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Spec(Air):
     lat: float = 21.7
     lon: float = 106.0
     gps_hz: float = 1.0
+    card_mb: int = 0
     attached: bool = False
 
 
@@ -56,6 +58,9 @@ class SiteState:
     `modem_tty` what it points to now, None while unplugged. `gpsd_host` and `gpsd_port` hold inside the namespace.
     With a relay: `relay_pid`, its idle round trip `rtt_ms`, the path of its ground truth (`sim.truth.read`) and, where
     a trace rules a direction, its name; the rate is the trace's mean then, or what the trace was made around.
+    `modem_usb` is the AT port's name on the bus (`ttyUSB2`), whose tree stands below `sysfs` and `dev`; `iccid` the
+    SIM's number; `bearer` up, lost or refused; `dns`, `portal`, `drop` what the operator does; `card` the folder of the
+    site's own card and `card_state` what ails it, None without one; its clock is `clock_offset_s` ahead.
     """
 
     name: str
@@ -91,6 +96,19 @@ class SiteState:
     lat: float
     lon: float
     plmn: str
+    modem_usb: str | None
+    sysfs: str
+    dev: str
+    iccid: str | None
+    bearer: str
+    dns: str
+    portal: str
+    drop: str
+    card: str | None
+    card_state: str | None
+    clock_offset_s: int
+    clock_synced: bool
+    powered: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,9 +214,20 @@ def free_index(directory: RunDir, limit: int) -> int:
 
 
 def remove(directory: RunDir, name: str) -> None:
-    """Removes what a site or the core left in the run's directory."""
+    """Removes what a site or the core left in the run's directory; never what is mounted there."""
     directory.file(name).unlink(missing_ok=True)
-    shutil.rmtree(directory.folder(name), ignore_errors=True)
+    _remove_folder(directory.folder(name))
+
+
+def _remove_folder(folder: Path) -> None:
+    if not _is_mounted_below(folder):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_mounted_below(folder: Path) -> bool:
+    """Whether this mount namespace has anything mounted in a folder."""
+    mounts = Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()
+    return any(line.split()[1].startswith(f"{folder}/") for line in mounts)
 
 
 def tidy(directory: RunDir) -> None:
@@ -217,5 +246,5 @@ def _read(path: Path) -> dict[str, Any] | None:
         return fields
     path.unlink(missing_ok=True)
     path.with_suffix(".log").unlink(missing_ok=True)
-    shutil.rmtree(path.with_suffix(""), ignore_errors=True)
+    _remove_folder(path.with_suffix(""))
     return None

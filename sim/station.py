@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from dataclasses import asdict, replace
 from typing import Any
@@ -10,8 +11,10 @@ from typing import Any
 from sim import air, cell, gps, link, ns, state
 from sim.at_table import Mode
 from sim.control import Verb
+from sim.faults import Faults, iccid_of
+from sim.faults import Verb as Fault
 from sim.lte import Cell, cell_at, faded
-from sim.modem import STATES, Modem
+from sim.modem import CURES, STATES, Modem
 from wire.errors import Misconfigured
 
 _TRACES = ("downlink_trace", "uplink_trace", "trace_offset")
@@ -23,14 +26,19 @@ class Station:
     def __init__(self, directory: state.RunDir, spec: state.Spec, wires: link.Wires | None) -> None:
         folder = directory.folder(spec.name)
         self._directory, self._spec, self._wires = directory, spec, wires
+        self._built = spec
         self._link = cell.make(spec.shaper, wires, folder) if wires else None
-        self._wifi, self._service, self._wanted = False, True, Mode.NORMAL
+        self._wifi, self._service, self._wanted, self._cure = False, True, Mode.NORMAL, "none"
+        self._is_carried = True
         self._mean = cell_at(spec.name, spec.rsrp_dbm, spec.rsrq_db, spec.sinr_db, spec.plmn)
         self._fading_since_s = time.monotonic()
-        self._modem = Modem(spec.modem, self._cell_now, link=folder / "modem", seed=spec.seed)
+        self._modem = Modem(
+            spec.modem, self._cell_now, link=folder / "modem", seed=spec.seed, on_change=self._modem_changed
+        )
         port = gps.GPSD_PORT if wires else gps.free_port()
         log = folder / "gpsd.log"
         self._gps = gps.Receiver(spec.lat, spec.lon, port=port, log=log, hz=spec.gps_hz, seed=spec.seed)
+        self._faults = Faults(folder, spec, wires, self._modem, self._gps)
 
     @property
     def verbs(self) -> dict[str, Verb]:
@@ -45,6 +53,8 @@ class Station:
             "wifi": self._set_wifi,
             "gps": self._set_gps,
             "modem-state": self._set_modem,
+            "sim": self._set_sim,
+            **{name: self._and_told(verb) for name, verb in self._faults.verbs.items()},
         }
 
     async def start(self) -> None:
@@ -55,6 +65,8 @@ class Station:
             if self._spec.wifi:
                 link.wifi_up(self._wires)
                 self._wifi = True
+        self._faults.relay_pid = self.relay_pid
+        await self._faults.start()
         self._modem.plug()
         await self._gps.start()
 
@@ -62,6 +74,7 @@ class Station:
         """Ends gpsd and the relay and hangs up the ports; the wires end with the namespace."""
         self._gps.close()
         self._modem.unplug()
+        self._faults.close()
         if self._link:
             self._link.close()
 
@@ -110,7 +123,8 @@ class Station:
             gpsd_port=self._gps.port,
             lat=self._gps.lat,
             lon=self._gps.lon,
-            plmn=spec.plmn,
+            plmn=self._mean.plmn,
+            **self._faults.fields(),
         )
 
     def _done(self) -> dict[str, Any]:
@@ -136,6 +150,8 @@ class Station:
 
     async def _set_rate(self, args: dict[str, Any]) -> dict[str, Any]:
         changes: dict[str, Any] = {}
+        if args.get("as") == "spec":
+            changes = {f"{direction}_bps": getattr(self._built, f"{direction}_bps") for direction in air.DIRECTIONS}
         for direction in air.DIRECTIONS:
             if args.get(f"{direction}_bps"):
                 changes |= {f"{direction}_bps": int(args[f"{direction}_bps"]), f"{direction}_trace": None}
@@ -151,7 +167,7 @@ class Station:
         _, its_link = self._linked()
         wanted = replace(self._spec, **changes)
         cell.check(wanted.shaper, air.of(wanted))
-        its_link.change(wanted, service=self._service, restart=restart)
+        its_link.change(wanted, service=self._is_carried, restart=restart)
         self._spec = wanted
         if restart:
             self._fading_since_s = time.monotonic()
@@ -159,21 +175,35 @@ class Station:
 
     async def _set_service(self, args: dict[str, Any]) -> dict[str, Any]:
         self._service = bool(args["on"])
-        self._modem.set_mode(self._wanted if self._service else Mode.SEARCHING)
-        if self._link:
-            self._link.change(self._spec, service=self._service)
+        if self._service:
+            self._modem.set_mode(self._wanted, self._cure)
+        else:
+            self._modem.set_mode(Mode.SEARCHING)
         return self._done()
 
+    def _modem_changed(self) -> None:
+        """The bus shows the modem's port, and the link carries packets only while it serves."""
+        self._faults.follow()
+        is_carried = self._modem.has_bearer
+        if is_carried is not self._is_carried and self._link and self._modem.tty is not None:
+            self._link.change(self._spec, service=is_carried)
+            self._is_carried = is_carried
+
+    def _and_told(self, fault: Fault) -> Verb:
+        """A fault as a verb that answers with the site as it then is."""
+
+        async def verb(args: dict[str, Any]) -> dict[str, Any]:
+            await fault(args)
+            return self._done()
+
+        return verb
+
     async def _unplug(self, _args: dict[str, Any]) -> dict[str, Any]:
-        self._modem.unplug()
-        if self._wires:
-            link.cell_down()
+        self._faults.unplug()
         return self._done()
 
     async def _plug(self, _args: dict[str, Any]) -> dict[str, Any]:
-        self._modem.plug()
-        if self._wires:
-            link.cell_up(self._wires)
+        self._faults.plug()
         return self._done()
 
     async def _set_wifi(self, args: dict[str, Any]) -> dict[str, Any]:
@@ -195,8 +225,10 @@ class Station:
             self._gps.off()
         elif action == "stop":
             self._gps.stop()
+        elif action == "kill":
+            self._gps.kill()
         else:
-            raise ValueError(f"no such GPS action {action!r}; there are on, off, move and stop")
+            raise ValueError(f"no such GPS action {action!r}; there are on, off, move, stop and kill")
         return self._done()
 
     async def _set_modem(self, args: dict[str, Any]) -> dict[str, Any]:
@@ -204,7 +236,20 @@ class Station:
             return await self._unplug({})
         if args["state"] not in STATES:
             raise ValueError(f"no such modem state {args['state']!r}; there are {', '.join(STATES)}")
-        self._wanted = Mode(args["state"])
+        if args.get("cure", "none") not in CURES:
+            raise ValueError(f"no such cure {args['cure']!r}; there are {', '.join(CURES)}")
+        self._wanted, self._cure = Mode(args["state"]), args.get("cure", "none")
         if self._service:
-            self._modem.set_mode(self._wanted)
+            self._modem.set_mode(self._wanted, self._cure)
+        return self._done()
+
+    async def _set_sim(self, args: dict[str, Any]) -> dict[str, Any]:
+        """Another SIM: its own number, and the cell of its own operator."""
+        plmn, serial = args.get("plmn") or self._spec.plmn, args.get("serial") or self._spec.name
+        if not re.fullmatch(r"[0-9]{5,6}", plmn):
+            raise ValueError(f"{plmn!r} is no network number; Viettel is 45204, VinaPhone 45202, MobiFone 45201")
+        spec = self._spec
+        place = spec.name if plmn == spec.plmn else f"{spec.name}:{plmn}"
+        self._mean = cell_at(place, spec.rsrp_dbm, spec.rsrq_db, spec.sinr_db, plmn)
+        self._modem.set_sim(iccid_of(serial, plmn))
         return self._done()

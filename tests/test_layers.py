@@ -50,6 +50,8 @@ WIRE_ALLOWS = {"msgspec", "cryptography"}
 OWNERS: dict[str, tuple[str, ...]] = {
     "paho": ("probe/broker.py", "collector/broker.py", "sim/"),
     "serial": ("probe/devices/modem.py", "sim/"),
+    "huawei_lte_api": ("probe/hilink_child.py",),
+    "requests": ("probe/hilink_child.py",),
     "gpsd": ("probe/devices/gps.py",),
     "speedtest": ("probe/devices/ookla.py",),
     "influxdb_client": ("collector/influx.py",),
@@ -65,15 +67,20 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "click": ("collector/__main__.py", "provisioning/__main__.py"),
     "rich": ("collector/__main__.py", "provisioning/__main__.py"),
     "grafana_foundation_sdk": ("grafana/",),
+    "segno": ("provisioning/label.py",),
     "sqlite3": (
-        *("probe/spool.py", "collector/sqlite.py", "collector/ledger.py", "collector/ledger_write.py"),
+        *("probe/spool.py", "probe/spool_open.py", "probe/spool_read.py"),
+        *("collector/sqlite.py", "collector/ledger.py", "collector/ledger_write.py"),
         *("collector/registry.py", "collector/registry_load.py", "collector/forward_store.py", "collector/health.py"),
+        *("collector/seal_store.py", "collector/leaves.py"),
+        "sim/spool_copy.py",
     ),
 }
 EXCEPTIONS: dict[str, str] = {
     "core: collector/core/view_record.py imports msgspec": "walks a record's own structs; msgspec does no I/O",
     "length: sim/demo_world.py _write_probe_settings has more than 40 lines": "one settings file as a template",
     "length: collector/web/pages.py blueprint has more than 40 lines": "a list of routes, each view a short function",
+    "length: collector/web/log.py blueprint has more than 40 lines": "a list of routes, each view a short function",
 }
 
 
@@ -265,7 +272,7 @@ BREACHES: dict[str, tuple[str, str, str]] = {
     "second owner of paho": ("collector/web/x.py", "import paho", "owner: collector/web/x.py imports paho"),
     "flask outside the web": ("collector/x.py", "from flask import g", "owner: collector/x.py imports flask"),
     "sqlite3 outside the adapters": ("collector/web/x.py", "import sqlite3", "owner: collector/web/x.py imports"),
-    "package that nobody owns": ("probe/x.py", "import requests", "owner: probe/x.py imports requests, which no"),
+    "package that nobody owns": ("probe/x.py", "import requests", "owner: probe/x.py imports requests"),
     "function too long": (
         *("point/x.py", "def f() -> None:\n" + "    pass\n" * 41),
         "length: point/x.py f has more than 40 lines",

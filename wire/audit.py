@@ -12,19 +12,25 @@ import binascii
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from wire import bundle, codec, note, tlog
+from wire import bundle, note, plain, tlog
 from wire.errors import Refused
-from wire.records import GapRecord
+from wire.plain import GapRange, Seen
 from wire.topics import PROBE_PATTERN
 
 _KEY_NAME = re.compile(r"(?P<origin>[a-z0-9][a-z0-9.-]{0,63})/probe/(?P<probe>" + PROBE_PATTERN + ")")
 
 Keys = Mapping[tuple[str, bytes], note.Verifier]
 """Known record keys by (name, key id): a probe's keys of several epochs may stand side by side."""
+
+See = Callable[[bytes, str, str, note.Verifier], Seen]
+"""Verify and read one record: `wire.plain.see` by its form alone, `wire.codec.see` by the schema too."""
+
+LogKeys = Mapping[str, note.Verifier]
+"""Keys of logs by name: one a year, and one after each restore of the ledger."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,17 +138,21 @@ def _names(key: note.Verifier) -> tuple[str, str]:
     return match["origin"], match["probe"]
 
 
-def open_entry(entry: Entry, keys: Keys) -> codec.Opened:
+def open_entry(entry: Entry, keys: Keys, see: See) -> Seen:
     """Verify and read one record with whichever known key it names. Raises Refused if it is not authentic."""
-    signature = codec.take(entry.raw).signatures[0]
+    signature = plain.take(entry.raw).signatures[0]
     key = keys.get((signature.name, signature.key_id))
     if key is None:
         raise Refused("unknown_key", f"no key given for {signature.name}+{signature.key_id.hex()}")
-    return codec.open_record(entry.raw, *_names(key), key)
+    return see(entry.raw, *_names(key), key)
 
 
 def audit(
-    entries: Sequence[Entry], keys: Keys, log_key: note.Verifier | None = None, checkpoint: bytes | None = None
+    entries: Sequence[Entry],
+    keys: Keys,
+    log_keys: LogKeys | None = None,
+    checkpoint: bytes | None = None,
+    see: See = plain.see,
 ) -> Audit:
     """Check everything that can be checked without asking anybody.
 
@@ -150,11 +160,11 @@ def audit(
     log in order; a proof that came with an entry must lead to its own checkpoint, and no two checkpoints of one
     size may differ.
     """
-    opened: list[tuple[Entry, codec.Opened]] = []
+    opened: list[tuple[Entry, Seen]] = []
     findings: list[Finding] = []
     for entry in entries:
         try:
-            result = open_entry(entry, keys)
+            result = open_entry(entry, keys, see)
         except Refused as refusal:
             findings.append(Finding(entry.where, refusal.reason, refusal.detail))
             continue
@@ -162,14 +172,46 @@ def audit(
         if result.fault is not None:
             findings.append(Finding(entry.where, result.fault.reason, result.fault.detail))
     chains, duplicates = _chains(opened, findings)
-    included, seen = _log(entries, log_key, checkpoint, findings)
+    included, seen = _log(entries, log_keys or {}, checkpoint, findings)
     valid = sum(1 for _, one in opened if one.fault is None)
     return Audit(len(entries), len(opened), valid, duplicates, chains, tuple(findings), included, seen)
 
 
-_One = tuple[Entry, codec.Opened]
+def add(outcome: Audit, findings: Sequence[Finding]) -> Audit:
+    """Return the audit with more findings."""
+    return replace(outcome, findings=(*outcome.findings, *findings))
+
+
+def outside(chains: Sequence[Chain], since_ms: int | None, until_ms: int | None) -> list[Finding]:
+    """Say which probes' chains do not reach over the whole period asked for (UTC milliseconds; None: not asked)."""
+    found: list[Finding] = []
+    for probe in sorted({chain.probe for chain in chains}):
+        firsts = [c.first_ms for c in chains if c.probe == probe and c.first_ms is not None]
+        lasts = [c.last_ms for c in chains if c.probe == probe and c.last_ms is not None]
+        if since_ms is not None and (not firsts or min(firsts) > since_ms):
+            found.append(Finding(probe, "period", "its records begin after the period does"))
+        if until_ms is not None and (not lasts or max(lasts) < until_ms):
+            found.append(Finding(probe, "period", "its records end before the period does"))
+    return found
+
+
+def grown(old: bytes, new: bytes, proof: Sequence[bytes], keys: LogKeys) -> list[Finding]:
+    """Check that checkpoint `new` follows from `old`: nothing was taken out of the log, nothing changed in it."""
+    try:
+        before, after = (tlog.open_checkpoint(one, _key_of(one, keys)) for one in (old, new))
+    except Refused as refusal:
+        return [Finding("consistency", refusal.reason, refusal.detail)]
+    if before.origin != after.origin:
+        return [Finding("consistency", "wrong_domain", f"{before.origin} and {after.origin} are two logs")]
+    if tlog.verify_consistency(before.size, after.size, before.root, after.root, proof):
+        return []
+    detail = f"size {after.size} does not follow from size {before.size}: the log showed two histories, or a bad proof"
+    return [Finding("consistency", "split_view", detail)]
+
+
+_One = tuple[Entry, Seen]
 _Held = dict[int, dict[bytes, _One]]
-_Gaps = dict[int, list[GapRecord]]
+_Gaps = dict[int, list[GapRange]]
 
 
 def _chains(opened: Sequence[_One], findings: list[Finding]) -> tuple[tuple[Chain, ...], int]:
@@ -180,8 +222,8 @@ def _chains(opened: Sequence[_One], findings: list[Finding]) -> tuple[tuple[Chai
         place = held.setdefault((head.probe, head.epoch), {}).setdefault(head.seq, {})
         duplicates += one.leaf in place
         place[one.leaf] = (entry, one)
-        if isinstance(one.record, GapRecord):
-            gaps.setdefault(head.probe, {}).setdefault(one.record.gap_epoch, []).append(one.record)
+        if one.gap is not None:
+            gaps.setdefault(head.probe, {}).setdefault(one.gap.epoch, []).append(one.gap)
     chains = tuple(
         _chain(probe, epoch, places, gaps.get(probe, {}).get(epoch, []), findings)
         for (probe, epoch), places in sorted(held.items())
@@ -189,21 +231,21 @@ def _chains(opened: Sequence[_One], findings: list[Finding]) -> tuple[tuple[Chai
     return chains, duplicates
 
 
-def _placed(opened: Sequence[_One], findings: list[Finding]) -> Iterator[tuple[_One, codec.Head]]:
+def _placed(opened: Sequence[_One], findings: list[Finding]) -> Iterator[tuple[_One, plain.Head]]:
     """Pair each record with its place; one whose place cannot be read takes it from the record that names its leaf."""
     heads = [one.head for _, one in opened if one.head is not None]
     after = {head.prev: head for head in heads if head.seq > 0}
     for entry, one in opened:
-        follower = after.get(codec.leaf_text(one.leaf))
+        follower = after.get(plain.leaf_text(one.leaf))
         if one.head is not None:
             yield (entry, one), one.head
         elif follower is not None:
-            yield (entry, one), codec.Head(follower.probe, follower.epoch, follower.seq - 1, "")
+            yield (entry, one), plain.Head(follower.probe, follower.epoch, follower.seq - 1, "")
         else:
             findings.append(Finding(entry.where, "no_head", "its place in the chain cannot be read"))
 
 
-def _chain(probe: str, epoch: int, places: _Held, gaps: Sequence[GapRecord], findings: list[Finding]) -> Chain:
+def _chain(probe: str, epoch: int, places: _Held, gaps: Sequence[GapRange], findings: list[Finding]) -> Chain:
     seqs = sorted(places)
     holes: list[Hole] = []
     for seq in seqs:
@@ -213,14 +255,10 @@ def _chain(probe: str, epoch: int, places: _Held, gaps: Sequence[GapRecord], fin
     for before, after in pairwise(seqs):
         holes += _join(probe, epoch, places, (before, after), gaps, findings)
     firsts = [next(iter(places[seq].values()))[1] for seq in seqs]
-    times = [one.record.t_ms for one in firsts if one.record is not None and one.record.t_ms is not None]
-    kinds = Counter(_kind(one) for one in firsts)
+    times = [one.t_ms for one in firsts if one.t_ms is not None]
+    kinds = Counter(one.kind or "broken" for one in firsts)
     first_ms, last_ms = (min(times), max(times)) if times else (None, None)
     return Chain(probe, epoch, seqs[0], seqs[-1], dict(sorted(kinds.items())), first_ms, last_ms, tuple(holes))
-
-
-def _kind(one: codec.Opened) -> str:
-    return "broken" if one.record is None else str(type(one.record).__struct_config__.tag)
 
 
 def _join(
@@ -228,12 +266,12 @@ def _join(
     epoch: int,
     places: _Held,
     pair: tuple[int, int],
-    gaps: Sequence[GapRecord],
+    gaps: Sequence[GapRange],
     findings: list[Finding],
 ) -> Iterator[Hole]:
     """Check the link between two neighbours that are held; yield the holes between them."""
     before, after = pair
-    known = {codec.leaf_text(leaf) for leaf in places[before]} if after == before + 1 else set()
+    known = {plain.leaf_text(leaf) for leaf in places[before]} if after == before + 1 else set()
     known |= {gap.last_leaf for gap in gaps if gap.to_seq == after - 1}
     for entry, one in places[after].values():
         if known and one.head is not None and one.head.prev not in known:
@@ -261,16 +299,16 @@ def _holes(first: int, last: int, declared: Sequence[tuple[int, int]]) -> Iterat
 
 
 def _log(
-    entries: Sequence[Entry], key: note.Verifier | None, given: bytes | None, findings: list[Finding]
+    entries: Sequence[Entry], keys: LogKeys, given: bytes | None, findings: list[Finding]
 ) -> tuple[int, tlog.Checkpoint | None]:
-    if key is None:
+    if not keys:
         return 0, None
-    seen: dict[int, tlog.Checkpoint] = {}
+    seen: dict[tuple[str, int], tlog.Checkpoint] = {}
     proved: set[int] = set()
     if given is not None:
-        _whole(entries, key, given, seen, proved, findings)
+        _whole(entries, keys, given, seen, proved, findings)
     for index, entry in enumerate(entries):
-        if entry.proof is not None and _proved(entry, key, seen, findings):
+        if entry.proof is not None and _proved(entry, keys, seen, findings):
             proved.add(index)
     findings += [
         Finding(entry.where, "not_in_log", "no proof that the log holds it")
@@ -282,32 +320,42 @@ def _log(
 
 def _whole(
     entries: Sequence[Entry],
-    key: note.Verifier,
+    keys: LogKeys,
     given: bytes,
-    seen: dict[int, tlog.Checkpoint],
+    seen: dict[tuple[str, int], tlog.Checkpoint],
     proved: set[int],
     findings: list[Finding],
 ) -> None:
     try:
-        checkpoint = tlog.open_checkpoint(given, key)
+        checkpoint = tlog.open_checkpoint(given, _key_of(given, keys))
     except Refused as refusal:
         findings.append(Finding("checkpoint", refusal.reason, refusal.detail))
         return
-    seen[checkpoint.size] = checkpoint
+    seen[checkpoint.origin, checkpoint.size] = checkpoint
     if checkpoint.size == len(entries) and checkpoint.root == tlog.root([tlog.leaf_hash(e.raw) for e in entries]):
         proved.update(range(len(entries)))
 
 
-def _proved(entry: Entry, key: note.Verifier, seen: dict[int, tlog.Checkpoint], findings: list[Finding]) -> bool:
+def _key_of(checkpoint: bytes, keys: LogKeys) -> note.Verifier:
+    """The key of the log that a checkpoint names in its first line. Raises Refused("unknown_key")."""
+    name = checkpoint.partition(b"\n")[0].decode(errors="replace")
+    if name not in keys:
+        raise Refused("unknown_key", f"no key given for the log {name[:80]!r}")
+    return keys[name]
+
+
+def _proved(entry: Entry, keys: LogKeys, seen: dict[tuple[str, int], tlog.Checkpoint], findings: list[Finding]) -> bool:
     try:
-        checkpoint = tlog.check_proof(entry.raw, tlog.parse_proof(entry.proof or b""), key)
+        proof = tlog.parse_proof(entry.proof or b"")
+        checkpoint = tlog.check_proof(entry.raw, proof, _key_of(proof.checkpoint, keys))
     except Refused as refusal:
         findings.append(Finding(entry.where, refusal.reason, f"proof: {refusal.detail}"))
         return False
     if checkpoint is None:
         findings.append(Finding(entry.where, "bad_proof", "its path does not lead to the checkpoint's root"))
         return False
-    if seen.setdefault(checkpoint.size, checkpoint) != checkpoint:
-        findings.append(Finding(entry.where, "split_view", f"two roots for size {checkpoint.size} of the log"))
+    if seen.setdefault((checkpoint.origin, checkpoint.size), checkpoint) != checkpoint:
+        detail = f"two roots for size {checkpoint.size} of {checkpoint.origin}"
+        findings.append(Finding(entry.where, "split_view", detail))
         return False
     return True

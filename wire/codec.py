@@ -8,37 +8,53 @@ Source: facts note 08 §3.1; design §7, ACK.
 
 from __future__ import annotations
 
-import base64
-import json
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from hashlib import sha256
-from typing import Any
 
 import msgspec
 from msgspec.structs import replace
 
 from wire import canon, note
 from wire.bundle import MAX_RECORD_BYTES
-from wire.errors import Misconfigured, Refused
+from wire.errors import Refused
 from wire.failure import COVERAGE_CAUSES, Cause, Stage
-from wire.records import MAX, AnyRecord, CoverageRecord, EventRecord, GapRecord, Record, TestRecord
+from wire.plain import (
+    GapRange,
+    Head,
+    Seen,
+    authenticate,
+    body_of,
+    domain,
+    leaf_hash,
+    leaf_text,
+    peek_key_name,
+    probe_key_name,
+    read_head,
+    take,
+)
+from wire.records import AnyRecord, CoverageRecord, EventRecord, GapRecord, Record, TestRecord
+
+__all__ = [
+    "Head",
+    "Opened",
+    "authenticate",
+    "body_of",
+    "decode_body",
+    "domain",
+    "leaf_hash",
+    "leaf_text",
+    "open_record",
+    "peek_key_name",
+    "probe_key_name",
+    "read_authentic",
+    "seal",
+    "see",
+    "take",
+]
 
 _ENCODER = msgspec.json.Encoder(order="sorted")
 _DECODER = msgspec.json.Decoder(AnyRecord)
-_ORIGIN = re.compile(r"[a-z0-9][a-z0-9.-]{0,63}")
 _STAGES, _CAUSES = frozenset(Stage), frozenset(Cause)
-
-
-@dataclass(frozen=True, slots=True)
-class Head:
-    """What the chain needs of an authentic record, even of one that breaks the schema."""
-
-    probe: str
-    epoch: int
-    seq: int
-    prev: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,31 +69,6 @@ class Opened:
     record: AnyRecord | None
     head: Head | None
     fault: Refused | None
-
-
-def probe_key_name(origin: str, probe: str) -> str:
-    """Name of a probe's record key: `<origin>/probe/<id>`."""
-    return f"{origin}/probe/{probe}"
-
-
-def domain(origin: str, note_type: str) -> str:
-    """First line of a note: separates the purposes that one key could be abused for.
-
-    Raises Misconfigured unless `origin` is 1 to 64 of `a-z 0-9 . -`: records must fit whatever the origin.
-    """
-    if _ORIGIN.fullmatch(origin) is None:
-        raise Misconfigured(f"origin {origin[:80]!r}: 1 to 64 of a-z, 0-9, dot and hyphen, as in dosong.example")
-    return f"{origin}/{note_type}/v1"
-
-
-def leaf_hash(raw: bytes) -> bytes:
-    """RFC 6962 leaf hash of a record's bytes: SHA-256(0x00 || bytes), 32 bytes."""
-    return sha256(b"\x00" + raw).digest()
-
-
-def leaf_text(leaf: bytes) -> str:
-    """A leaf hash as it stands in `prev` and `head`: base64."""
-    return base64.b64encode(leaf).decode()
 
 
 def seal(record: AnyRecord, origin: str, signer: note.Signer) -> bytes:
@@ -107,37 +98,22 @@ def _shrink(record: AnyRecord) -> Iterator[AnyRecord]:
             yield replace(record, radio=replace(record.radio, raw=None))
 
 
-def peek_key_name(raw: bytes) -> str:
-    """Return the key name of a record's one signature line, unverified. Raises Refused if it is no note."""
-    return take(raw).signatures[0].name
-
-
-def take(raw: bytes) -> note.Note:
-    """Take a record's note apart, unverified. Raises Refused("too_big" | "not_a_note")."""
-    if len(raw) > MAX_RECORD_BYTES:
-        raise Refused("too_big", f"{len(raw)} bytes; a record has at most {MAX_RECORD_BYTES}")
-    taken = note.split(raw)
-    if len(taken.signatures) != 1:
-        raise Refused("not_a_note", "a record has exactly one signature")
-    return taken
-
-
-def authenticate(raw: bytes, origin: str, verifier: note.Verifier) -> bytes:
-    """Check size, shape, domain, key and signature; return the JSON bytes, not yet parsed.
-
-    Raises Refused: too_big, not_a_note, wrong_domain, unknown_key, bad_signature.
-    """
-    taken = take(raw)
-    first = f"{domain(origin, 'sample')}\n".encode()
-    if not taken.text.startswith(first):
-        raise Refused("wrong_domain", f"first line {domain(origin, 'sample')} expected")
-    return note.verify(taken, verifier)[len(first) : -1]
-
-
 def open_record(raw: bytes, origin: str, probe: str, verifier: note.Verifier) -> Opened:
     """Verify and read one record of `probe`. Raises Refused only if the bytes are not authentic."""
     body = authenticate(raw, origin, verifier)
     return read_authentic(raw, body, probe)
+
+
+def see(raw: bytes, origin: str, probe: str, verifier: note.Verifier) -> Seen:
+    """Verify and read one record of `probe` as an audit needs it, its schema checked too. Raises Refused as above."""
+    one = open_record(raw, origin, probe, verifier)
+    record = one.record
+    if record is None:
+        return Seen(one.leaf, one.head, one.fault)
+    gap = None
+    if isinstance(record, GapRecord):
+        gap = GapRange(record.gap_epoch, record.from_seq, record.to_seq, record.last_leaf)
+    return Seen(one.leaf, one.head, None, str(type(record).__struct_config__.tag), record.t_ms, gap)
 
 
 def read_authentic(raw: bytes, body: bytes, probe: str) -> Opened:
@@ -146,7 +122,7 @@ def read_authentic(raw: bytes, body: bytes, probe: str) -> Opened:
     try:
         record = _parse(body)
     except Refused as fault:
-        return Opened(raw, leaf, None, _read_head(body, probe), fault)
+        return Opened(raw, leaf, None, read_head(body, probe), fault)
     if record.probe != probe:
         return Opened(raw, leaf, None, None, Refused("wrong_probe", "object names another probe than its key"))
     return Opened(raw, leaf, record, Head(record.probe, record.epoch, record.seq, record.prev), None)
@@ -155,11 +131,6 @@ def read_authentic(raw: bytes, body: bytes, probe: str) -> Opened:
 def decode_body(body: bytes) -> AnyRecord:
     """Read the JSON object of a record that is already known to be authentic. Raises Refused."""
     return _parse(body)
-
-
-def body_of(raw: bytes) -> bytes:
-    """Return the JSON bytes of stored record bytes, unverified. Raises Refused("not_a_note")."""
-    return note.split(raw).text.partition(b"\n")[2][:-1]
 
 
 def _parse(body: bytes) -> AnyRecord:
@@ -221,33 +192,3 @@ def _check_event(record: EventRecord) -> None:
     _check_words(record.stage, record.cause)
     dated = record.set_mono_ms is not None and record.set_t_ms is not None
     _need(record.event != "clock_set" or dated, "clock_set names the monotonic and the wall time that it joins")
-
-
-def _read_head(body: bytes, probe: str) -> Head | None:
-    """Find the place in the chain of an authentic record that breaks the form or the schema; None if it has none.
-
-    Readable is: JSON (RFC 8259, UTF-8) whose top level is an object without a key twice, `probe` the key's own,
-    `epoch` and `seq` plain integers in range, `prev` a string of at most 44 printable ASCII characters.
-    """
-    try:
-        obj: Any = json.loads(body.decode(), object_pairs_hook=_unique, parse_constant=_no_constant)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(obj, dict) or obj.get("probe") != probe:
-        return None
-    epoch, seq, prev = obj.get("epoch"), obj.get("seq"), obj.get("prev")
-    if type(epoch) is not int or type(seq) is not int or not isinstance(prev, str):
-        return None
-    plain = len(prev) <= 44 and prev.isascii() and prev.isprintable()
-    return Head(probe, epoch, seq, prev) if 1 <= epoch <= MAX and 0 <= seq <= MAX and plain else None
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    obj = dict(pairs)
-    if len(obj) != len(pairs):
-        raise ValueError("a key stands twice")
-    return obj
-
-
-def _no_constant(text: str) -> Any:
-    raise ValueError(text)

@@ -14,6 +14,11 @@ from typing import Any
 from wire import audit, note
 from wire.errors import EXIT_FAILED, EXIT_OK, EXIT_USAGE, Refused
 
+try:  # with msgspec the schema is checked too; without it signatures, form, chains and the log
+    from wire.codec import see
+except ImportError:
+    from wire.plain import see
+
 PROOF_SUFFIX = ".tlog-proof"
 _EPILOG = """\
 examples:
@@ -21,6 +26,8 @@ examples:
   dosong-verify --vkeys probes.vkeys export/           every file in a folder, one raw record each
   dosong-verify --vkeys probes.vkeys month.jsonl       lines of {"raw": base64, "proof": text of a .tlog-proof}
   dosong-verify --vkeys probes.vkeys --log-vkey dosong.example/log+... --checkpoint checkpoint entries.bundle
+  dosong-verify --vkeys probes.vkeys --since 2026-11-01T00:00 --until 2026-12-01T00:00 november.jsonl
+  dosong-verify --vkeys probes.vkeys --log-vkeys vkeys --checkpoint new --old-checkpoint old --consistency proof x.jsonl
   dosong-verify --json --vkeys probes.vkeys export/ | jq .chains
 
 FILE may be one raw record, an entry bundle of the log (each record behind its length, 16 bits), or JSON lines.
@@ -36,18 +43,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     try:
         keys = audit.read_keys([*args.vkey, *_vkey_lines(args.vkeys)])
-        log_key = None if args.log_vkey is None else note.parse_vkey(args.log_vkey)
+        logs = [note.parse_vkey(line) for line in [*args.log_vkey, *_vkey_lines(args.log_vkeys)]]
         checkpoint = None if args.checkpoint is None else args.checkpoint.read_bytes()
         entries = [entry for path in args.path for entry in _entries(path)]
     except (OSError, Refused) as error:
         return _usage(str(error))
     if not keys:
         return _usage("no key: give the probes' public keys with --vkey or --vkeys")
-    if checkpoint is not None and log_key is None:
+    if checkpoint is not None and not logs:
         return _usage("--checkpoint needs --log-vkey, the public key of the log")
+    try:
+        growth = _growth(args, logs, checkpoint)
+        period = _period(args.since), _period(args.until)
+    except (OSError, ValueError, Refused) as error:
+        return _usage(str(error))
     if not entries:
         return _usage("no record found in " + ", ".join(str(path) for path in args.path))
-    outcome = audit.audit(entries, keys, log_key, checkpoint)
+    found = audit.audit(entries, keys, {log.name: log for log in logs}, checkpoint, see)
+    outcome = audit.add(found, [*growth, *audit.outside(found.chains, *period)])
     print(json.dumps(_object(outcome), indent=2) if args.json else _table(outcome))
     return EXIT_OK if outcome.ok else EXIT_FAILED
 
@@ -62,7 +75,19 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("path", type=Path, nargs="+", metavar="FILE", help="file or folder of records")
     parser.add_argument("--vkey", action="append", default=[], help="a probe's public key; may be repeated")
     parser.add_argument("--vkeys", type=Path, action="append", default=[], help="file of public keys, one a line")
-    parser.add_argument("--log-vkey", help="public key of the log: then every record must be proved to stand in it")
+    parser.add_argument(
+        "--log-vkey",
+        action="append",
+        default=[],
+        help="public key of a log: then every record must be proved to stand in one; may be repeated",
+    )
+    parser.add_argument(
+        "--log-vkeys", type=Path, action="append", default=[], help="file of logs' public keys: /log/vkeys of the pages"
+    )
+    parser.add_argument("--since", help="the chains must reach back to this moment (UTC, as in 2026-11-01T00:00)")
+    parser.add_argument("--until", help="the chains must reach up to this moment (UTC)")
+    parser.add_argument("--old-checkpoint", type=Path, help="an earlier checkpoint that --checkpoint must follow from")
+    parser.add_argument("--consistency", type=Path, help="proof of that: base64 hashes, one a line")
     parser.add_argument("--checkpoint", type=Path, help="signed checkpoint of the log that the records make up")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     return parser
@@ -71,6 +96,24 @@ def _parser() -> argparse.ArgumentParser:
 def _usage(message: str) -> int:
     print(f"dosong-verify: {message}", file=sys.stderr)
     return EXIT_USAGE
+
+
+def _period(text: str | None) -> int | None:
+    """Read a moment, UTC; milliseconds. Raises ValueError."""
+    if text is None:
+        return None
+    found = datetime.fromisoformat(text)
+    return round((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp() * 1000)
+
+
+def _growth(args: argparse.Namespace, logs: Sequence[note.Verifier], newest: bytes | None) -> list[audit.Finding]:
+    """Check that the newest checkpoint follows from an older one. Raises OSError, Refused, ValueError."""
+    if args.old_checkpoint is None:
+        return []
+    if newest is None or args.consistency is None:
+        raise ValueError("--old-checkpoint needs --checkpoint and --consistency")
+    proof = [note.strict_base64(line) for line in args.consistency.read_text().split()]
+    return audit.grown(args.old_checkpoint.read_bytes(), newest, proof, {log.name: log for log in logs})
 
 
 def _vkey_lines(paths: Sequence[Path]) -> list[str]:

@@ -21,7 +21,7 @@ class HealthFacts:
 
     `*_fault`: the last error in words, None while it works. `forward_lag`: records in the ledger that are not yet in
     InfluxDB. `parked`: points that InfluxDB refuses for ever. `*_ms`: when a process last spoke, since when the broker
-    is as it is, when InfluxDB last took points.
+    is as it is, when InfluxDB last took points, when the log was last signed. `seal_alive` None: no log is kept here.
     """
 
     receive_alive: bool
@@ -36,6 +36,11 @@ class HealthFacts:
     forward_said_ms: int | None = None
     broker_since_ms: int | None = None
     influx_write_ms: int | None = None
+    seal_alive: bool | None = None
+    seal_fault: str | None = None
+    seal_said_ms: int | None = None
+    sealed_ms: int | None = None
+    sealed_size: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +56,7 @@ class Fault:
 
 def faults(facts: HealthFacts, deliveries: Deliveries, last_commit_ms: int | None, now_ms: int) -> tuple[Fault, ...]:
     """List the faults, gravest first; empty if all is well."""
-    found = [*_of_receive(facts, last_commit_ms), *_of_forward(facts)]
+    found = [*_of_receive(facts, last_commit_ms), *_of_forward(facts), *_of_seal(facts)]
     if last_commit_ms is None and facts.ledger_fault is None:
         found.append(Fault("empty", "notice"))
     elif last_commit_ms is not None and now_ms - last_commit_ms > QUIET_MS:
@@ -79,3 +84,10 @@ def _of_forward(facts: HealthFacts) -> Iterator[Fault]:
         yield Fault("lag", "notice", facts.forward_lag)
     if facts.parked:
         yield Fault("parked", "notice", facts.parked)
+
+
+def _of_seal(facts: HealthFacts) -> Iterator[Fault]:
+    if facts.seal_fault is not None and facts.seal_alive:
+        yield Fault("seal_broken", "fault", detail=facts.seal_fault, since_ms=facts.sealed_ms)
+    elif facts.seal_alive is False:
+        yield Fault("seal", "fault", since_ms=facts.seal_said_ms)

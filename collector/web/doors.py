@@ -89,7 +89,7 @@ def health_view(pages: Pages, health: HealthSource) -> HealthView:
 
 
 def _facts(health: Health) -> HealthFacts:
-    receive, forward = health.receive, health.forward
+    receive, forward, seal = health.receive, health.forward, health.seal
     return HealthFacts(
         receive_alive=health.receive_alive,
         forward_alive=health.forward_alive,
@@ -103,4 +103,9 @@ def _facts(health: Health) -> HealthFacts:
         forward_said_ms=forward.at_ms if forward else None,
         broker_since_ms=receive.broker_since_ms if receive else None,
         influx_write_ms=forward.last_write_ms if forward else None,
+        seal_alive=health.seal_alive if seal else None,
+        seal_fault=seal.error if seal else None,
+        seal_said_ms=seal.at_ms if seal else None,
+        sealed_ms=seal.signed_ms if seal else None,
+        sealed_size=seal.size if seal else None,
     )

@@ -110,6 +110,7 @@ def _sample(pages: Pages, origin: str, probe: str, epoch: int, seq: int) -> dict
         "acked": acked,
         "upto": state.upto if state is not None and not newer else None,
         "hamlet": pages.registry.hamlet(found.hamlet) if found.hamlet else None,
+        "witnesses": pages.witnesses(found),
         "record_simulated": _simulated(found),
         **_names(pages),
     }

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from collector.core.sample import Deliveries, HamletCounts, ProbeState, Refusal, Sample
+from collector.core.witness import Direction, Named
 from collector.health import Health
 from collector.registry_rows import CommuneEntry, HamletEntry, ProbeEntry, ProvinceEntry, Quota, SiteEntry, UserEntry
 
@@ -34,6 +35,10 @@ class Reader(Protocol):
 
     def sample(self, probe: str, epoch: int, seq: int) -> Sample | None:
         """The record of that identity; None if there is none."""
+        ...
+
+    def receipts(self, sample: Sample) -> Mapping[Direction, Named]:
+        """The measurement point's receipts that a record names, by direction."""
         ...
 
     def last_n(self) -> int:

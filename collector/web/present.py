@@ -14,10 +14,12 @@ from collector.core.view_chart import Chart, Spot, plain_map, rate_by_rsrp, rate
 from collector.core.view_figures import Figures, Pace, by_operator, figures, pace, tests_of
 from collector.core.view_probe import Checkup, checkup
 from collector.core.view_service import CoverageSum, Service, State, Window, coverage_sum, service, windows
+from collector.core.witness import DIRECTIONS, Witness, is_worth_showing, judge
 from collector.registry_rows import CommuneEntry, HamletEntry, ProbeEntry, ProvinceEntry, Quota, SiteEntry
 from collector.web.months import MonthTests
 from collector.web.ports import Reader, Registry
 from wire.errors import Unavailable
+from wire.records import TestRecord
 
 FEED_ROWS = 25
 LAST_TESTS = 20
@@ -176,6 +178,14 @@ class Pages:
     def simulated(samples: Sequence[Sample]) -> bool:
         """Whether any of these records says that a simulator made it."""
         return any(s.record is not None and s.record.simulated for s in samples)
+
+    def witnesses(self, sample: Sample) -> tuple[Witness, ...]:
+        """What the measurement point saw of a test, by direction; empty for a record that could have no receipt."""
+        record = sample.record
+        if not isinstance(record, TestRecord) or not is_worth_showing(record):
+            return ()
+        named = self.reader.receipts(sample)
+        return tuple(judge(record, way, named.get(way)) for way in DIRECTIONS)
 
     def any_simulated(self) -> bool:
         """Whether a registered probe is a simulated one: then every sheet may hold its figures and says so."""

@@ -12,6 +12,14 @@ _FAULTS = {
         "Tiến trình chuyển (forward) không chạy hoặc bị treo: bảng Grafana đứng yên, sổ cái vẫn nhận; chạy systemctl restart dosong-collector (không dùng systemd: dosong-collector run).",
         "The forward process does not run or hangs: boards stand still while the ledger goes on; run systemctl restart dosong-collector (without systemd: dosong-collector run).",
     ),
+    "fault.seal": (
+        "Tiến trình niêm phong (seal) không chạy hoặc bị treo: bản ghi vẫn được nhận nhưng chưa có điểm niêm phong mới; chạy systemctl restart dosong-collector (không dùng systemd: dosong-collector run).",
+        "The seal process does not run or hangs: records are still taken, no new checkpoint is signed; run systemctl restart dosong-collector (without systemd: dosong-collector run).",
+    ),
+    "fault.seal_broken": (
+        "Sổ cái không còn khớp với phần đã niêm phong, nên không ký thêm: giữ nguyên mọi tệp, tìm bản sao lưu tốt gần nhất, làm theo câu dưới đây.",
+        "The ledger no longer matches what was sealed, so nothing more is signed: keep every file as it is, find the newest good backup, and follow the sentence below.",
+    ),
     "fault.ledger": (
         "Không đọc hoặc ghi được sổ cái: kiểm tra chỗ trống và quyền ghi của state_dir; chưa ghi thì chưa xác nhận, nên trạm không mất gì.",
         "The ledger cannot be read or written: check free space and permissions of state_dir; nothing is confirmed unwritten, so nothing is lost.",

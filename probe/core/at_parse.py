@@ -234,12 +234,12 @@ def parse_cpin(line: str) -> Observation:
 
 
 def parse_cgact(line: str) -> Observation:
-    """+CGACT?: context and its state. Context 1 carries the data; others (IMS, SOS) say nothing of it."""
-    fields = split_fields(line, "+CGACT:")
-    context, state = to_int(fields[0]), to_int(field_at(fields, 1))
-    if context != 1 or state not in (0, 1):
-        return Observation()
-    return Observation(pdp="up" if state == 1 else "down")
+    """+CGACT?: context and its state, one a line. Any that is up counts: which one the host uses is its own choice.
+
+    A context for voice (IMS) alone may hide that the data is down; that is seen on the link, and no false outage is.
+    """
+    state = to_int(field_at(split_fields(line, "+CGACT:"), 1))
+    return Observation() if state not in (0, 1) else Observation(pdp="up" if state == 1 else "down")
 
 
 def parse_cgpaddr(line: str) -> Observation:

@@ -2,6 +2,7 @@
 
 The test is the kernel's own bound of its error (`adjtimex.maxerror` below 16 s, as timedatectl does), never the
 STA_UNSYNC bit; and a floor of sanity, since a receiver past its week rollover is wrong by decades.
+A Pi has no clock of its own: with the receiver alone it still dates its records, a second wrong at most.
 Source: facts note 05 §3.4; adjtimex(2); design §5, Clock.
 """
 
@@ -16,6 +17,11 @@ MAX_ERROR_US = 16_000_000
 JUMP_MS = 2_000
 _YEAR_MS = 31_557_600_000
 SANE_YEARS = 15
+ROLLOVER_MS = 1024 * 7 * 86_400_000
+GNSS_HOLDS_MS = 3_600_000
+GNSS_ERROR_MS = 1_000
+"""USB, gpsd and our polls together: the receiver's time is at most this old when it is read."""
+DRIFT_PPM = 200
 
 Trust = Literal["adjtimex", "always"]
 
@@ -30,13 +36,30 @@ class ClockReading:
     max_error_us: int | None
 
 
-def judge(reading: ClockReading, trust: Trust, floor_ms: int) -> Stamp:
+@dataclass(frozen=True, slots=True)
+class GnssTime:
+    """The receiver's time at one moment: UTC milliseconds as it said them, and the monotonic clock then."""
+
+    t_ms: int
+    mono_ms: int
+
+
+def unrolled(t_ms: int, floor_ms: int) -> int:
+    """Undo the week rollover of an old receiver: it is wrong by whole 1,024 weeks, and never before the floor."""
+    behind = floor_ms - t_ms
+    return t_ms if behind <= 0 else t_ms + -(-behind // ROLLOVER_MS) * ROLLOVER_MS
+
+
+def judge(reading: ClockReading, trust: Trust, floor_ms: int, gnss: GnssTime | None = None) -> Stamp:
     """Make a stamp of a reading; `floor_ms` is the build date of this program.
 
-    `trust` "always" takes the host's clock as it is (a container or a demonstration whose host keeps the time):
-    its error is then unknown (None), and its source `rtc`.
+    While the kernel's clock cannot be believed, a satellite receiver that told the time within the last hour dates the
+    record (`gnss`). `trust` "always" takes the host's clock as it is (a container or a demonstration whose host keeps
+    the time): its error is then unknown (None), and its source `rtc`.
     """
     state, source = _state(reading, trust, floor_ms)
+    if state != "trusted" and (by_gnss := _by_gnss(reading, gnss, floor_ms)) is not None:
+        return by_gnss
     is_trusted = state == "trusted"
     error_us = reading.max_error_us if trust == "adjtimex" else None
     return Stamp(
@@ -46,6 +69,24 @@ def judge(reading: ClockReading, trust: Trust, floor_ms: int) -> Stamp:
         t_src=source,
         t_ms=reading.wall_ms if is_trusted else None,
         t_err_ms=None if error_us is None or not is_trusted else -(-error_us // 1000),
+    )
+
+
+def _by_gnss(reading: ClockReading, gnss: GnssTime | None, floor_ms: int) -> Stamp | None:
+    """The stamp that the receiver's time gives; None if it told none of late, or one that cannot be."""
+    if gnss is None or not 0 <= reading.mono_ms - gnss.mono_ms <= GNSS_HOLDS_MS:
+        return None
+    age_ms = reading.mono_ms - gnss.mono_ms
+    t_ms = unrolled(gnss.t_ms, floor_ms) + age_ms
+    if t_ms > floor_ms + SANE_YEARS * _YEAR_MS:
+        return None
+    return Stamp(
+        boot=reading.boot,
+        mono_ms=reading.mono_ms,
+        clock="trusted",
+        t_src="gnss",
+        t_ms=t_ms,
+        t_err_ms=GNSS_ERROR_MS + age_ms * DRIFT_PPM // 1_000_000,
     )
 
 

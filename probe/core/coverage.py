@@ -18,6 +18,14 @@ from wire.failure import COVERAGE_CAUSES, Cause
 SIXTHS = 6
 PROBE_OFF = ("U", "o")
 _LETTER = {cause: letter for letter, cause in COVERAGE_CAUSES.items() if cause is not None}
+_NOT_THE_NETWORK: dict[Cause, Cause] = {
+    **{cause: cause for cause in (Cause.CAPTIVE, Cause.WRONG_SIM, Cause.CLOCK, Cause.SERVER_DOWN)},
+    **{cause: cause for cause in (Cause.PLAN_EXPIRED, Cause.PLAN_THROTTLED, Cause.DATA_EXHAUSTED)},
+    Cause.SERVER_UNREACHABLE: Cause.SERVER_DOWN,
+}
+"""What makes a step unknown though the modem is registered, and the cause whose letter says so."""
+_BEARER = frozenset({Cause.NO_PDP, Cause.NO_INTERFACE})
+_SILENCE = frozenset({Cause.NO_INTERNET, Cause.ECHO_LOST})
 _NO_SERVICE = frozenset({Cause.NOT_REGISTERED, Cause.SEARCHING, Cause.DENIED, Cause.LIMITED_SERVICE})
 _REGISTERED = frozenset({None, Cause.NO_PDP, Cause.NOT_LTE})
 """What a poll of a registered modem may say: these are degraded at worst, never without service."""
@@ -118,12 +126,18 @@ def fill_off(window: Window, until_ms: int) -> Window:
     return replace(window, states=window.states + state * missing, causes=window.causes + cause * missing)
 
 
-def close_step(window: Window, polls: Sequence[Poll], echo: EchoSeen | None, carried: Poll | None = None) -> Window:
-    """Give the next step its letter, from its polls and its echo (None: none was sent).
+def close_step(
+    window: Window,
+    polls: Sequence[Poll],
+    echo: EchoSeen | None,
+    carried: Poll | None = None,
+    link: Cause | None = None,
+) -> Window:
+    """Give the next step its letter, from its polls, its echo (None: none was sent) and what ails the link (or None).
 
     `carried`: a poll shortly before, which speaks for a step that has none of its own; it is not counted again.
     """
-    state, cause = letter(polls or ((carried,) if carried else ()), echo)
+    state, cause = letter(polls or ((carried,) if carried else ()), echo, link)
     at = min(len(window.states) * SIXTHS // window.length, SIXTHS - 1)
     sixths = list(window.sixths)
     sixths[at] = _joined(sixths[at], polls)
@@ -135,21 +149,50 @@ def close_step(window: Window, polls: Sequence[Poll], echo: EchoSeen | None, car
     return replace(added, echo_sent=added.echo_sent + 1, echo_rtts_us=added.echo_rtts_us + answered)
 
 
-def letter(polls: Sequence[Poll], echo: EchoSeen | None) -> tuple[str, str]:
-    """Judge one step: (state letter, cause letter). What most polls say holds; no poll at all is unknown."""
+def letter(polls: Sequence[Poll], echo: EchoSeen | None, link: Cause | None = None) -> tuple[str, str]:
+    """Judge one step: (state letter, cause letter). What most polls say holds; no poll at all is unknown.
+
+    `link`: why a registered modem reaches nothing, None if nothing is known against its link.
+    """
     if not polls:
         return "U", _LETTER[Cause.UNKNOWN]
     served = [poll for poll in polls if poll.cause in _REGISTERED]
     if 2 * len(served) <= len(polls):
         return _outage([poll.cause for poll in polls if poll.cause not in _REGISTERED])
+    if link in _NOT_THE_NETWORK:
+        return "U", _LETTER[_NOT_THE_NETWORK[link]]
     not_lte = [poll for poll in served if poll.rat is not None and poll.rat not in _FOURTH_GENERATION]
     if 2 * len(not_lte) > len(served):
         return "D", _LETTER[Cause.NOT_LTE]
     has_no_bearer = 2 * sum(poll.cause is Cause.NO_PDP for poll in served) > len(served)
-    if echo is not None and echo.outcome != "answered":
-        return "D", _LETTER[Cause.NO_PDP if echo.outcome == "no_bearer" or has_no_bearer else Cause.ECHO_LOST]
-    # An echo that was answered knows better than a modem that lists no context.
-    return ("D", _LETTER[Cause.NO_PDP]) if echo is None and has_no_bearer else ("C", ".")
+    return _reached(echo, Cause.NO_PDP if has_no_bearer else link)
+
+
+def _reached(echo: EchoSeen | None, link: Cause | None) -> tuple[str, str]:
+    """Judge a step that is served by 4G: does anything answer? Without an echo, what is known of the link holds.
+
+    An echo that was answered knows better than a modem that lists no context.
+    """
+    if echo is not None and echo.outcome == "answered":
+        return "C", "."
+    if link in _BEARER or (echo is not None and echo.outcome == "no_bearer"):
+        return "D", _LETTER[Cause.NO_PDP]
+    return ("C", ".") if echo is None and link not in _SILENCE else ("D", _LETTER[Cause.ECHO_LOST])
+
+
+def restate(window: Window, since_ms: int, link: Cause | None) -> Window:
+    """Give the steps that ended after `since_ms` their true letter, once it is known why their echo was lost.
+
+    Only what was called degraded for a lost echo changes: each such step is one for which the cause was not known yet.
+    """
+    if link not in _NOT_THE_NETWORK:
+        return window
+    first = max(0, (since_ms - window.start_ms) // window.step_ms)
+    states, causes = list(window.states), list(window.causes)
+    for at in range(first, len(states)):
+        if states[at] == "D" and causes[at] == _LETTER[Cause.ECHO_LOST]:
+            states[at], causes[at] = "U", _LETTER[_NOT_THE_NETWORK[link]]
+    return replace(window, states="".join(states), causes="".join(causes))
 
 
 def _outage(causes: Sequence[Cause | None]) -> tuple[str, str]:

@@ -68,7 +68,8 @@ def _examine(facts: Facts) -> Iterator[Finding]:
     tests = [(modem.test, _test(modem)) for modem in facts.modems]
     yield from (finding for _, finding in tests)
     is_open = any(finding.verdict is Verdict.WAIT for _, finding in tests)
-    yield _ack(facts, broker, [test.record for test, _ in tests if test.record is not None], is_open=is_open)
+    made = [test.record for test, _ in tests if test.record is not None]
+    yield _ack(facts, broker, made, _no_way_out(facts), is_open=is_open)
 
 
 def is_green(findings: Sequence[Finding]) -> bool:
@@ -170,8 +171,8 @@ def _registration(modem: ModemFacts) -> Finding:
         return Finding("registration", Verdict.WAIT if cause is Cause.SEARCHING else Verdict.BAD, cause)
     if modem.plmn is not None and reading.plmn is not None and reading.plmn != modem.plmn:
         return Finding("registration", Verdict.BAD, "wrong_sim", {"plmn": reading.plmn, "wanted": modem.plmn})
-    if reading.rat in ("UMTS", "GSM"):
-        return Finding("registration", Verdict.BAD, "not_lte", {"rat": reading.rat})
+    if reading.rat in ("UMTS", "GSM") or modem.cause is Cause.NOT_LTE:
+        return Finding("registration", Verdict.BAD, "not_lte", {"rat": reading.rat or "?"})
     band = "" if reading.band is None else f" B{reading.band}"
     return Finding(
         "registration", Verdict.OK, "ok", {"plmn": reading.plmn or "?", "rat": f"{reading.rat or '4G'}{band}"}
@@ -209,9 +210,9 @@ _MODEM_CHECKS = (
     ("sim", _sim),
     ("registration", _registration),
     ("signal", _signal),
-    ("apn", lambda modem: _step("apn", modem.apn)),
+    ("apn", lambda modem: _step("apn", Step(modem.cause) if modem.cause is Cause.NO_PDP else modem.apn)),
     ("dns", lambda modem: _step("dns", modem.dns)),
-    ("portal", lambda modem: _step("portal", modem.portal)),
+    ("portal", lambda modem: _step("portal", modem.portal if modem.plan is None else Step(modem.plan))),
 )
 
 
@@ -287,7 +288,18 @@ def _mbit(bps: int | None) -> str:
     return "–" if bps is None else f"{bps / 1e6:.1f}"
 
 
-def _ack(facts: Facts, broker: Finding, made: Sequence[visit.Named], *, is_open: bool) -> Finding:
+def _no_way_out(facts: Facts) -> Finding | None:
+    """The first red check of a station none of whose modems gets out; None if one does."""
+    reds = [
+        next((f for f in _modem_checks(m) if f.check != "signal" and f.verdict is Verdict.BAD), None)
+        for m in facts.modems
+    ]
+    return reds[0] if reds and None not in reds else None
+
+
+def _ack(
+    facts: Facts, broker: Finding, made: Sequence[visit.Named], no_way_out: Finding | None, *, is_open: bool
+) -> Finding:
     """Whether the ledger has the visit's tests; without a test, whether it has all that waited."""
     ack = facts.ack
     if broker.verdict is Verdict.BAD:
@@ -297,5 +309,7 @@ def _ack(facts: Facts, broker: Finding, made: Sequence[visit.Named], *, is_open:
     has_all = ack.epoch is not None and all((one.epoch, one.seq) <= (ack.epoch, ack.seq or 0) for one in made)
     if has_all and (made or ack.waiting == 0):
         return Finding("ack", Verdict.OK, "ok", {"seq": str(ack.seq)})
+    if no_way_out is not None:  # the session with the broker may look alive for a while yet
+        return Finding("ack", Verdict.SKIPPED, "first", {"check": no_way_out.check})
     late = ack.waited_s >= ACK_PATIENCE_S
     return Finding("ack", Verdict.BAD if late else Verdict.WAIT, "late" if late else "waiting", {"n": str(ack.waiting)})

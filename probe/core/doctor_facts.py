@@ -35,16 +35,22 @@ class ShortTest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModemFacts:
-    """One modem. `is_polled` False: no poll has ended yet. A step of the link that is None was not taken yet."""
+    """One modem. `is_polled` False: no poll has ended yet; `polled_ms`: when the last one began, since boot.
+
+    A step of the link that is None was not taken yet. `plan`: what the daemon knows to be wrong with the SIM's plan.
+    """
 
     id: str
+    interface: str = ""
     plmn: str | None = None
     is_polled: bool = False
+    polled_ms: int = 0
     cause: Cause | None = None
     reading: RadioReading | None = None
     apn: Step | None = None
     dns: Step | None = None
     portal: Step | None = None
+    plan: Cause | None = None
     test: ShortTest = ShortTest()
 
 

@@ -17,6 +17,10 @@ MOST_HEAD_BYTES = 4096
 ENDLESS_BYTES = 1 << 40
 """The length that an upload announces; it ends when it has said enough."""
 
+PORTAL_PATH = "/dosong-portal-check"
+PORTAL_BODY = b"dosong point v1: this link reaches the internet\n"
+"""What our own point answers; the same words stand in `point.protocol` (a test compares them)."""
+
 _TICKET = re.compile(r"[A-Za-z0-9_-]{16,64}")
 _ECHO_KEY = re.compile(r"[0-9a-f]{32}")
 
@@ -51,9 +55,9 @@ class Pass:
     note: bytes
 
 
-def get(path: str, host: str) -> bytes:
-    """A request without a body."""
-    return f"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode()
+def get(path: str, host: str, fields: str = "") -> bytes:
+    """A request without a body. `fields`: more lines of its head, each with its line end."""
+    return f"GET {path} HTTP/1.1\r\nHost: {host}\r\n{fields}Connection: close\r\n\r\n".encode()
 
 
 def post(path: str, host: str) -> bytes:

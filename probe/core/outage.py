@@ -14,6 +14,22 @@ CONFIRM_POLLS = 2
 _MODEM = frozenset({Cause.NO_MODEM, Cause.MODEM_MUTE, Cause.MODEM_ERROR})
 _SIM = frozenset({Cause.NO_SIM, Cause.SIM_LOCKED, Cause.SIM_PUK, Cause.WRONG_SIM})
 
+_BEHIND_THE_MODEM = {
+    Cause.NO_INTERFACE: Stage.PDN,
+    Cause.NO_PDP: Stage.PDN,
+    Cause.NO_DNS: Stage.DNS,
+    Cause.CAPTIVE: Stage.PORTAL,
+    Cause.PLAN_EXPIRED: Stage.PORTAL,
+    Cause.DATA_EXHAUSTED: Stage.PORTAL,
+    Cause.PLAN_THROTTLED: Stage.DOWNLINK,
+    Cause.NO_INTERNET: Stage.CONNECT,
+    Cause.ECHO_LOST: Stage.LATENCY,
+    Cause.SERVER_DOWN: Stage.CONNECT,
+    Cause.SERVER_UNREACHABLE: Stage.CONNECT,
+    Cause.BROKER_UNREACHABLE: Stage.CONNECT,
+    Cause.CLOCK: Stage.CONNECT,
+}
+
 OutageEvent = Literal["outage_begin", "outage_end", "modem_lost", "modem_back"]
 
 
@@ -41,17 +57,22 @@ class Told:
     duration_ms: int | None = None
 
 
-def step(state: Outage, cause: Cause | None, at_ms: int) -> tuple[Outage, tuple[Told, ...]]:
-    """Take one poll (`cause` None: served) at `at_ms` (monotonic). A poll that does not say changes nothing."""
+def step(
+    state: Outage, cause: Cause | None, at_ms: int, *, sure_since_ms: int | None = None
+) -> tuple[Outage, tuple[Told, ...]]:
+    """Take one poll (`cause` None: served) at `at_ms` (monotonic). A poll that does not say changes nothing.
+
+    `sure_since_ms`: this is no word of the modem that a second poll must confirm, but a finding; it holds since then.
+    """
     if cause is Cause.UNKNOWN:
         return state, ()
     if cause == state.confirmed:
         return replace(state, seen=0), ()
     if state.seen == 0 or cause != state.candidate:
-        state = replace(state, candidate=cause, seen=1, since_ms=at_ms)
+        state = replace(state, candidate=cause, seen=1, since_ms=at_ms if sure_since_ms is None else sure_since_ms)
     else:
         state = replace(state, seen=state.seen + 1)
-    if state.seen < CONFIRM_POLLS:
+    if state.seen < CONFIRM_POLLS and sure_since_ms is None:
         return state, ()
     told = _ended(state) + _begun(cause)
     return Outage(confirmed=cause, began_ms=state.since_ms), told
@@ -61,7 +82,7 @@ def _ended(state: Outage) -> tuple[Told, ...]:
     if state.confirmed is None:
         return ()
     event: OutageEvent = "modem_back" if state.confirmed in _MODEM else "outage_end"
-    return (Told(event, stage_of(state.confirmed), state.confirmed, state.since_ms - state.began_ms),)
+    return (Told(event, stage_of(state.confirmed), state.confirmed, max(0, state.since_ms - state.began_ms)),)
 
 
 def _begun(cause: Cause | None) -> tuple[Told, ...]:
@@ -71,9 +92,9 @@ def _begun(cause: Cause | None) -> tuple[Told, ...]:
 
 
 def stage_of(cause: Cause) -> Stage:
-    """Where a cause that a modem reports stops a run: modem, SIM, registration or data context."""
+    """Where a cause stops a run."""
     if cause in _MODEM:
         return Stage.MODEM
-    if cause is Cause.NO_PDP:
-        return Stage.PDN
-    return Stage.SIM if cause in _SIM else Stage.REGISTRATION
+    if cause in _SIM:
+        return Stage.SIM
+    return _BEHIND_THE_MODEM.get(cause, Stage.REGISTRATION)

@@ -8,11 +8,15 @@ Source: ITU-T E.118 (ICCID), E.212 (IMSI); 3GPP TS 31.102 4.2.1 (nibbles of EF-I
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from hashlib import sha256
 
+from probe.core.radio import Sim
+
 REF_DIGITS = 16
+TRIES = 3
+"""A modem that hides its SIM's numbers is not asked for ever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +26,11 @@ class Expected:
     plmn: str | None = None
     ref: str | None = None
     origin: str = ""
+
+    @property
+    def says_nothing(self) -> bool:
+        """True if any SIM is as good as another."""
+        return self.plmn is None and self.ref is None
 
 
 def sim_ref(origin: str, iccid: str) -> str:
@@ -60,3 +69,41 @@ def is_wrong(expected: Expected, imsi: str | None, iccid: str | None) -> bool | 
     if expected.ref is not None and iccid is not None:
         verdicts.append(sim_ref(expected.origin, iccid) != expected.ref)
     return any(verdicts) if verdicts else None
+
+
+class CardWatch:
+    """The verdict on the SIM in one modem: asked for once a card, and again when another one is expected.
+
+    `expected()`: what belongs there now; a signed configuration may change it. Holds no number.
+    """
+
+    def __init__(self, expected: Callable[[], Expected] = Expected) -> None:
+        self._expected = expected
+        self._judged_by = expected()
+        self._tries = 0
+        self.is_wrong: bool | None = None
+
+    def forget(self) -> None:
+        """Judge anew: the card may be another one."""
+        self.is_wrong, self._tries, self._judged_by = None, 0, self._expected()
+
+    def see(self, sim: Sim | None) -> None:
+        """Hear of the SIM's state: a card that is away, or asks for its code, may come back as another one."""
+        if sim not in (None, "ready"):
+            self.forget()
+
+    def wants_numbers(self) -> bool:
+        """True if the numbers are to be asked for now."""
+        if self._expected() != self._judged_by:
+            self.forget()
+        return not self._judged_by.says_nothing and self.is_wrong is None and self._tries < TRIES
+
+    @property
+    def needs_iccid(self) -> bool:
+        """True if the very card matters; where it does not, its number is not asked for."""
+        return self._judged_by.ref is not None
+
+    def tell(self, imsi: Iterable[str], iccid: Iterable[str]) -> None:
+        """Judge by the lines that the modem answered; nothing of them is kept."""
+        self._tries += 1
+        self.is_wrong = is_wrong(self._judged_by, read_imsi(imsi), read_iccid(iccid))

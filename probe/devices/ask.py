@@ -27,8 +27,12 @@ class Answer:
     first_byte_us: int
 
 
-def ask(interface: str, address: tuple[str, int], path: str, host: str, trust: Trust | None = None) -> Answer:
-    """GET `path` on a connection of its own, 6 s at most for each wait and 12 s in all; over TLS with a `trust`.
+def ask(
+    interface: str, address: tuple[str, int], path: str, host: str, fields: str = "", trust: Trust | None = None
+) -> Answer:
+    """GET `path`, with `fields` in the head, on a connection of its own, 6 s at most for each wait and 12 s in all.
+
+    Over TLS with a `trust`.
 
     Raises OSError (TimeoutError included), NotOurs if what comes is no HTTP, and NotTrusted.
     """
@@ -39,11 +43,11 @@ def ask(interface: str, address: tuple[str, int], path: str, host: str, trust: T
         plain.connect(address)
         connect_us = _since_us(started_s)
         if trust is None:
-            return _exchange(plain, engine_http.get(path, host), started_s, connect_us)
+            return _exchange(plain, engine_http.get(path, host, fields), started_s, connect_us)
         from probe.devices import tls  # noqa: PLC0415 - only where it is wanted: see there
 
         with tls.wrapped(plain, trust) as sock:
-            return _exchange(sock, engine_http.get(path, host), started_s, connect_us)
+            return _exchange(sock, engine_http.get(path, host, fields), started_s, connect_us)
 
 
 def _exchange(sock: socket.socket, request: bytes, started_s: float, connect_us: int) -> Answer:

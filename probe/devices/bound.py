@@ -9,6 +9,7 @@ Source: socket(7); tcp(7), struct tcp_info of linux/tcp.h; facts note 05 §2.5.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import socket
 import struct
@@ -33,6 +34,8 @@ class NoAnswer(Exception):
 
 def bind_to(sock: socket.socket, iface: str) -> None:
     """Make a socket use one interface. Raises OSError (ENODEV) if there is no such interface."""
+    if not iface:  # the kernel takes an empty name as leave to go anywhere
+        raise OSError(errno.ENODEV, os.strerror(errno.ENODEV))
     if _IS_UNBOUND:
         return
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, iface.encode())

@@ -135,6 +135,17 @@ class GpsReader:
         with self._guard:
             return self._freshness.fresh(self._fix, self._monotonic())
 
+    def time(self) -> tuple[int, float] | None:
+        """Return what time a fresh fix told (UTC ms) and when (monotonic s); None without one. Never waits."""
+        with self._guard:
+            fix = self._freshness.fresh(self._fix, self._monotonic())
+            return None if fix is None or fix.t_ms is None else (fix.t_ms, self._freshness.moved_at_s)
+
+    @property
+    def is_heard(self) -> bool:
+        """True while gpsd answers, with a fix or without."""
+        return self._polls > 0 and not self._is_lost
+
     def close(self) -> None:
         """Stop reading; returns within one turn. Closing twice is allowed."""
         if self._stop.is_set():

@@ -21,9 +21,10 @@ import os
 import stat
 import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 import serial
 
@@ -39,7 +40,7 @@ from probe.core.dialects import (
     read_answer,
 )
 from probe.core.radio import RadioReading, merge
-from probe.core.sim_card import Expected, is_wrong, read_iccid, read_imsi
+from probe.core.sim_card import CardWatch
 from wire.errors import Unavailable
 
 __all__ = ["AtModem", "ModemBusy", "ModemGone", "ModemIdentity", "ModemMute", "ModemRefused"]
@@ -51,7 +52,13 @@ QUIET_S = 0.3
 DRAIN_LIMIT_S = 2.0
 SYNC_TRIES = 10
 TIMEOUTS_IN_A_ROW = 3
-CARD_TRIES = 3
+CHANGE_TIMEOUT_S = 30.0
+POLL_PATIENCE_S = 5.0
+BEARER_3GPP = ("AT+CGACT=0,1", "AT+CGACT=1,1")
+BEARER = {"huawei": ("AT^NDISDUP=1,0", "AT^NDISDUP=1,1")}
+"""Bearer down and up, by dialect; CFUN, CGATT and COPS=2 are forbidden: an E3372 only gets out of them by ^RESET."""
+OTHER_TRIES = 3
+"""Attempts at a port that is not the one where the modem should speak AT."""
 
 
 class ModemGone(Unavailable):
@@ -70,29 +77,53 @@ class ModemRefused(Unavailable):
     """The modem answered with an error where only OK helps."""
 
 
+class Ports(Protocol):
+    """Knows where a modem's AT ports are now."""
+
+    def candidates(self) -> Sequence[str]:
+        """Paths to try, best first. Raises Unavailable if the modem is not there."""
+        ...
+
+    def answered(self, path: str) -> None:
+        """Hear which one it was."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class OnePort:
+    """A port that the settings name."""
+
+    path: str
+
+    def candidates(self) -> Sequence[str]:
+        """The one path."""
+        return (self.path,)
+
+    def answered(self, path: str) -> None:
+        """Nothing to remember."""
+
+
 class AtModem:
     """One modem on its AT port.
 
-    `port`: path of the port, best a link made by udev, or what finds the path (it may raise Unavailable); it is looked
-    up again at every open, because the number behind it moves. `family`: the dialect to speak; None asks the modem.
-    `expected`: the SIM that belongs here. `monotonic`: seconds from any beginning.
+    `port`: path of the port, best a link made by udev, or what knows the ports of the device; both are looked up again
+    at every open, because the number behind moves. `family`: the dialect to speak; None asks the modem.
+    `card`: which SIM belongs here. `monotonic`: seconds from any beginning.
 
     All methods raise ModemGone, ModemMute or ModemBusy; after the first two the port is closed and `open` starts over.
     """
 
     def __init__(
         self,
-        port: str | Callable[[], str],
+        port: str | Ports,
         *,
         family: str | None = None,
-        expected: Expected | None = None,
+        card: CardWatch | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._port_or_finder = port
+        self._ports = OnePort(port) if isinstance(port, str) else port
         self._path = port if isinstance(port, str) else "its port"
-        self._expected = expected or Expected()
-        self._card: bool | None = None
-        self._card_tries = 0
+        self._card = card or CardWatch()
         self._family = family
         self._monotonic = monotonic
         self._dialect = DIALECTS[family or "generic"]
@@ -110,22 +141,34 @@ class AtModem:
     def open(self) -> None:
         """Open the port, wait until the modem answers, set it up and learn its family.
 
-        Takes up to 15 s with a modem that starts. A port that is open already is opened anew.
+        Where the device has several ports, the first that answers is taken. Takes up to 15 s with a modem that starts.
+        A port that is open already is opened anew.
         """
         with self._owned():
             self._drop_port()
-            found = self._port_or_finder
-            self._path = found if isinstance(found, str) else found()
-            self._card, self._card_tries = None, 0
-            self._port = self._open_port()
-            self._lines.clear()
-            self._timeouts = 0
-            try:
-                self._synchronise()
-                self._set_up()
-            except Unavailable:
-                self._drop_port()
-                raise
+            self._card.forget()
+            first: Unavailable | None = None
+            for path in self._ports.candidates():
+                try:
+                    self._open_at(path, SYNC_TRIES if first is None else OTHER_TRIES)
+                except (ModemMute, ModemBusy) as error:
+                    first = first or error
+                else:
+                    self._ports.answered(path)
+                    return
+            raise first or ModemGone("the modem has no serial port; check its mode and its driver")
+
+    def _open_at(self, path: str, tries: int) -> None:
+        self._path = path
+        self._port = self._open_port()
+        self._lines.clear()
+        self._timeouts = 0
+        try:
+            self._synchronise(tries)
+            self._set_up()
+        except Unavailable:
+            self._drop_port()
+            raise
 
     def identify(self) -> ModemIdentity:
         """Ask who the modem is; fields that it does not tell are None."""
@@ -145,11 +188,10 @@ class AtModem:
             while query is not None and ends_s - self._monotonic() >= QUERY_TIMEOUT_S:
                 known = merge((known, self._put(query, ends_s)))
                 query, rest = next_query(rest, known)
+            self._card.see(known.sim)
             if known.sim == "ready" and ends_s - self._monotonic() >= 2 * QUERY_TIMEOUT_S:
                 self._look_at_card()
-            elif known.sim is not None and known.sim != "ready":
-                self._card, self._card_tries = None, 0
-            return replace(known, is_wrong_sim=self._card)
+            return replace(known, is_wrong_sim=self._card.is_wrong)
 
     def restart(self) -> None:
         """Restart the modem the way its family obeys, and close the port; it comes back after 20 s or more.
@@ -163,6 +205,22 @@ class AtModem:
             self._drop_port()
         if final not in (Final.OK, Final.TIMEOUT):
             raise ModemRefused(f"the modem on {self._path} refused {self._dialect.restart}; restart it by USB power")
+
+    def reconnect(self) -> None:
+        """Take the bearer down and up. Raises ModemRefused if the modem says no, and what `poll` raises."""
+        self._tell(BEARER.get(self._dialect.name, BEARER_3GPP))
+
+    def reregister(self) -> None:
+        """Have the modem look for its network anew, which never takes it off the air. Raises like `reconnect`."""
+        self._tell(("AT+COPS=0",))
+
+    def _tell(self, commands: Sequence[str]) -> None:
+        """Send commands that change something; only what the last one says counts."""
+        with self._owned(POLL_PATIENCE_S):
+            answers = [self._exchange(command, "", CHANGE_TIMEOUT_S) for command in commands]
+            if not answers[-1].ok:
+                self._drop_port()  # a late answer must not be taken for the next one's
+                raise ModemRefused(f"the modem on {self._path} refused {commands[-1]}: {answers[-1].final.value}")
 
     def close(self) -> None:
         """Give the port back. Never raises; closing twice is allowed."""
@@ -274,8 +332,8 @@ class AtModem:
         self._drop_port()
         raise ModemMute(f"the answers on {self._path} no longer fit the commands; restart the modem")
 
-    def _synchronise(self) -> None:
-        for _ in range(SYNC_TRIES):
+    def _synchronise(self, tries: int) -> None:
+        for _ in range(tries):
             final = self._try_step()
             if final is Final.OK:
                 return
@@ -312,15 +370,11 @@ class AtModem:
         return identify(f"{label}: {line}" for label, found in answers for line in found[:1])
 
     def _look_at_card(self) -> None:
-        """Ask once whose SIM this is; the numbers are compared and forgotten here."""
-        wanted = self._expected
-        if self._card is not None or self._card_tries >= CARD_TRIES or wanted == Expected(origin=wanted.origin):
-            return
-        self._card_tries += 1
-        command, prefix = self._dialect.iccid
-        imsi = read_imsi(self._ask("AT+CIMI", None).lines) if wanted.plmn is not None else None
-        iccid = read_iccid(self._ask(command, prefix).lines) if wanted.ref is not None else None
-        self._card = is_wrong(wanted, imsi, iccid)
+        """Ask once whose SIM this is; the numbers are compared and forgotten."""
+        if self._card.wants_numbers():
+            command, prefix = self._dialect.iccid
+            iccid = self._ask(command, prefix).lines if self._card.needs_iccid else ()
+            self._card.tell(self._ask("AT+CIMI", None).lines, iccid)
 
     def _put(self, query: Query, ends_s: float) -> RadioReading:
         if query.before is not None:

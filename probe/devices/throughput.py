@@ -17,6 +17,7 @@ from typing import IO, cast
 
 import msgspec
 
+from probe.core.engine_http import PORTAL_BODY, PORTAL_PATH
 from probe.core.engine_terms import EngineRequest, EngineResult
 
 __all__ = [
@@ -28,15 +29,12 @@ __all__ = [
     "EngineRequest",
     "EngineResult",
     "SpeedtestEngine",
+    "start_child",
 ]
 
 ENGINE = "speedtest-cli"
 ROOT = str(Path(__file__).resolve().parents[2])
 """Where the package `probe` lies."""
-
-PORTAL_PATH = "/dosong-portal-check"
-PORTAL_BODY = b"dosong point v1: this link reaches the internet\n"
-"""What our own point answers; the same words stand in `point.protocol` (a test compares them)."""
 
 
 class ChildEngine:
@@ -54,7 +52,7 @@ class ChildEngine:
 
         Blocks for at most `request.kill_after_s` and a moment. Raises OSError if no process can be started.
         """
-        child = _start(self._module, is_bare=self._is_bare)
+        child = start_child(self._module, is_bare=self._is_bare)
         killed = threading.Event()
         timer = threading.Timer(request.kill_after_s, _kill, (child, killed))
         timer.daemon = True
@@ -83,7 +81,7 @@ class DosongEngine(ChildEngine):
         super().__init__("dosong", "probe.engine_dosong", is_bare=True)
 
 
-def _start(module: str, *, is_bare: bool) -> subprocess.Popen[bytes]:
+def start_child(module: str, *, is_bare: bool) -> subprocess.Popen[bytes]:
     """A child with an environment of our own: no proxy, one malloc arena, no warnings as errors."""
     kept = ("PATH", "HOME", "LANG", "VIRTUAL_ENV", "DOSONG_FAIL")
     environment = {name: os.environ[name] for name in kept if name in os.environ}

@@ -44,7 +44,7 @@ OTHER_BACKEND = {
     "zte-mf833v-usb": "tests/probe/test_usb.py",
     "kernel-e3372h-320-enumeration": "tests/probe/test_usb.py",
     "mmcli-json": "tests/probe/test_mmcli.py",
-    "gpsd-3.22-lab": "tests/probe/test_tpv.py",
+    "gpsd-3.22-lab": "tests/probe/test_tpv.py and test_gps_transcript.py",
 }
 OWN_TEST = {"urc-desync-quectel-eg25-pinephone", "huawei-e3372-urc-stream"}
 
@@ -200,7 +200,11 @@ def test_no_transcript_is_left_out_silently() -> None:
     known = {t["id"] for t in transcripts()}
     assert set(OTHER_BACKEND) <= known
     assert known >= OWN_TEST
-    assert len(known) == 46
+    assert all(
+        (Path(__file__).parent / where.split()[0].removeprefix("tests/probe/")).exists()
+        for where in OTHER_BACKEND.values()
+    )
+    assert len(known) == 47
     assert len(cases()) > 100
 
 
@@ -330,6 +334,26 @@ def test_every_expected_reading_comes_out(case: Case) -> None:
             continue
         out, due = found(key, answer, expected)
         assert out == due, f"{key} of {answer.lines}"
+
+
+FAMILIES = {
+    "huawei-e3372-ident": "huawei",
+    "huawei-e3372-ati-version": "huawei",
+    "urc-after-ok-sim7600a": "simcom",
+    "simcom-sim7600e-2g": "simcom",
+    "quectel-eg25-ident": "quectel",
+    "fibocom-l850-ident-lock": "fibocom-intel",
+}
+"""The recordings that hold a modem's own identity lines."""
+
+
+def test_the_dialect_is_chosen_from_the_modems_own_identity_lines() -> None:
+    asked = {"ATI", "AT+GMM", "AT+GMM?", "AT+CGMM", "AT+CGMI"}
+    told = [case for case in cases() if case.sent in asked]
+    names = {case.name.rpartition("-")[0] for case in told}
+    assert names == set(FAMILIES), "every recording with such lines stands in the table"
+    for case in told:
+        assert identify(_labelled(whole(case))).family == FAMILIES[case.name.rpartition("-")[0]], case.name
 
 
 def test_every_reason_not_to_read_a_key_is_needed() -> None:

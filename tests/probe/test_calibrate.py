@@ -94,5 +94,9 @@ def test_a_test_near_the_links_ceiling_is_marked() -> None:
         double.close()
 
 
-def test_marks_of_host_and_link_are_kept_apart() -> None:
-    assert calibrate.link_mark("m1") != calibrate.link_mark("m2") != calibrate.MARK
+def test_the_ceiling_over_its_own_link_counts_for_a_modem_else_that_of_loopback() -> None:
+    own = calibrate.Ceiling(8_400_000, 8_000_000)
+    marks = {calibrate.MARK: LOOPBACK.as_mark(), calibrate.link_mark("m1"): own.as_mark()}
+    assert calibrate.known(marks.get, "m1") == own
+    assert calibrate.known(marks.get, "m2") == LOOPBACK
+    assert calibrate.known({}.get, "m1") is None

@@ -121,7 +121,9 @@ def answers(query: Query, *lines: str) -> str | None:
 def test_a_bearer_is_down_only_if_nothing_says_that_it_is_up() -> None:
     cgact, cgpaddr = query_of("generic", "AT+CGACT?"), query_of("generic", "AT+CGPADDR=1")
     assert answers(cgact, "+CGACT: 1,1", "OK") == "up"
-    assert answers(cgact, "+CGACT: 1,0", "+CGACT: 2,1", "OK") == "down", "context 2 is voice"
+    assert answers(cgact, "+CGACT: 1,0", "+CGACT: 2,0", "OK") == "down"
+    assert answers(cgact, "+CGACT: 1,0", "+CGACT: 5,1", "OK") == "up", "ModemManager may dial by any context"
+    assert answers(cgact, "+CGACT: 1,", "+CGACT: x,2", "OK") is None
     assert answers(cgact, "OK") is None
     assert answers(cgpaddr, '+CGPADDR: 1,"10.66.1.2"', "OK") == "up"
     assert answers(cgpaddr, '+CGPADDR: 1,"0.0.0.0"', "OK") == "down"

@@ -91,6 +91,11 @@ RED: dict[str, tuple[Facts, str, str]] = {
         f"portal {cause.value}": (modem(portal=Step(cause)), "portal", cause.value)
         for cause in (Cause.CAPTIVE, Cause.PLAN_EXPIRED, Cause.NO_INTERNET, Cause.SERVER_UNREACHABLE, Cause.TIMEOUT)
     },
+    **{
+        f"plan {cause.value}": (modem(plan=cause), "portal", cause.value)
+        for cause in (Cause.PLAN_EXPIRED, Cause.PLAN_THROTTLED, Cause.DATA_EXHAUSTED)
+    },
+    "no bearer": (modem(cause=Cause.NO_PDP), "apn", "no_pdp"),
     "clock not set": (replace(GOOD, clock="unsynced"), "clock", "unsynced"),
     "clock absurd": (replace(GOOD, clock="suspect"), "clock", "suspect"),
     "no place": (replace(GOOD, gps=GpsFacts()), "gps", "nowhere"),
@@ -200,6 +205,15 @@ def test_ack_counts_only_when_it_covers_the_visits_own_test() -> None:
     older = replace(GOOD, ack=AckFacts(epoch=1, seq=7, waiting=1, waited_s=3))
     assert found(older, "ack").verdict is Verdict.WAIT
     assert found(replace(GOOD, ack=AckFacts(epoch=2, seq=0)), "ack").verdict is Verdict.OK
+
+
+def test_receipt_that_is_late_without_a_way_out_is_not_blamed_on_the_office() -> None:
+    waiting = AckFacts(epoch=1, seq=7, waiting=3, waited_s=99)
+    out = replace(MODEM, cause=Cause.NO_SIM, reading=RadioReading(), test=ShortTest(word="none"))
+    held = found(replace(GOOD, ack=waiting, modems=(out,)), "ack")
+    assert (held.verdict, held.values["check"]) == (Verdict.SKIPPED, "sim")
+    other = replace(MODEM, id="m2", test=ShortTest())
+    assert found(replace(GOOD, ack=waiting, modems=(out, other)), "ack").word == "late"
 
 
 def test_two_modems_each_have_their_lines_and_share_the_rest() -> None:

@@ -15,7 +15,8 @@ import pytest
 import serial
 
 from probe.core.dialects import DIALECTS
-from probe.core.sim_card import Expected, sim_ref
+from probe.core.radio import outage_cause
+from probe.core.sim_card import CardWatch, Expected, sim_ref
 from probe.devices.modem import AtModem, ModemBusy, ModemGone, ModemMute, ModemRefused
 
 EC25 = {
@@ -422,7 +423,10 @@ def test_another_operators_sim_is_told_once_and_its_number_kept_nowhere(plug: Pl
     table = {**EC25, "AT+CIMI": "452010000000000", "AT+QCCID": "+QCCID: 89840100000000000000"}
     peer = plug(table)
     modem = AtModem(
-        str(link), expected=Expected(plmn="45204", ref=sim_ref("d.example", "89840400000000000001"), origin="d.example")
+        str(link),
+        card=CardWatch(
+            lambda: Expected(plmn="45204", ref=sim_ref("d.example", "89840400000000000001"), origin="d.example")
+        ),
     )
     modem.open()
     readings = [modem.poll(5.0), modem.poll(5.0)]
@@ -441,20 +445,132 @@ def test_another_operators_sim_is_told_once_and_its_number_kept_nowhere(plug: Pl
 
 def test_a_modem_that_hides_its_sim_is_not_asked_for_ever(plug: Plug, link: Path) -> None:
     peer = plug(EC25)
-    modem = AtModem(str(link), expected=Expected(plmn="45204"))
+    modem = AtModem(str(link), card=CardWatch(lambda: Expected(plmn="45204")))
     modem.open()
     assert {modem.poll(5.0).is_wrong_sim for _ in range(5)} == {None}
-    assert peer.heard.count("AT+CIMI") == 3
+    assert (peer.heard.count("AT+CIMI"), peer.heard.count("AT+QCCID")) == (3, 0)
     modem.close()
 
 
-def test_a_port_is_looked_up_again_at_every_open(plug: Plug, link: Path, tmp_path: Path) -> None:
-    found: list[Path] = [tmp_path / "nothing"]
-    modem = AtModem(lambda: str(found[-1]))
+class Several:
+    """The ports of a device, as they are now."""
+
+    def __init__(self, *paths: Path) -> None:
+        self.paths = list(paths)
+        self.good: list[str] = []
+
+    def candidates(self) -> list[str]:
+        return [str(path) for path in self.paths]
+
+    def answered(self, path: str) -> None:
+        self.good.append(path)
+
+
+def test_ports_are_looked_up_again_at_every_open(plug: Plug, link: Path) -> None:
+    ports = Several()
+    modem = AtModem(ports)
     with pytest.raises(ModemGone):
         modem.open()
     plug(EC25)
-    found.append(link)
+    ports.paths = [link]
     modem.open()
     assert modem.poll(5.0).rat == "LTE"
     modem.close()
+
+
+def test_the_port_that_answers_is_taken_and_remembered(plug: Plug, link: Path, tmp_path: Path) -> None:
+    nmea, _slave = os.openpty()
+    silent = tmp_path / "nmea"
+    silent.symlink_to(os.ttyname(_slave))
+    ports = Several(silent, link)
+    plug(EC25)
+    modem = AtModem(ports)
+    modem.open()
+    assert ports.good == [str(link)]
+    assert modem.poll(5.0).rat == "LTE"
+    modem.close()
+    os.close(nmea)
+    os.close(_slave)
+
+
+L860 = {
+    "AT+CGMI": '+CGMI: "Fibocom Wireless Inc."',
+    "AT+CGMM": '+CGMM: "L860 LTE Module","L860"',
+    "AT+CGMR": "18601.5001.00.01.17.30_KD",
+    "AT+CEREG?": '+CEREG: 2,1,"8AA8","0558E901",7',
+    "AT+CGREG?": '+CGREG: 2,1,"8AA8","0558E901",7',
+    "AT+XMCI=0": (
+        '+XMCI: 4,440,50,"0x8AA8","0x0558E901","0x019F","0x0000170C","0x00005D5C","0xFFFFFFFF",61,20,19,'
+        '"0x00000002","0x00000000"\r\n'
+        '+XMCI: 5,000,000,"0xFFFE","0xFFFFFFFF","0x0184","0x00009F8A","0xFFFFFFFF","0xFFFFFFFF",31,15,255,'
+        '"0x7FFFFFFF","0x00000000"'
+    ),
+    "AT+XCESQ?": "+XCESQ: 0,99,99,255,255,19,58,11,255,255,255,255",
+    "AT+XLEC?": "+XLEC: 0,2,3,5,BAND_LTE_18,0,0,0,0",
+    "AT+CGACT?": "+CGACT: 1,1",
+    "AT+COPS?": '+COPS: 0,2,"44050",7',
+    "AT+MTSM=1": "+MTSM: 52",
+    "AT+CPIN?": "+CPIN: READY",
+    "AT+CSQ": "+CSQ: 15,4",
+}
+FM150 = {
+    "ATI": "Manufacturer: Fibocom Wireless Inc.\r\nModel: FM150-AE",
+    "AT+CEREG?": '+CEREG: 2,1,"BFD3","2D4201",7',
+    "AT+CGREG?": "+CGREG: 0,1",
+    "AT+GTCCINFO?": (
+        "+GTCCINFO:\r\nLTE service cell:\r\n1,4,262,02,BFD3,2D4201,189C,30,120,50,16,42,42,26\r\n"
+        "LTE neighbor cell:\r\n2,4,,,,,189C,190,,24,24,2"
+    ),
+    "AT+CGPADDR=1": '+CGPADDR: 1,"0.0.0.0"',
+    "AT+COPS?": '+COPS: 0,2,"26202",7',
+    "AT+CESQ": "+CESQ: 99,99,255,255,20,80",
+    "AT+CPIN?": "+CPIN: READY",
+}
+A7670 = {
+    "ATI": "Manufacturer: INCORPORATED\r\nModel: A7670E-FASE\r\nRevision: A7670M7_B02V01",
+    "AT+CEREG?": "+CEREG: 0,1",
+    "AT+CGREG?": "+CGREG: 0,1",
+    "AT+CPSI?": "+CPSI: LTE,Online,460-11,0x774B,126375687,303,EUTRAN-BAND1,100,5,0,12,36,42,5",
+    "AT+COPS?": '+COPS: 0,2,"46011",7',
+    "AT+CPIN?": "+CPIN: SIM PUK",
+}
+ME3630 = {
+    "ATI": "Manufacturer: ZTE CORPORATION\r\nModel: ME3630",
+    "AT+CEREG?": "+CEREG: 0,1",
+    "AT+CGREG?": "+CGREG: 0,1",
+    "AT+ZRSSI": "+ZRSSI: -102,-6.5,-76,19",
+    "AT+ZCELLINFO?": "+ZCELLINFO: 0XFFFE,0XFFFFFFFF,0X00000000,LTE B3,1600",
+    "AT+COPS?": '+COPS: 0,2,"45204",7',
+    "AT+CPIN?": "+CPIN: READY",
+}
+
+
+@pytest.mark.parametrize(
+    ("table", "family", "levels", "place", "cause"),
+    [
+        (L860, "fibocom-intel", (-800, -100, None, None), (18, 5900, 89712897, 10_000), None),
+        (FM150, "fibocom", (-610, -100, None, None), (20, 6300, 2966017, None), "no_pdp"),
+        (A7670, "simcom-a76", (-1050, -140, None, None), (1, 100, 126375687, None), "sim_puk"),
+        (ME3630, "zte", (-1020, -65, 190, -760), (3, 1600, None, None), None),
+    ],
+    ids=["l860", "fm150", "a7670", "me3630"],
+)
+def test_each_family_is_told_by_its_own_words_and_read(
+    plug: Plug,
+    modem: AtModem,
+    table: dict[str, str],
+    family: str,
+    levels: tuple[int | None, ...],
+    place: tuple[int | None, ...],
+    cause: str | None,
+) -> None:
+    peer = plug(table)
+    modem.open()
+    assert modem.identify().family == family
+    reading = modem.poll(8.0)
+    assert (reading.rsrp_dbm_x10, reading.rsrq_db_x10, reading.sinr_db_x10, reading.rssi_dbm_x10) == levels
+    assert (reading.band, reading.earfcn, reading.eci, reading.bandwidth_khz) == place
+    assert (reading.rat, reading.is_registered, reading.raw) == ("LTE", True, None)
+    assert outage_cause(reading) == cause
+    if family == "fibocom-intel":
+        assert "AT+CSQ" not in peer.heard, "there it is RSRP in disguise"

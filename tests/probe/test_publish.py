@@ -172,6 +172,20 @@ def site(tmp_path: Path, broker: Broker) -> Iterator[Site]:
     site.stop()
 
 
+def test_receipts_travel_before_their_record_until_it_is_acknowledged(site: Site, ledger: Ledger) -> None:
+    """Each time it is sent; and the ACK of the record alone ends it."""
+    one, two = b"first receipt", b"second receipt"
+    site.recorder.keep(event(site.recorder), receipts=(one, two))
+    site.publisher.start()
+    wait_until(lambda: len(ledger.raws) >= 6, what="the same message twice")
+    record = ledger.raws[2]
+    assert read(record).seq == 0
+    assert ledger.raws[:6] == [one, two, record] * 2
+    ledger.raws = [record]
+    ledger.ack(0)
+    wait_until(lambda: site.waiting() == [], what="released")
+
+
 def test_puback_releases_nothing_and_what_is_not_acknowledged_is_sent_again(site: Site, ledger: Ledger) -> None:
     site.keep(3)
     site.publisher.start()

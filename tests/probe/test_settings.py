@@ -25,6 +25,13 @@ def test_good_file_gives_the_tree_with_its_defaults() -> None:
     assert settings.path("/absolute") == Path("/absolute")
 
 
+def test_modems_may_be_named_by_where_they_are_plugged_in() -> None:
+    modems = load(FILES / "good-usb.toml").modem
+    assert [modem.usb for modem in modems] == ["1-1.2", "1-1.3", None, "1-1.4"]
+    assert [modem.backend for modem in modems] == ["auto", "auto", "hilink", "mm"]
+    assert (modems[0].port, modems[0].interface, modems[2].url) == (None, None, "http://192.168.8.1")
+
+
 @pytest.mark.parametrize("path", BAD, ids=lambda path: path.stem)
 def test_bad_file_gives_its_sentence(path: Path) -> None:
     expected = path.read_text().splitlines()[0].removeprefix("# expect: ")

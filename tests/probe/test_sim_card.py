@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from probe.core.radio import RadioReading
-from probe.core.sim_card import Expected, is_wrong, read_iccid, read_imsi, sim_ref
+from probe.core.sim_card import CardWatch, Expected, is_wrong, read_iccid, read_imsi, sim_ref
 from probe.owner import service_cause
 from wire.failure import Cause
 
@@ -73,3 +73,34 @@ def test_the_wrong_sim_counts_though_it_is_served() -> None:
     assert service_cause(served) is None, "a registered modem has a SIM, whatever its state says"
     assert service_cause(RadioReading(registration="home", rat="LTE", is_wrong_sim=True)) is Cause.WRONG_SIM
     assert service_cause(RadioReading(registration="unknown")) is Cause.UNKNOWN
+
+
+def test_a_card_is_judged_once_and_anew_where_another_one_may_be_in_or_is_expected() -> None:
+    wanted = [Expected(plmn="45204")]
+    card = CardWatch(lambda: wanted[-1])
+    assert (card.wants_numbers(), card.is_wrong) == (True, None)
+    card.tell([IMSI], [])
+    assert (card.wants_numbers(), card.is_wrong) == (False, False)
+    for sim in (None, "ready"):
+        card.see(sim)
+        assert card.is_wrong is False
+    for sim in ("absent", "pin", "puk", "busy"):
+        card.see(sim)
+        assert (card.wants_numbers(), card.is_wrong) == (True, None)
+        card.tell([IMSI], [])
+    wanted.append(Expected(plmn="45201"))
+    assert card.wants_numbers(), "a signed configuration names another operator"
+    card.tell([IMSI], [])
+    assert card.is_wrong is True
+    assert IMSI not in repr(vars(card))
+
+
+def test_no_numbers_are_asked_for_if_any_card_will_do_or_none_are_told() -> None:
+    assert not CardWatch().wants_numbers()
+    assert not CardWatch(lambda: Expected(origin="d.example")).wants_numbers()
+    card = CardWatch(lambda: Expected(plmn="45204"))
+    asked = 0
+    while card.wants_numbers():
+        card.tell(["ERROR"], [])
+        asked += 1
+    assert (asked, card.is_wrong) == (3, None)

@@ -178,7 +178,7 @@ def test_two_roots_for_one_size_are_a_split_view() -> None:
         audit.Entry("one", RECORDS[0], proof(leaves)),
         audit.Entry("two", RECORDS[1], proof([leaves[1], leaves[0]])),
     ]
-    found = audit.audit(entries, audit.read_keys([VKEY]), LOG.verifier)
+    found = audit.audit(entries, audit.read_keys([VKEY]), {LOG.name: LOG.verifier})
     assert [finding.reason for finding in found.findings] == ["split_view", "not_in_log"]
 
 

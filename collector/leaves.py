@@ -1,0 +1,97 @@
+"""What becomes a leaf of the log, in the order in which the ledger committed it, with the bytes that it hashes."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from collector.pack import Packer
+from collector.sqlite import open_reader
+from wire import tlog
+from wire.errors import Unavailable
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """One row: its number, the leaf hash that was stored with it, its bytes as they read now, when it came."""
+
+    n: int
+    leaf: bytes
+    raw: bytes = field(repr=False)
+    received_ms: int
+
+    @property
+    def is_intact(self) -> bool:
+        """Whether the bytes still have the hash that they were stored with."""
+        return tlog.leaf_hash(self.raw) == self.leaf
+
+
+class LeafSource(Protocol):
+    """A table whose rows are leaves, numbered upwards. Every call raises Unavailable while it cannot be read."""
+
+    name: str
+
+    def last_n(self) -> int:
+        """Number of the newest row; 0 if there is none."""
+        ...
+
+    def rows(self, after_n: int, limit: int) -> list[Leaf]:
+        """Return rows with n > `after_n`, lowest first."""
+        ...
+
+    def generation(self) -> int:
+        """How often the ledger was restored."""
+        ...
+
+
+class LedgerLeaves:
+    """A table of `ledger.db`: `record`, or another one with the columns n, leaf, raw, received_ms."""
+
+    def __init__(self, path: Path, table: str = "record") -> None:
+        self.path, self.name = path, table
+        self._db: sqlite3.Connection | None = None
+        self._packer: Packer | None = None
+
+    def last_n(self) -> int:
+        """Number of the newest row; 0 if there is none."""
+        return int(self._rows(f"SELECT coalesce(max(n), 0) FROM {self.name}")[0][0])  # noqa: S608 (a name of ours)
+
+    def rows(self, after_n: int, limit: int) -> list[Leaf]:
+        """Return rows with n > `after_n`, lowest first."""
+        sql = f"SELECT n, leaf, raw, received_ms FROM {self.name} WHERE n > ? ORDER BY n LIMIT ?"  # noqa: S608 (as above)
+        found = self._rows(sql, after_n, limit)
+        return [Leaf(row[0], row[1], self._bytes(row[2]), row[3]) for row in found]
+
+    def generation(self) -> int:
+        """How often the ledger was restored."""
+        return int(self._rows("SELECT coalesce((SELECT value FROM meta WHERE key = 'gen'), 0)")[0][0])
+
+    def close(self) -> None:
+        """Close the file; the next call opens it again."""
+        if self._db is not None:
+            self._db.close()
+            self._db = None
+
+    def _bytes(self, packed: bytes) -> bytes:
+        """Unpack a row; what no longer unpacks reads as nothing, which no leaf hash fits."""
+        plain = None if self._packer is None else self._packer.read(packed)
+        return b"" if plain is None else plain
+
+    def _rows(self, sql: str, *values: int) -> list[sqlite3.Row]:
+        try:
+            return self._open().execute(sql, values).fetchall()
+        except sqlite3.Error as error:
+            self.close()
+            raise Unavailable(f"cannot read {self.path}: {error}") from error
+
+    def _open(self) -> sqlite3.Connection:
+        if self._db is None:
+            db = open_reader(self.path)
+            held = db.execute("SELECT value FROM meta WHERE key = 'dictionary'").fetchone()
+            if held is None:
+                raise Unavailable(f"{self.path} is still being created")
+            self._packer = Packer(held[0])
+            self._db = db
+        return self._db

@@ -1,0 +1,116 @@
+"""`dosong-collector seal`: a round of the sealer every minute, and what it last said for the health page.
+
+What was changed behind its back is said once and stays on the health page until it is put right; receiving and
+forwarding are other processes and go on.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+from collections.abc import Callable
+
+from collector.health import SealState, StateFile, now_ms
+from collector.leaves import LedgerLeaves
+from collector.proofs import Prover
+from collector.seal import Broken, Round, Sealer
+from collector.seal_store import SealStore
+from collector.settings import Settings
+from collector.tile_files import TileFiles
+from wire.errors import Misconfigured, Unavailable
+from wire.keyfile import read_signer
+from wire.note import Signer
+
+LOG = logging.getLogger("collector.seal")
+BEAT_S = 5.0
+RETRY_S = 10.0
+KILL_AT = "DOSONG_KILL_SEAL_AT"
+"""Environment: the step after which this process kills itself; for tests of sudden ends."""
+
+
+def log_signer(settings: Settings) -> Signer:
+    """Read the log's key. Raises Misconfigured if it is not set, missing, or another key."""
+    if settings.log is None:
+        raise Misconfigured('[log] is missing in the settings; add [log] with key_file = "log.key"')
+    path = settings.path(settings.log.key_file)
+    signer = read_signer(path)
+    if signer.name != f"{settings.origin}/log":
+        raise Misconfigured(
+            f"log.key_file {path} holds the key {signer.name}; {settings.origin}/log is needed: name the log.key that"
+            " dosong-provision made, or correct origin"
+        )
+    return signer
+
+
+class SealService:
+    """The sealing process, from start to stop."""
+
+    def __init__(self, settings: Settings, stop: threading.Event) -> None:
+        signer = log_signer(settings)
+        self._every_s = settings.log.every_s if settings.log else 60
+        self._stop = stop
+        self._store = SealStore(settings.seal)
+        leaves = [LedgerLeaves(settings.ledger, table) for table in ("record", "receipt")]
+        self._public = signer.verifier
+        self._sealer = Sealer(self._store, leaves, settings.log_folder, signer, settings.origin, step=kill_at())
+        self._all = TileFiles(settings.log_folder)
+        self._file = StateFile(settings.state, "seal")
+        self._started_ms = now_ms()
+        self._vkeys = b""
+        self._size = 0
+        self._signed_ms: int | None = None
+        self._error: str | None = None
+
+    def run(self) -> None:
+        """Seal until stopped; one last round at the end, so that what is committed is signed."""
+        due_s = 0.0
+        while not self._stop.is_set():
+            if due_s <= 0:
+                due_s = self._every_s if self._round() else RETRY_S
+            self._say()
+            self._stop.wait(min(BEAT_S, due_s))
+            due_s -= BEAT_S
+        self._round()
+        self._say()
+        self._store.close()
+
+    def _round(self) -> bool:
+        """One round; False if it must be tried again soon. `log/checkpoint` is always that of the newest log."""
+        try:
+            self._take(self._sealer.round(now_ms()))
+        except Unavailable as error:
+            if str(error) != self._error:
+                LOG.error("%s: %s", "log=broken" if isinstance(error, Broken) else "log=waits", error)  # noqa: TRY400
+            self._error = str(error)
+            return False
+        return True
+
+    def _take(self, done: Round) -> None:
+        if self._error is not None:
+            LOG.warning("log=goes_on")
+        self._error = None
+        vkeys = "".join(f"{vkey}\n" for vkey in Prover(self._store, self._all.folder).vkeys(self._public)).encode()
+        if vkeys != self._vkeys:
+            self._all.put("vkeys", vkeys)
+            self._vkeys = vkeys
+        if done.signed is not None:
+            self._all.publish(done.signed.note)
+            self._size, self._signed_ms = done.signed.size, done.signed.signed_ms
+            LOG.info("log=signed size=%d root=%s", done.signed.size, done.signed.root.hex()[:16])
+
+    def _say(self) -> None:
+        state = SealState(os.getpid(), now_ms(), self._started_ms, self._size, self._signed_ms, self._error)
+        self._file.write(state, now=True)
+
+
+def kill_at() -> Callable[[str], None]:
+    """What is done after each step: nothing, or a sudden end at the step that the environment names."""
+    wanted = os.environ.get(KILL_AT)
+
+    def step(name: str) -> None:
+        if name == wanted:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return step

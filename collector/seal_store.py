@@ -1,0 +1,171 @@
+"""`seal.db`: which record stands at which index of which log, and every checkpoint that was ever signed.
+
+Only `seal` writes it. Whoever answers with a proof reads it.
+Source: design §7, seal; facts note 08 §3.2.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from collector.core.sealing import Stretch
+from collector.sqlite import Ownership, open_reader, open_writer
+from wire.errors import Unavailable
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """One log: `name` is its origin. `first_leaf` is its entry 0: the last checkpoint of the shard before, or ""."""
+
+    n: int
+    name: str
+    year: int
+    gen: int
+    first_leaf: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """One signed checkpoint of a shard."""
+
+    size: int
+    root: bytes
+    signed_ms: int
+    note: bytes
+
+
+class SealReader:
+    """Read-only view, safe for several threads. Every call raises Unavailable while the file cannot be read."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._db: sqlite3.Connection | None = None
+        self._lock = threading.Lock()
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._db is not None:
+            self._db.close()
+            self._db = None
+
+    def shards(self) -> list[Shard]:
+        """All logs, oldest first."""
+        return [Shard(*row) for row in self._rows("SELECT n, name, year, gen, first_leaf FROM shard ORDER BY n")]
+
+    def runs(self, shard: int, since: int = 0) -> list[Stretch]:
+        """What stands in a log from index `since` on (whole runs), in order."""
+        sql = "SELECT first_index, count, source, first_n FROM run WHERE shard = ? AND first_index + count > ?"
+        return [Stretch(*row) for row in self._rows(f"{sql} ORDER BY first_index", shard, since)]
+
+    def last_checkpoint(self, shard: int) -> Signed | None:
+        """The newest checkpoint; None before the first."""
+        found = self._checkpoints(shard, "ORDER BY size DESC LIMIT 1")
+        return found[0] if found else None
+
+    def checkpoint(self, shard: int, size: int) -> Signed | None:
+        """The checkpoint over `size` leaves; None if none was signed at that size."""
+        found = self._checkpoints(shard, "AND size = ?", size)
+        return found[0] if found else None
+
+    def last_n(self, source: str, gen: int) -> int | None:
+        """The highest row of `source` that has an index in a log of generation `gen`; None if none has."""
+        rows = self._rows(
+            "SELECT max(first_n + count - 1) FROM run JOIN shard ON shard.n = shard WHERE source = ? AND gen = ?",
+            *(source, gen),
+        )
+        return None if rows[0][0] is None else int(rows[0][0])
+
+    def base(self, source: str, gen: int) -> int | None:
+        """Up to which row of `source` the logs before generation `gen` are its own; None if it was never asked."""
+        rows = self._rows(
+            "SELECT base.n FROM base JOIN shard ON shard.n = shard WHERE source = ? AND gen = ?", source, gen
+        )
+        return int(rows[0][0]) if rows else None
+
+    def place(self, source: str, n: int) -> tuple[Shard, int] | None:
+        """In which log and at which index a row stands; None if it is not sealed yet."""
+        rows = self._rows(
+            "SELECT shard, first_index + ? - first_n FROM run WHERE source = ? AND first_n <= ?"
+            " AND ? < first_n + count ORDER BY shard DESC LIMIT 1",
+            *(n, source, n, n),
+        )
+        if not rows:
+            return None
+        return next(shard for shard in self.shards() if shard.n == rows[0][0]), int(rows[0][1])
+
+    def _checkpoints(self, shard: int, rest: str, *values: object) -> list[Signed]:
+        sql = f"SELECT size, root, signed_ms, note FROM checkpoint WHERE shard = ? {rest}"  # noqa: S608 (fixed texts)
+        return [Signed(*row) for row in self._rows(sql, shard, *values)]
+
+    def _rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
+        try:
+            with self._lock:
+                return [tuple(row) for row in self._open().execute(sql, values)]
+        except sqlite3.Error as error:
+            self._db = None
+            raise Unavailable(f"cannot read {self.path}: {error}") from error
+
+    def _open(self) -> sqlite3.Connection:
+        if self._db is None:
+            self._db = open_reader(self.path)
+        return self._db
+
+
+class SealStore(SealReader):
+    """The writing side. Raises Misconfigured if another process writes it."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self._ownership = Ownership(path)
+        self._db = open_writer(path, "seal")
+
+    def close(self) -> None:
+        """Close the file and give up the right to write it."""
+        super().close()
+        self._ownership.release()
+
+    def open_shard(self, name: str, year: int, gen: int, first_leaf: bytes, bases: Mapping[str, int]) -> Shard:
+        """Begin a new log. `bases`: up to which row of each table earlier logs hold it (only after a restore)."""
+        with self._transaction() as db:
+            number = db.execute(
+                "INSERT INTO shard (name, year, gen, first_leaf) VALUES (?, ?, ?, ?)", (name, year, gen, first_leaf)
+            ).lastrowid
+            db.executemany("INSERT INTO base VALUES (?, ?, ?)", [(number, *one) for one in bases.items()])
+            if first_leaf:
+                db.execute("INSERT INTO run VALUES (?, 0, 1, 'note', ?)", (number, number))
+        return Shard(int(number or 0), name, year, gen, first_leaf)
+
+    def assign(self, shard: int, runs: Sequence[Stretch]) -> None:
+        """Give rows their indices, for ever."""
+        with self._transaction() as db:
+            db.executemany(
+                "INSERT INTO run VALUES (?, ?, ?, ?, ?)",
+                [(shard, run.first_index, run.count, run.source, run.first_n) for run in runs],
+            )
+
+    def keep(self, shard: int, signed: Signed) -> None:
+        """Persist a checkpoint before anybody sees it. A second root for one size cannot be kept: Unavailable."""
+        with self._transaction() as db:
+            db.execute(
+                "INSERT INTO checkpoint VALUES (?, ?, ?, ?, ?)",
+                (shard, signed.size, signed.root, signed.signed_ms, signed.note),
+            )
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        db = self._open()
+        try:
+            db.execute("BEGIN IMMEDIATE")
+            yield db
+            db.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise Unavailable(f"cannot write {self.path}: {error}; free or repair the disk") from error
+        finally:
+            if db.in_transaction:
+                db.execute("ROLLBACK")

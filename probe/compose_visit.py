@@ -1,0 +1,102 @@
+"""Joins the parts of a visit from a probe's own, for `__main__` and `probe.doctor` only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+
+from probe import compose
+from probe.control import Control
+from probe.core import tpv
+from probe.core.doctor_facts import BrokerFacts, GpsFacts
+from probe.daemon import Daemon
+from probe.devices import host
+from probe.devices.gps import GpsReader
+from probe.devices.link_walk import Way
+from probe.page.door import Door
+from probe.page.session import read_key
+from probe.publish import Publisher
+from probe.settings import Settings
+from probe.settings_modem import Modem
+from probe.visit import Visit, Watched
+from wire.errors import Unavailable
+from wire.records import Host
+
+
+@contextmanager
+def serving(
+    probe: compose.Probe, daemon: Daemon, publisher: Publisher | None, *, has_page: bool = False
+) -> Iterator[None]:
+    """Answer at the control socket, and at the page's door if there is one, while the block runs.
+
+    Raises Unavailable if the socket cannot be made, Misconfigured if the page's key is none.
+    """
+    settings = probe.settings
+    desk = Visit(
+        probe=settings.probe,
+        site=settings.site,
+        modems={modem.id: _watched(probe, modem) for modem in settings.modem},
+        spool=probe.spool,
+        asked=daemon.asked,
+        stamp=probe.stamp,
+        host=partial(_host, settings),
+        gps=partial(_gps, settings, probe.gps),
+        broker=partial(_broker, publisher),
+        hasten=publisher.hasten if publisher else lambda _seconds: None,
+    )
+    control = Control(settings.path(settings.state_dir), desk)
+    door = None
+    if has_page and settings.page is not None:
+        read_key(settings.path(settings.page.key_file))  # raises Misconfigured now rather than at the first knock
+        door = Door(settings, settings.page, lambda: [probe.interface(modem) for modem in settings.modem])
+        door.start()
+    control.start()
+    try:
+        yield
+    finally:
+        if door is not None:
+            door.close()
+        control.close()
+
+
+def _watched(probe: compose.Probe, modem: Modem) -> Watched:
+    diagnosis = probe.diagnoses[modem.id]
+    return Watched(probe.stations[modem.id].owner, modem.plmn, lambda: probe.interface(modem), lambda: diagnosis.cause)
+
+
+def way_of(settings: Settings) -> Way:
+    """What each modem's link must reach for its tests to run."""
+    engine = settings.engine
+    name, port = engine.server_address
+    return Way("", name, port, engine.dns, engine.portal_check)
+
+
+def _host(settings: Settings) -> Host | None:
+    try:
+        return host.read(settings.path(settings.state_dir), 0)
+    except (OSError, Unavailable):
+        return None
+
+
+def _gps(settings: Settings, reader: GpsReader | None) -> GpsFacts:
+    surveyed = settings.position
+    place = None if surveyed is None else (surveyed.lat_e7, surveyed.lon_e7)
+    located = tpv.resolve(place, reader.position() if reader else None)
+    return GpsFacts(
+        is_configured=reader is not None,
+        is_heard=reader is not None and reader.is_heard,
+        is_surveyed=surveyed is not None,
+        fix_mode=located.fix.fix_mode if located.fix else None,
+        sats_used=located.fix.sats_used if located.fix else None,
+        offset_m=located.surveyed_offset_m,
+    )
+
+
+def _broker(publisher: Publisher | None) -> BrokerFacts:
+    if publisher is None:
+        return BrokerFacts()
+    is_connected = publisher.lost_ms() == 0
+    return BrokerFacts(
+        is_configured=True, is_connected=is_connected, trouble=None if is_connected else publisher.trouble
+    )

@@ -1,0 +1,322 @@
+"""The sealer over a real ledger: one root for one size whatever happens, and nothing signed over what was changed."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from collector.core import sealing, tiles
+from collector.leaves import LedgerLeaves
+from collector.seal import Broken, Round, Sealer
+from collector.seal_store import SealStore, Shard
+from collector.tile_files import TileFiles
+from tests.collector.door import Door
+from tests.collector.kit import ORIGIN, FakeProbe
+from wire import tlog
+from wire.errors import Unavailable
+from wire.note import Signer
+
+KEY = Signer.from_seed(f"{ORIGIN}/log", bytes(range(32)))
+YEAR_MS = 365 * 86_400_000
+NOW_MS = 1_790_000_500_000  # 2026
+STEPS = ["assigned", "tiled", "signed", "persisted", "published"]
+
+
+class Stopped(Exception):
+    """The power went, here."""
+
+
+class Log:
+    """A ledger with its sealer; `stop_at` names the step after which the sealer is gone."""
+
+    def __init__(self, folder: Path, probe: FakeProbe) -> None:
+        self.folder, self.probe = folder, probe
+        self.door = Door(folder, probe)
+        self.stop_at: str | None = None
+        self.open()
+
+    def open(self, **changes: int) -> None:
+        self.store = SealStore(self.folder / "seal.db")
+        self.leaves = LedgerLeaves(self.folder / "ledger.db")
+        self.sealer = Sealer(self.store, [self.leaves], self.folder / "log", KEY, ORIGIN, step=self.step, **changes)
+
+    def close(self) -> None:
+        self.store.close()
+        self.leaves.close()
+
+    def again(self, **changes: int) -> None:
+        """The sealer's process ends and starts anew."""
+        self.close()
+        self.open(**changes)
+
+    def step(self, name: str) -> None:
+        if name == self.stop_at:
+            raise Stopped(name)
+
+    def tests(self, count: int) -> None:
+        for at in range(0, count, 10):
+            self.door.take(self.probe.probe, *(self.probe.test() for _ in range(min(10, count - at))))
+
+    def round(self) -> Round:
+        return self.sealer.round(NOW_MS)
+
+    def shard(self) -> Shard:
+        return self.store.shards()[-1]
+
+    def seen(self, shard: Shard | None = None) -> tlog.Checkpoint:
+        """What the public sees, verified with the public key alone."""
+        shard = shard or self.shard()
+        raw = TileFiles(self.sealer.folder(shard)).published()
+        assert raw is not None
+        return tlog.open_checkpoint(raw, Signer.from_seed(shard.name, KEY.seed).verifier)
+
+    def raws(self) -> list[bytes]:
+        return [leaf.raw for leaf in self.leaves.rows(0, 10_000)]
+
+    def sql(self, text: str) -> None:
+        with sqlite3.connect(self.folder / "ledger.db") as db:
+            db.execute(text)
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Iterator[Log]:
+    made = Log(tmp_path, FakeProbe("p-one"))
+    yield made
+    made.close()
+    made.door.close()
+
+
+def test_the_checkpoint_is_over_the_records_in_the_order_of_the_ledger(log: Log) -> None:
+    log.tests(300)
+    assert log.round().sealed == 300
+    seen = log.seen()
+    assert (seen.origin, seen.size) == (f"{ORIGIN}/log/2026", 300)
+    assert seen.root == tlog.root([tlog.leaf_hash(raw) for raw in log.raws()])
+    assert log.round().signed is None, "nothing new, nothing signed"
+
+
+def test_every_record_can_be_proved_and_every_checkpoint_follows_from_the_one_before(log: Log) -> None:
+    seen = []
+    for count in (3, 250, 4, 300):
+        log.tests(count)
+        log.round()
+        seen.append(log.seen())
+    tree = tiles.Tree(557, TileFiles(log.sealer.folder(log.shard())).read)
+    for old in seen:
+        assert tlog.verify_consistency(old.size, 557, old.root, seen[-1].root, tree.consistency(old.size))
+    for n in (1, 3, 254, 557):
+        place = log.store.place("record", n)
+        assert place is not None
+        index = place[1]
+        leaf = tlog.leaf_hash(log.raws()[n - 1])
+        assert tlog.verify_inclusion(leaf, index, 557, tree.inclusion(index), seen[-1].root)
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_stop_at_any_step_never_gives_one_size_two_roots(log: Log, step: str) -> None:
+    log.tests(20)
+    log.round()
+    log.tests(17)
+    log.stop_at = step
+    with pytest.raises(Stopped):
+        log.round()
+    log.stop_at = None
+    log.tests(5)  # the ledger goes on while the sealer is gone
+    log.again()
+    log.round()
+    log.round()
+    assert log.seen().size == 42
+    assert log.seen().root == tlog.root([tlog.leaf_hash(raw) for raw in log.raws()])
+    notes = {}
+    with sqlite3.connect(log.folder / "seal.db") as db:
+        for size, root in db.execute("SELECT size, root FROM checkpoint"):
+            assert notes.setdefault(size, root) == root == tlog.root([tlog.leaf_hash(r) for r in log.raws()[:size]])
+    assert {20, 42} <= set(notes)
+
+
+def test_a_second_root_for_a_size_cannot_be_kept(log: Log) -> None:
+    log.tests(5)
+    signed = log.round().signed
+    assert signed is not None
+    with pytest.raises(Unavailable):
+        log.store.keep(log.shard().n, signed)
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        "UPDATE record SET raw = (SELECT raw FROM record WHERE n = 8) WHERE n = 7",
+        "UPDATE record SET raw = zeroblob(40) WHERE n = 7",
+        "UPDATE record SET leaf = (SELECT leaf FROM record WHERE n = 8),"
+        " raw = (SELECT raw FROM record WHERE n = 8) WHERE n = 7",
+        "DELETE FROM record WHERE n = 7",
+    ],
+)
+@pytest.mark.parametrize("restarts", [False, True])
+def test_a_changed_or_deleted_row_is_found_before_the_next_signature(log: Log, harm: str, restarts: bool) -> None:
+    log.tests(30)
+    log.round()
+    log.sql("DROP INDEX IF EXISTS record_identity")
+    log.sql(harm)
+    log.tests(3)
+    if restarts:
+        log.again()
+    with pytest.raises(Broken, match="record 7 of the ledger"):
+        log.round()
+    assert log.seen().size == 30
+    with pytest.raises(Broken):
+        log.round()
+
+
+def test_a_row_that_changes_before_it_was_ever_sealed_is_found(log: Log) -> None:
+    log.tests(5)
+    log.sql("UPDATE record SET raw = (SELECT raw FROM record WHERE n = 4) WHERE n = 3")
+    with pytest.raises(Broken, match="record 3"):
+        log.round()
+
+
+def test_a_large_ledger_is_audited_round_by_round(log: Log) -> None:
+    log.tests(100)
+    log.round()
+    log.again(audited_rows=30)
+    log.sql("UPDATE record SET raw = zeroblob(9) WHERE n = 95")
+    for _ in range(3):
+        log.tests(1)
+        log.round()
+    log.tests(1)
+    with pytest.raises(Broken, match="record 95"):
+        log.round()
+
+
+def test_the_last_rows_deleted_are_missed_at_once(log: Log) -> None:
+    log.tests(9)
+    log.round()
+    log.sql("DELETE FROM record WHERE n > 7")
+    with pytest.raises(Broken, match="rows were deleted or an older file was put back"):
+        log.round()
+
+
+def test_an_older_ledger_is_found_and_a_restore_opens_a_log_that_names_the_lost_one(log: Log) -> None:
+    log.tests(20)
+    log.round()
+    log.sql(f"VACUUM INTO '{log.folder / 'backup.db'}'")
+    late = [log.probe.test() for _ in range(10)]
+    log.door.take("p-one", *late)
+    log.round()
+    lost = log.seen()
+    log.close()
+    log.door.close()
+    for rest in ("", "-wal", "-shm"):
+        (log.folder / f"ledger.db{rest}").unlink(missing_ok=True)
+    shutil.copy(log.folder / "backup.db", log.folder / "ledger.db")
+    log.door = Door(log.folder, log.probe)
+    log.open()
+    with pytest.raises(Broken, match="dosong-collector restored"):
+        log.round()
+    assert log.door.ledger.raise_generation() == 1
+    log.door.take("p-one", *late[1:4], log.probe.test(), late[0])
+    log.round()
+    assert [shard.name for shard in log.store.shards()] == [f"{ORIGIN}/log/2026", f"{ORIGIN}/log/2026-1"]
+    first = log.shard().first_leaf
+    assert tlog.open_checkpoint(first, Signer.from_seed(lost.origin, KEY.seed).verifier) == lost
+    fresh = [tlog.leaf_hash(raw) for raw in (first, *log.raws()[20:])]
+    assert log.seen() == tlog.Checkpoint(f"{ORIGIN}/log/2026-1", 6, tlog.root(fresh))
+    assert log.store.place("record", 20) == (log.store.shards()[0], 19)
+    assert log.store.place("record", 21) == (log.shard(), 1)
+    log.tests(3)
+    log.sql("UPDATE record SET raw = zeroblob(9) WHERE n = 12")
+    with pytest.raises(Broken, match="record 12"):
+        log.round()
+
+
+def test_an_older_seal_db_is_found_by_what_was_published(log: Log) -> None:
+    log.tests(5)
+    log.round()
+    log.close()
+    shutil.copy(log.folder / "seal.db", log.folder / "old.db")
+    log.open()
+    log.tests(5)
+    log.round()
+    log.close()
+    for rest in ("", "-wal", "-shm"):
+        (log.folder / f"seal.db{rest}").unlink(missing_ok=True)
+    shutil.copy(log.folder / "old.db", log.folder / "seal.db")
+    log.open()
+    with pytest.raises(Broken, match=r"seal\.db does not know it"):
+        log.round()
+
+
+def test_another_ones_checkpoint_in_our_place_is_found(log: Log) -> None:
+    log.tests(5)
+    log.round()
+    other = Signer.from_seed(log.shard().name, b"\x07" * 32)
+    files = TileFiles(log.sealer.folder(log.shard()))
+    files.publish(tlog.sign_checkpoint(tlog.Checkpoint(other.name, 5, b"\0" * 32), other))
+    with pytest.raises(Broken, match="not ours"):
+        log.round()
+
+
+def test_a_damaged_tile_is_never_signed_over(log: Log) -> None:
+    log.tests(300)
+    log.round()
+    path = log.sealer.folder(log.shard()) / "tile/0/000"
+    raw = bytearray(path.read_bytes())
+    raw[5] ^= 1
+    path.write_bytes(raw)
+    log.tests(1)
+    with pytest.raises(Broken):
+        log.round()
+
+
+def test_every_year_has_its_log_and_they_are_a_chain(log: Log) -> None:
+    log.tests(4)
+    log.round()
+    log.door.now_ms += YEAR_MS
+    log.tests(3)
+    for _ in range(3):
+        log.round()
+    assert [shard.name for shard in log.store.shards()] == [f"{ORIGIN}/log/2026", f"{ORIGIN}/log/2027"]
+    old, new = log.store.shards()
+    assert tlog.open_checkpoint(new.first_leaf, Signer.from_seed(old.name, KEY.seed).verifier) == log.seen(old)
+    assert (log.seen(old).size, log.seen().size) == (4, 4)
+    assert log.store.place("record", 5) == (new, 1)
+    assert log.round() == Round(0, None)
+
+
+def test_a_clock_that_was_set_back_never_opens_an_older_log(log: Log) -> None:
+    log.tests(2)
+    log.round()
+    log.door.now_ms -= 2 * YEAR_MS
+    log.tests(2)
+    log.round()
+    assert len(log.store.shards()) == 1
+    assert log.seen().size == 4
+
+
+def test_indices_of_rows_with_holes_between_them() -> None:
+    rows = [sealing.Row("record", n, b"", 0) for n in (1, 2, 5)] + [sealing.Row("receipt", 1, b"", 0)]
+    assert sealing.stretches(rows, 7) == [
+        sealing.Stretch(7, 2, "record", 1),
+        sealing.Stretch(9, 1, "record", 5),
+        sealing.Stretch(10, 1, "receipt", 1),
+    ]
+
+
+def test_receipts_are_leaves_too(log: Log) -> None:
+    log.tests(2)
+    raw = b"what a point signed"
+    packed = log.door.ledger._packer.pack(raw)
+    with sqlite3.connect(log.folder / "ledger.db") as db:
+        db.execute(
+            "INSERT INTO receipt (leaf, probe, point, ticket, direction, signed_ms, received_ms, raw)"
+            " VALUES (?, 'p-one', 'd', 't', 'downlink', ?, ?, ?)",
+            (tlog.leaf_hash(raw), NOW_MS, NOW_MS, packed),
+        )
+    log.sealer._sources["receipt"] = LedgerLeaves(log.folder / "ledger.db", "receipt")
+    log.round()
+    assert log.seen().root == tlog.root([tlog.leaf_hash(one) for one in (*log.raws(), raw)])
+    assert log.store.place("receipt", 1) == (log.shard(), 2)
