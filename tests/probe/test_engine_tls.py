@@ -82,7 +82,7 @@ def signer() -> note.Signer:
 
 @pytest.fixture(scope="module")
 def shaped(tmp_path_factory: pytest.TempPathFactory, signer: note.Signer) -> Iterator[tuple[EngineSite, Certificate]]:
-    """The shaped link, and our own point behind it with both ports."""
+    """The shaped link, and our own point behind it with both ports; on a busy machine it says so, and is asked again."""
     folder = tmp_path_factory.mktemp("tls")
     pinned, ready = _certificate(folder, "pinned"), folder / "ready.json"
     site = EngineSite()
@@ -107,8 +107,7 @@ def test_a_link_gives_one_figure_over_tls_and_without(
 ) -> None:
     site, pinned = shaped
     changes = {"server_port": TLS_PORT, "tls_ca_file": str(pinned.cert)} if is_tls else {}
-    run = site.measure(**changes)
-    result = run.result
+    result = next(one for _ in range(5) if (one := site.measure(**changes).result).cause != "server_busy")
     assert (result.outcome, result.stage, result.cause) == ("ok", None, None)
     for bps in (result.downlink_bps, result.uplink_bps):
         assert bps == pytest.approx(20e6 * PAYLOAD_SHARE, rel=0.01)
