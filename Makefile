@@ -6,7 +6,7 @@ LINK ?= netns
 ARGS ?=
 export LINK
 
-.PHONY: walk help ready demo demo-reset demo-check test lint unit flow boards spec bench bench-footprint bench-point bench-link bench-soak bench-engine bench-idle-traffic bench-month clean
+.PHONY: faults walk help ready demo demo-reset demo-check test lint unit flow boards spec bench bench-footprint bench-point bench-link bench-soak bench-engine bench-idle-traffic bench-month clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-16s %s\n", $$1, $$2 }'
@@ -22,8 +22,9 @@ demo-check: ## the demo unattended; compares ledger, InfluxDB and page field by 
 	@scripts/setup.sh check
 	@exec $(PY) -m sim check $(ARGS)
 
-test: ## everything that CI runs: lint, types, tests, the whole way
+test: ## everything that CI runs: lint, types, tests, 200 power cuts, the whole way
 	@$(MAKE) --no-print-directory lint unit flow
+	@$(PY) -m tests.probe.power_cuts --cuts 200
 	@$(PY) -m sim check
 
 ready:
@@ -52,6 +53,10 @@ spec: ready ## regenerate the tables of wire/SPEC.md
 walk: ## a probe goes through every fault of a cultural house; one table of what its records said (root; 10 minutes)
 	@scripts/setup.sh test
 	@exec $(PY) -m sim walk $(if $(SHORT),--short) $(ARGS)
+
+faults: ## 1,000 real power cuts of the probe's disk; each promise ends in a `goal:` line (root)
+	@scripts/setup.sh test
+	@$(PY) -m tests.probe.power_cuts --cuts 1000
 
 bench: bench-footprint bench-point bench-link bench-soak bench-engine bench-idle-traffic bench-month ## all measurements; each ends in `goal:` lines
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import logging
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
-from functools import partial, wraps
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +16,7 @@ import click
 
 from collector import visit
 from collector.bind import check_bind
+from collector.command import sentence, with_config
 from collector.export import rows
 from collector.forward import Forwarder, PointCounter, reconcile_counts
 from collector.forward import rebuild as rebuild_points
@@ -27,6 +26,7 @@ from collector.import_export import import_paths
 from collector.ingest import Ingest
 from collector.ledger import LedgerReader
 from collector.ledger_write import SqliteLedger
+from collector.log_commands import COMMANDS
 from collector.proofs import Prover
 from collector.receive import Receiver
 from collector.registry import Registry
@@ -35,7 +35,7 @@ from collector.seal_store import SealReader
 from collector.settings import Settings, read_settings
 from collector.submit import submit
 from collector.supervise import Supervisor
-from wire.errors import EXIT_FAILED, EXIT_MISCONFIGURED, Misconfigured, Refused, Unavailable
+from wire.errors import EXIT_FAILED, Misconfigured
 from wire.keyfile import read_signer
 
 if TYPE_CHECKING:
@@ -66,6 +66,7 @@ Examples:
   dosong-collector refusals --config collector.toml --limit 20
   dosong-collector import-export --config collector.toml /media/usb/p-dong-chuoi
   dosong-collector visit-code --config collector.toml p-dong-dong AM6K-3FDD
+  dosong-collector backup --config collector.toml /backup/2026-11-22
   dosong-collector rebuild influx --config collector.toml
   dosong-collector export --config collector.toml --hamlet dt-lang-muoi > records.jsonl
 \b
@@ -73,38 +74,14 @@ Exit codes: 0 ok, 1 failed check, 2 usage, 78 misconfigured (a person must act).
 """
 
 
-def _sentence(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Turn our errors into one sentence on stderr and the exit code that belongs to them."""
-
-    @wraps(function)
-    def wrapped(*args: Any, **kwargs: Any) -> Any:
-        try:
-            return function(*args, **kwargs)
-        except Misconfigured as error:
-            click.echo(f"dosong-collector: {error}", err=True)
-            sys.exit(EXIT_MISCONFIGURED)
-        except (Unavailable, Refused) as error:
-            click.echo(f"dosong-collector: {error}", err=True)
-            sys.exit(EXIT_FAILED)
-
-    return wrapped
-
-
-def _config(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add --config and hand the settings that it names to the command."""
-
-    @click.option("--config", "config", required=True, type=click.Path(path_type=Path), help="Settings file (TOML).")
-    @wraps(function)
-    def wrapped(config: Path, **kwargs: Any) -> Any:
-        return function(read_settings(config), **kwargs)
-
-    return _sentence(wrapped)
-
-
 @click.group(epilog=EXAMPLE)
 def main() -> None:
     """Collector of dosong: broker to ledger to InfluxDB to pages."""
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+
+
+for _command in COMMANDS:
+    main.add_command(_command)
 
 
 def _stop_on_signals() -> threading.Event:
@@ -116,7 +93,7 @@ def _stop_on_signals() -> threading.Event:
 
 
 @main.command()
-@_config
+@with_config
 def receive(settings: Settings) -> None:
     """Broker to ledger, with signed acknowledgements."""
     stop = _stop_on_signals()
@@ -143,7 +120,7 @@ def _influx(settings: Settings) -> Influx:
 
 
 @main.command()
-@_config
+@with_config
 def forward(settings: Settings) -> None:
     """Ledger to InfluxDB."""
     stop = _stop_on_signals()
@@ -159,56 +136,14 @@ def forward(settings: Settings) -> None:
 
 
 @main.command()
-@_config
+@with_config
 def seal(settings: Settings) -> None:
     """Ledger to sealed log: indices, tiles, a signed checkpoint every minute."""
     SealService(settings, _stop_on_signals()).run()
 
 
 @main.command()
-@_config
-def restored(settings: Settings) -> None:
-    """Say that ledger.db was put back from a backup. Stop receive and seal first, start them afterwards.
-
-    Probes then send again what they still hold; the log opens a new shard that names the lost checkpoint.
-    """
-    ledger = SqliteLedger(settings.ledger)
-    try:
-        click.echo(f"generation {ledger.raise_generation()}: probes send again what the backup does not hold")
-    finally:
-        ledger.close()
-
-
-@main.command()
-@_config
-@click.argument("probe")
-@click.argument("epoch", type=int)
-@click.argument("seq", type=int)
-def proof(settings: Settings, probe: str, epoch: int, seq: int) -> None:
-    """Print the .tlog-proof of one record. Exit 1 if no checkpoint holds it yet."""
-    found = LedgerReader(settings.ledger).sample(probe, epoch, seq)
-    if found is None:
-        raise Refused("not_found", f"the ledger holds no record {probe}/{epoch}/{seq}")
-    text = Prover(SealReader(settings.seal), settings.log_folder).proof(found.n)
-    if text is None:
-        raise Unavailable("no checkpoint holds it yet; one is signed every minute while dosong-collector seal runs")
-    click.echo(text.decode(), nl=False)
-
-
-@main.command()
-@_config
-@click.argument("old", type=click.IntRange(min=0))
-def consistency(settings: Settings, old: int) -> None:
-    """Print the proof that the newest checkpoint follows from the log's first OLD entries: base64, a hash a line."""
-    found = Prover(SealReader(settings.seal), settings.log_folder).consistency(old)
-    if found is None:
-        raise Refused("not_found", f"the log has no checkpoint over {old} or more entries yet")
-    for one in found:
-        click.echo(base64.b64encode(one).decode())
-
-
-@main.command()
-@_config
+@with_config
 def web(settings: Settings) -> None:
     """The pages, under gunicorn."""
     from collector.serve import serve  # noqa: PLC0415 (as above)
@@ -218,7 +153,7 @@ def web(settings: Settings) -> None:
 
 @main.command()
 @click.option("--config", "config", required=True, type=click.Path(path_type=Path), help="Settings file (TOML).")
-@_sentence
+@sentence
 def run(config: Path) -> None:
     """Receive, forward, seal and web in one supervised process, for a small deployment."""
     settings = read_settings(config)
@@ -238,7 +173,7 @@ def rebuild() -> None:
 
 
 @rebuild.command("influx")
-@_config
+@with_config
 def rebuild_influx(settings: Settings) -> None:
     """Drop every point and write all of them again. Safe beside a running forward; if interrupted, run it again."""
     reader, writer = LedgerReader(settings.ledger), _influx(settings)
@@ -253,7 +188,7 @@ def rebuild_influx(settings: Settings) -> None:
 
 
 @main.command()
-@_config
+@with_config
 def reconcile(settings: Settings) -> None:
     """Compare counts by probe in ledger and InfluxDB. Exit 1 if they differ."""
     if not _counts_equal(LedgerReader(settings.ledger), _influx(settings)):
@@ -277,7 +212,7 @@ def _counts_equal(reader: LedgerReader, writer: PointCounter) -> bool:
 
 
 @main.command()
-@_config
+@with_config
 @click.option("--probe", help="Only this probe's records.")
 @click.option("--hamlet", help="Only records of this hamlet (code).")
 @click.option("--epoch", type=int, help="Only records of this epoch.")
@@ -293,7 +228,7 @@ def export(settings: Settings, probe: str | None, hamlet: str | None, epoch: int
 
 
 @main.command("import-export")
-@_config
+@with_config
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True), metavar="FILE...")
 def import_export(settings: Settings, paths: tuple[Path, ...]) -> None:
     """Store the records of a probe's export (files, or its folder) by the running `receive`, each exactly once.
@@ -312,7 +247,7 @@ def import_export(settings: Settings, paths: tuple[Path, ...]) -> None:
 
 
 @main.command("visit-code")
-@_config
+@with_config
 @click.argument("probe")
 @click.argument("code")
 def visit_code(settings: Settings, probe: str, code: str) -> None:
@@ -327,7 +262,7 @@ def visit_code(settings: Settings, probe: str, code: str) -> None:
 
 
 @main.command()
-@_config
+@with_config
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 10_000))
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 def refusals(settings: Settings, limit: int, as_json: bool) -> None:
@@ -343,7 +278,7 @@ def refusals(settings: Settings, limit: int, as_json: bool) -> None:
 
 
 @main.command()
-@_config
+@with_config
 @click.option("--json", "as_json", is_flag=True, help="Everything as one JSON object.")
 def status(settings: Settings, as_json: bool) -> None:
     """How receive and forward feel, and what the ledger holds. Exit 1 if one of them is not well."""

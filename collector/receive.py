@@ -16,6 +16,7 @@ import time
 from collections.abc import Sequence
 
 from collector.broker import Connection, Incoming, NotLetIn, tls_context, where
+from collector.config_shelf import ConfigShelf
 from collector.health import ReceiveState, StateFile, now_ms
 from collector.ingest import Ingest, Message, Taken
 from collector.ledger_port import Head
@@ -47,6 +48,7 @@ class Receiver:
         self._door = Door(settings.state)
         self._due: dict[str, Head] = {}
         self._due_older: dict[tuple[str, int], Head] = {}
+        self._shelf = ConfigShelf(settings.state / "config")
         self._file = StateFile(settings.state, "receive")
         self._started_ms = now_ms()
         self._broker_since_ms = self._started_ms
@@ -104,6 +106,7 @@ class Receiver:
         self._find_broker()
         taken = self._early
         current = False
+        self._shelf.reset()
         while connection.alive and not self._stop.is_set():
             if taken and self._commit(connection, taken):
                 connection.acknowledge(taken)
@@ -111,6 +114,7 @@ class Receiver:
             if not current:
                 current = self._queue_all_acks()
             self._send_acks(connection)
+            self._send_configs(connection)
             self._send_checkpoint(connection)
             self._say()
             taken = connection.read(WAIT_S)
@@ -192,6 +196,14 @@ class Receiver:
             if not connection.publish(topics.ack(probe), self._sealed(probe, head), retain=False):
                 return
             del self._due_older[probe, epoch]
+
+    def _send_configs(self, connection: Connection) -> None:
+        """Publish signed configurations that provisioning laid down since, or all of them on a new connection."""
+        for probe, note in self._shelf.due():
+            if not connection.publish(topics.config(probe), note, retain=True):
+                return
+            self._shelf.done(probe)
+            LOG.info("config published probe=%s", probe)
 
     def _send_checkpoint(self, connection: Connection) -> None:
         """Tell all probes the log's newest checkpoint, retained: what they sign afterwards is younger than it."""

@@ -242,7 +242,7 @@ def _calibrate_link(probe: compose.Probe, modem: str, interface: str, loopback: 
     """One test over a modem's link, within its budget; whether it showed anything."""
     station = probe.stations[modem]
     _, refusal = station.admit(_manual(station.order))
-    if refusal is not None:
+    if refusal is Cause.BUDGET_SPENT:
         sys.stdout.write(f"{modem}: not measured ({refusal}); the ceiling of loopback counts\n")
         return False
     seen = calibrate.measure_link(interface, station.bench.engine)

@@ -38,12 +38,12 @@ from probe.owner import Owner
 from probe.publish import Publisher
 from probe.purse import Purse
 from probe.recorder import Recorder
-from probe.settings import Engine, Settings
+from probe.settings import Settings
 from probe.settings_modem import Modem
 from probe.slate import Slate
 from probe.spool import Spool
 from probe.steering import Ground, Steering
-from probe.terms import ModemTerms, compared, of_modem, overlaid
+from probe.terms import ModemTerms, compared, of_modem, overlaid, request, wallet_terms
 from probe.whereabouts import Whereabouts, gnss_time, located
 from wire import notes
 from wire.codec import probe_key_name
@@ -56,11 +56,6 @@ log = logging.getLogger(__name__)
 FAST_POLL_S = 2.0
 ECHO_TIMEOUT_S = 2.0
 RESTART_TIMEOUT_S = 90.0
-SPEEDTEST_ECHOES, DOSONG_ECHOES = 20, 40
-FULL_CAP_MS, SAVER_CAP_MS, DOSONG_HARD_S = 5_000, 3_000, 8
-FULL_GOAL_PPM, SAVER_GOAL_PPM = 20_000, 50_000
-_OVERHEAD_BYTES = 200_000
-"""Allowed beside a test's payload: headers, requests, echoes."""
 
 
 class _Clocks:
@@ -151,7 +146,7 @@ class Probe:
             if modem.id not in self._parts:
                 self._parts[modem.id] = self._parts_of(modem, terms)
             owner, purse, keeper = self._parts[modem.id]
-            purse.retell(terms.limit_bytes, terms.billing_day, _test_limit(terms))
+            purse.retell(wallet_terms(terms, self.interface(modem), compose_link.plan(modem, None, None).ends_ms))
             keeper.retell(terms.plmn, terms.referral)
             self.stations[modem.id] = self._station(modem, terms, owner, purse)
 
@@ -166,16 +161,28 @@ class Probe:
 
     def _station(self, modem: Modem, terms: ModemTerms, owner: Owner, purse: Purse) -> Station:
         other, bench = compared(terms.engine), self._bench(modem, owner, terms.engine.name)
+        told = partial(compose_link.told, self.diagnoses[modem.id], bench.engine)
         return Station(
             owner=owner,
-            bench=replace(bench, engine=partial(compose_link.told, self.diagnoses[modem.id], bench.engine)),
-            compared=None if other is None else self._bench(modem, owner, other),
-            short=self._bench(modem, owner, terms.engine.name, is_short=True),
+            bench=replace(bench, engine=partial(purse.measured, told)),
+            compared=None if other is None else self._counted(purse, self._bench(modem, owner, other)),
+            short=self._counted(purse, self._bench(modem, owner, terms.engine.name, is_short=True)),
             plan=terms.plan,
             order=Order(modem.id, self.interface(modem), "scheduled", terms.plmn, terms.referral),
             admit=lambda order: purse.admit(replace(order, interface=self.interface(modem))),
             settle=purse.settle,
         )
+
+    @staticmethod
+    def _counted(purse: Purse, bench: Bench) -> Bench:
+        return replace(bench, engine=partial(purse.measured, bench.engine))
+
+    def has_data(self) -> bool:
+        """Whether records may still leave: False once the SIM that they leave by has used up its data."""
+        broker, modem = self.settings.broker, compose_link.broker_modem(self.settings)
+        interfaces = {one.interface for one in self.settings.modem}
+        is_elsewhere = broker is not None and broker.interface is not None and broker.interface not in interfaces
+        return is_elsewhere or not self._parts[modem][1].is_closed()
 
     def _parts_of(self, modem: Modem, terms: ModemTerms) -> tuple[Owner, Purse, CoverageKeeper]:
         """Make what lives as long as the program: the modem's owner, its SIM's purse, its coverage."""
@@ -185,11 +192,12 @@ class Probe:
         keeper = CoverageKeeper(
             self._coverage_terms(modem),
             self.recorder,
-            echo=lambda: None if owner.is_watched() else self._echo(modem),
+            echo=lambda: None if owner.is_watched() or purse.is_closed() else self._echo(modem),
             link_bytes=lambda: links.read_bytes(self.interface(modem)),
             saved=self.spool.mark(f"coverage {modem.id}"),
             slate=self.slate,
             diagnosis=diagnosis,
+            is_closed=purse.is_closed,
         )
         port = self._backends.modem(modem, lambda: self._terms[modem.id].plmn)
         recover = self._ladders.add(
@@ -218,7 +226,7 @@ class Probe:
             engine=lambda: self._terms[modem.id].engine,
             interface=lambda: self.interface(modem),
             used_bytes=lambda: purse.update().used_bytes,
-            is_free=lambda: not self.stations[modem.id].owner.is_watched(),
+            is_free=lambda: not (self.stations[modem.id].owner.is_watched() or purse.is_closed()),
             broker_lost_ms=lambda: self._publisher.lost_ms() if self._publisher else 0,
             saved=self.spool.mark(f"rates {modem.id}"),
         )
@@ -259,10 +267,8 @@ class Probe:
         """The next test's request: with the epoch that its record will have, and this host's ceiling."""
         ceiling = calibrate.known(self.spool.mark, modem.id)
         return replace(
-            request(
-                compose_link.shortened(self._terms[modem.id].engine) if is_short else self._terms[modem.id].engine,
-                self.interface(modem),
-            ),
+            self._allowed(modem, is_short=is_short),
+            interface=self.interface(modem),
             probe=self.settings.probe,
             epoch=int(self.spool.mark("epoch") or 1),
             ceiling_downlink_bps=ceiling.downlink_bps if ceiling else None,
@@ -270,23 +276,29 @@ class Probe:
             tls_ca_file=self.settings.engine_ca_file,
         )
 
+    def _allowed(self, modem: Modem, *, is_short: bool) -> EngineRequest:
+        """What the purse gave leave for; a short test, which a person asked for, is no longer than that either."""
+        given = self._parts[modem.id][1].request()
+        if not is_short:
+            return given
+        short = request(compose_link.shortened(self._terms[modem.id].engine), given.interface)
+        return replace(
+            given,
+            cap_ms=min(given.cap_ms, short.cap_ms),
+            downlink_s=min(given.downlink_s, short.downlink_s),
+            uplink_s=min(given.uplink_s, short.uplink_s),
+        )
+
     def _purse(self, modem: Modem, terms: ModemTerms) -> Purse:
         return Purse(
             modem.id,
             self.recorder,
-            limit_bytes=terms.limit_bytes,
-            billing_day=terms.billing_day,
-            test_limit_bytes=_test_limit(terms),
+            wallet_terms(terms, self.interface(modem), compose_link.plan(modem, None, None).ends_ms),
             link_bytes=lambda: links.read_bytes(self.interface(modem)),
             saved=self.spool.mark(f"budget {modem.id}"),
+            diary=self.spool.mark(f"plan {modem.id}"),
             slate=self.slate,
         )
-
-
-def _test_limit(terms: ModemTerms) -> int:
-    """The most that one slot may move: what is configured, or what the engine's limits allow, the lower one."""
-    most = test_limit_bytes(terms.engine)
-    return most if terms.test_limit_bytes is None else min(most, terms.test_limit_bytes)
 
 
 def _ground(settings: Settings) -> Ground:
@@ -314,43 +326,6 @@ def fault_cause(error: Unavailable) -> Cause:
     if isinstance(error, ModemGone):
         return Cause.NO_MODEM
     return Cause.MODEM_MUTE if isinstance(error, ModemMute) else Cause.MODEM_ERROR
-
-
-def request(engine: Engine, interface: str) -> EngineRequest:
-    """Return the engine's request for tests over `interface`."""
-    address, port = engine.server_address
-    return EngineRequest(
-        interface=interface,
-        server_host=address,
-        server_port=port,
-        server_id=f"{address}:{port}",
-        udp_port=engine.echo_address[1] if engine.echo_address else None,
-        dns_servers=engine.dns,
-        portal_check=engine.portal_check,
-        downlink_s=engine.downlink_s,
-        uplink_s=engine.uplink_s,
-        max_downlink_bytes=engine.max_downlink_bytes,
-        max_uplink_bytes=engine.max_uplink_bytes,
-        time_limit_s=engine.time_limit_s,
-        echo_count=DOSONG_ECHOES if engine.name == "dosong" else SPEEDTEST_ECHOES,
-        cap_ms=SAVER_CAP_MS if engine.saver else FULL_CAP_MS,
-        error_goal_ppm=SAVER_GOAL_PPM if engine.saver else FULL_GOAL_PPM,
-        busy_wait_s=engine.busy_wait_s,
-        quiet_wait_s=engine.quiet_wait_s,
-    )
-
-
-def test_limit_bytes(engine: Engine) -> int:
-    """Return the most that one slot may move; without byte limits, what 300 Mbit/s would move in its seconds."""
-    fastest = 300_000_000 // 8
-    names = {engine.name} | ({engines.other(engine.name)} if engine.compare else set())
-    total = 0
-    for name in names:
-        longest_s = DOSONG_HARD_S if name == "dosong" else engine.downlink_s + engine.uplink_s
-        down = engine.max_downlink_bytes or min(engine.downlink_s, longest_s) * fastest
-        up = engine.max_uplink_bytes or min(engine.uplink_s, longest_s) * fastest
-        total += down + up + _OVERHEAD_BYTES
-    return total
 
 
 def _gps(settings: Settings, stack: ExitStack) -> GpsReader | None:
@@ -385,7 +360,7 @@ def _publisher(probe: Probe, daemon: Daemon) -> Publisher:
         retry_s=(broker.retry_low_s, broker.retry_high_s),
         keep_acked_days=settings.spool.keep_acked_days,
         clocks=_Clocks(),
-        may_send=lambda: not daemon.is_testing(),
+        may_send=lambda: not daemon.is_testing() and probe.has_data(),
         begin_epoch=partial(boot.new_epoch, probe.recorder),
         ways_out=broker.ways,
         on_config=probe.steering.receive,

@@ -59,6 +59,7 @@ class CoverageKeeper:
 
     `echo` sends one echo (None: no echo is wanted now); `link_bytes` reads (rx, tx) of the modem's link, None if it
     is missing. `diagnosis` says why a registered modem reaches nothing; without it a lost echo is all that is known.
+    `is_closed`: the SIM's data is spent and no echo is sent, so what the link would do is unknown.
     """
 
     def __init__(
@@ -71,9 +72,11 @@ class CoverageKeeper:
         saved: str | None,
         slate: Slate | None = None,
         diagnosis: Diagnosis | None = None,
+        is_closed: Callable[[], bool] = lambda: False,
     ) -> None:
         self._terms, self._recorder = terms, recorder
         self._slate, self._diagnosis = slate, diagnosis
+        self._is_closed = is_closed
         self._echo, self._link_bytes = echo, link_bytes
         self._outage = outage.Outage()
         self._polls: list[tuple[int, Poll]] = []
@@ -152,6 +155,8 @@ class CoverageKeeper:
         return coverage.restate(window, since_ms, self._diagnosis.cause)
 
     def _link_cause(self) -> Cause | None:
+        if self._is_closed():
+            return Cause.DATA_EXHAUSTED
         return None if self._diagnosis is None else self._diagnosis.cause
 
     def _send_echo(self, window: Window, now_ms: int, stamp: Stamp) -> None:

@@ -4,8 +4,9 @@ huawei-lte-api and requests weigh 20 MB, so they live here and not in the daemon
 stick is spoken to, and ends when standard input does. Every connection is bound to the stick's interface: all sticks
 have the same address. A wrong password is tried once: sticks lock the login after three.
 
-Request: {"op": "poll" | "restart", "wants_card": bool}. Answer: {"kind": "ok", "signal": {...}, "status": {...},
-"plmn": {...}, "pin": {...}, "information": {...}} or {"kind": "gone" | "mute" | "login" | "garbage", "text": "..."}.
+Request: {"op": "poll" | "restart", "wants_card": bool, "within_s": seconds}; what does not fit in time is left out.
+Answer: {"kind": "ok", "signal": {...}, "status": {...}, "plmn": {...}, "pin": {...}, "information": {...}}
+or {"kind": "gone" | "mute" | "login" | "garbage", "text": "..."}.
 Source: facts/05-hardware.md §2.2.
 """
 
@@ -15,6 +16,7 @@ import json
 import os
 import socket
 import sys
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -33,6 +35,8 @@ from huawei_lte_api.exceptions import (
 from requests.adapters import HTTPAdapter
 
 TIMEOUT_S = 2.0
+SPARE_S = 0.5
+"""An answer that is not needed is only asked for if at least this is left."""
 _EXPIRED = (ResponseErrorLoginCsrfException, ResponseErrorWrongSessionToken, ResponseErrorLoginRequiredException)
 _WRONG = (LoginErrorInvalidCredentialsException, LoginErrorUsernamePasswordOverrunException)
 
@@ -99,18 +103,22 @@ class Stick:
         return self._connection
 
     def _do(self, request: dict[str, Any]) -> dict[str, Any]:
-        client = Client(self._opened())
+        until_s = time.monotonic() + float(request.get("within_s", 2 * TIMEOUT_S))
+        connection = self._opened()
+        client = Client(connection)
         if request["op"] == "restart":
             client.device.set_control(ControlModeEnum.REBOOT)
             return {"kind": "ok"}
-        return {
-            "kind": "ok",
-            "status": _texts(client.monitoring.status()),
-            "signal": _texts(client.device.signal()),
-            "plmn": _optional(client.net.current_plmn),
-            "pin": _optional(client.pin.status),
-            "information": _optional(client.device.information) if request.get("wants_card") else {},
-        }
+        answers = {"status": _texts(client.monitoring.status()), "signal": _texts(client.device.signal())}
+        others = {"plmn": client.net.current_plmn, "pin": client.pin.status}
+        if request.get("wants_card"):
+            others["information"] = client.device.information
+        for name, ask in others.items():
+            left_s = until_s - time.monotonic()
+            connection.timeout = min(TIMEOUT_S, max(left_s, SPARE_S))
+            answers[name] = _optional(ask) if left_s >= SPARE_S else {}
+        connection.timeout = TIMEOUT_S
+        return {"kind": "ok", "information": {}} | answers
 
 
 def _optional(ask: Callable[[], Any]) -> dict[str, str]:

@@ -161,10 +161,14 @@ class Engine(Table, frozen=True, kw_only=True):
 
 
 class Budget(Table, frozen=True, kw_only=True):
-    """`[budget]`: bytes that one SIM may move in a billing period, which begins on `billing_day` of each month."""
+    """`[budget]`: bytes that one SIM may move in a billing period, which begins on `billing_day` of each month.
+
+    `vnd_per_gb`: what a gigabyte (10^9 bytes) costs in đồng, for forecasts; None: no price is shown.
+    """
 
     limit_bytes: Annotated[int, Meta(ge=1_000_000)]
     billing_day: Annotated[int, Meta(ge=1, le=28)] = 1
+    vnd_per_gb: Annotated[int, Meta(ge=0, le=10_000_000)] | None = None
 
 
 class Clock(Table, frozen=True, kw_only=True):

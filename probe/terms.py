@@ -12,11 +12,16 @@ from dataclasses import dataclass
 import msgspec
 
 from probe import engines
-from probe.core import orders
+from probe.core import orders, wallet
+from probe.core.engine_terms import EngineRequest
 from probe.core.schedule import Plan
 from probe.settings import Engine, Settings, Surveyed
 from probe.settings_modem import Modem
 from wire.notes import Config
+
+SPEEDTEST_ECHOES, DOSONG_ECHOES = 20, 40
+FULL_CAP_MS, SAVER_CAP_MS = 5_000, 3_000
+FULL_GOAL_PPM, SAVER_GOAL_PPM = 20_000, 50_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +88,44 @@ def of_modem(settings: Settings, config: Config | None, modem: Modem) -> ModemTe
 def compared(engine: Engine) -> str | None:
     """Return the engine that runs beside the configured one; None unless engines are compared."""
     return engines.other(engine.name) if engine.compare else None
+
+
+def request(engine: Engine, interface: str) -> EngineRequest:
+    """Return the engine's request for tests over `interface`."""
+    address, port = engine.server_address
+    return EngineRequest(
+        interface=interface,
+        server_host=address,
+        server_port=port,
+        server_id=f"{address}:{port}",
+        udp_port=engine.echo_address[1] if engine.echo_address else None,
+        dns_servers=engine.dns,
+        portal_check=engine.portal_check,
+        downlink_s=engine.downlink_s,
+        uplink_s=engine.uplink_s,
+        max_downlink_bytes=engine.max_downlink_bytes,
+        max_uplink_bytes=engine.max_uplink_bytes,
+        time_limit_s=engine.time_limit_s,
+        echo_count=DOSONG_ECHOES if engine.name == "dosong" else SPEEDTEST_ECHOES,
+        cap_ms=SAVER_CAP_MS if engine.saver else FULL_CAP_MS,
+        error_goal_ppm=SAVER_GOAL_PPM if engine.saver else FULL_GOAL_PPM,
+        busy_wait_s=engine.busy_wait_s,
+        quiet_wait_s=engine.quiet_wait_s,
+    )
+
+
+def wallet_terms(terms: ModemTerms, interface: str, ends_ms: int | None) -> wallet.Terms:
+    """Return what the SIM's purse must know. `ends_ms`: when the SIM's plan ends, None if that is not known."""
+    return wallet.Terms(
+        limit_bytes=terms.limit_bytes,
+        billing_day=terms.billing_day,
+        test_limit_bytes=terms.test_limit_bytes,
+        engine=terms.engine.name,
+        request=request(terms.engine, interface),
+        plan=terms.plan,
+        runs=2 if terms.engine.compare else 1,
+        ends_ms=ends_ms,
+    )
 
 
 def _with_server(engine: Engine, server: str | None) -> Engine:

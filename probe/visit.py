@@ -69,6 +69,8 @@ class Visit:
                 watched.owner.hurry(NEAR_S)
         stamp = self._stamp()
         facts = self._facts(stamp)
+        if self._spool.is_shut:
+            facts = replace(facts, spool_said=str(self._spool.refusal or "the spool is shut"))
         try:
             place = self._spool.place()
             record = visit.Named(place.epoch, place.seq - 1, place.prev) if place.seq else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
 import tomllib
@@ -14,11 +15,12 @@ from pathlib import Path
 from typing import Any, Never
 
 import click
+import msgspec
 from argon2 import PasswordHasher
 
 from collector.registry import Registry
 from collector.registry_rows import Report
-from provisioning import deployment, visit
+from provisioning import config, deployment, visit
 from provisioning.deployment import Deployment, Plan
 from provisioning.label import Label, write_qr
 from provisioning.label import svg as label_svg
@@ -31,12 +33,19 @@ Examples:
   dosong-provision import --dir /srv/dosong units.toml
   dosong-provision add-probe --dir /srv/dosong p-dong-dong --site nvh-dong-dong
   dosong-provision add-point --dir /srv/dosong hn-1
+  dosong-provision config --dir /srv/dosong p-dong-dong --limit-gb 10 --billing-day 17
   dosong-provision label --dir /srv/dosong p-dong-dong --out label.svg
   dosong-provision visit-code --dir /srv/dosong p-dong-dong
   dosong-provision revoke --dir /srv/dosong p-dong-dong
 
 \b
 Exit codes: 0 ok, 1 refused, 2 usage, 78 misconfigured."""
+CONFIG_EXAMPLES = """\b
+Examples:
+  dosong-provision config --dir /srv/dosong p-dong-dong --limit-gb 10 --billing-day 17
+  dosong-provision config --dir /srv/dosong p-dong-dong --quota 300 --success 90 --stations 2
+  dosong-provision config --dir /srv/dosong p-dong-dong --modem m2 --slots 100 --plmn 45204
+  dosong-provision config --dir /srv/dosong p-dong-dong --action modem_restart"""
 
 _dir = click.option(
     "--dir", "root", type=click.Path(path_type=Path, file_okay=False), required=True, help="The deployment's folder."
@@ -183,6 +192,50 @@ def revoke(root: Path, probe: str) -> None:
         row = {"id": probe, "vkey": entry.vkey, "state": "revoked", "revoked_ms": now_ms, "simulated": entry.simulated}
         registry.load({"probes": [row]})
     click.echo(f"{probe} is revoked; its history stays valid")
+
+
+@cli.command("config", epilog=CONFIG_EXAMPLES)
+@_dir
+@click.argument("probe")
+@click.option("--modem", "modems", multiple=True, type=click.Choice(["m1", "m2", "m3", "m4"]), help="Whose plan (m1).")
+@click.option("--slots", type=click.IntRange(1, 240_000), help="Slots a month; else by the commune's quota.")
+@click.option("--quota", type=click.IntRange(1, 10_000), help="Samples a month of the commune (its registry entry).")
+@click.option("--success", "success_percent", type=click.FloatRange(1, 100), help="Percent of tests that succeed (95).")
+@click.option("--stations", type=click.IntRange(1, 1000), help="Modems that share the quota (the commune's probes).")
+@click.option("--referral", help="Code of the hamlet (its newest one in the registry).")
+@click.option("--plmn", help="Network of the SIM, such as 45204.")
+@click.option("--limit-gb", type=click.FloatRange(0, 10_000), help="Data of the SIM in a billing period, 10^9 bytes.")
+@click.option("--test-limit-mb", type=click.FloatRange(0.1, 10_000), help="Most that one test may use, 10^6 bytes.")
+@click.option("--billing-day", type=click.IntRange(1, 28), help="Day of the month on which the SIM's period begins.")
+@click.option("--engine", type=click.Choice(["dosong", "speedtest-cli"]))
+@click.option("--server", help="Measurement point, host:port.")
+@click.option(
+    "--action", type=click.Choice(["doctor", "test", "modem_restart", "open_door"]), help="Do this once, now."
+)
+@click.option("--vnd-per-gb", type=click.IntRange(0), help="Price of data, to show what the limit costs.")
+@click.option("--json", "as_json", is_flag=True, help="Print what was signed as JSON.")
+def config_(root: Path, probe: str, vnd_per_gb: int | None, as_json: bool, **options: Any) -> None:
+    """Sign a probe's plan for this month and the next three, and have the collector send it to the probe.
+
+    What is not given stays as it was in its last configuration.
+    """
+    for name, unit, field in (("limit_gb", 1e9, "limit_bytes"), ("test_limit_mb", 1e6, "test_limit_bytes")):
+        value = options.pop(name)
+        options[field] = None if value is None else round(value * unit)
+    where = deployment.load(root)
+    with closing(_registry(where)) as registry:
+        signed = config.make(where, registry, probe, config.from_options(options), datetime.now(UTC))
+    click.echo(msgspec.json.encode(signed).decode() if as_json else "\n".join(config.text(signed, vnd_per_gb)))
+
+
+@cli.command("seed")
+@_dir
+@click.argument("month")
+def seed_(root: Path, month: str) -> None:
+    """Print the seed of a month that is over (such as 2026_10), to be published: anyone may then check its instants."""
+    if re.fullmatch(r"20[0-9]{2}_(0[1-9]|1[0-2])", month) is None:
+        raise Refused("bad_month", f"{month!r} is no month; write it as 2026_10")
+    click.echo(config.published_seed(deployment.load(root), month, datetime.now(UTC)))
 
 
 @cli.command("add-user")

@@ -21,9 +21,9 @@ QR_MM = 34
 QR_KINDS = (".svg", ".pdf", ".png")
 _QUOTED = '\\;,":'
 LIGHTS = (
-    ("PWR (đỏ) sáng đều", "đủ điện. Chớp hoặc tắt: thay bộ nguồn 5,1 V – 3 A"),
-    ("ACT (xanh) chớp", "máy đang chạy. Tắt quá 1 phút: rút điện 10 giây, cắm lại"),
-    ("Modem sáng đều", "đã vào mạng. Chớp mãi: mở trang kiểm tra, xem mục đỏ"),
+    ("PWR đỏ sáng đều", "đủ điện. Chớp, tắt: thay nguồn 5,1 V – 3 A"),
+    ("ACT xanh chớp", "máy chạy. Tắt quá 1 phút: rút điện 10 giây"),
+    ("Modem sáng đều", "có mạng. Chớp mãi: mở trang, xem mục đỏ"),
 )
 
 
@@ -50,16 +50,16 @@ def svg(label: Label) -> str:
         ' font-family="Noto Sans, DejaVu Sans, Arial, sans-serif" fill="#000" lang="vi">'
         f'<title>{escape(label.probe)}</title><rect width="{WIDTH_MM}" height="{HEIGHT_MM}" fill="#fff"/>'
         f'<rect x="1" y="1" width="{WIDTH_MM - 2}" height="{HEIGHT_MM - 2}" rx="2.5" fill="none" stroke="#000" stroke-width=".5"/>'
-        f'<text x="5" y="8.4" font-size="5" font-weight="700">{escape(label.probe)}</text>'
-        f'<text x="{WIDTH_MM - 5}" y="8.4" font-size="3.4" text-anchor="end">{escape(label.site)}</text>'
+        f'<text x="5" y="8.4" font-size="{_fitting(label) * 1.4:.2f}" font-weight="700">{escape(label.probe)}</text>'
+        f'<text x="{WIDTH_MM - 5}" y="8.4" font-size="{_fitting(label)}" text-anchor="end">{escape(label.site)}</text>'
         '<path d="M5 11h90" stroke="#000" stroke-width=".3"/>'
         f'<g transform="translate(5 13.5)">{_qr(access)}</g>'
-        f"{_step(17.5, '1', 'Quét mã này: điện thoại vào Wi-Fi của trạm')}"
+        f"{_step(17.5, '1', 'Quét mã để vào Wi-Fi của trạm')}"
         f'<text x="48" y="22.6" font-size="3">Wi-Fi: <tspan font-weight="700">{escape(access.ssid)}</tspan></text>'
         f'<text x="48" y="27" font-size="3">Mật khẩu: <tspan font-weight="700" font-family="DejaVu Sans Mono, monospace">{escape(access.psk)}</tspan></text>'
         f"{_step(33.5, '2', 'Mở trình duyệt, gõ địa chỉ:')}"
         f'<text x="48" y="38.8" font-size="4" font-weight="700" font-family="DejaVu Sans Mono, monospace">{escape(access.url.removeprefix("http://"))}</text>'
-        f"{_step(45, '3', 'Nhập mã văn phòng đọc cho bạn')}"
+        f"{_step(45, '3', 'Nhập mã văn phòng vừa đọc')}"
         f'<path d="M5 50h90" stroke="#000" stroke-width=".3"/>{rows}</svg>\n'
     )
 
@@ -73,6 +73,11 @@ def write_qr(access: Access, path: Path) -> None:
     points = QR_MM / 25.4 * 72
     scale = 12 if path.suffix == ".png" else points / modules
     code.save(str(path), border=4, scale=scale)
+
+
+def _fitting(label: Label) -> float:
+    """The site's letters: 3.4 mm high, less if both names would not fit into 90 mm."""
+    return round(min(3.4, 84 / (0.62 * (1.5 * len(label.probe) + len(label.site) + 2))), 2)
 
 
 def _code(access: Access) -> segno.QRCode:
@@ -96,7 +101,7 @@ def _step(y: float, number: str, text: str) -> str:
 
 def _light(place: int, name: str, text: str) -> str:
     y = 54.8 + place * 5
-    return f'<text x="5" y="{y}" font-size="2.9"><tspan font-weight="700">{escape(name)}:</tspan> {escape(text)}</text>'
+    return f'<text x="5" y="{y}" font-size="3"><tspan font-weight="700">{escape(name)}:</tspan> {escape(text)}</text>'
 
 
 def _quoted(text: str) -> str:

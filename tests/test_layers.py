@@ -64,7 +64,10 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "zstandard": ("collector/pack.py",),
     "cryptography": ("wire/note.py", "provisioning/pki.py"),
     "msgspec": ("wire/", "probe/", "collector/", "point/", "provisioning/", "sim/", "grafana/"),
-    "click": ("collector/__main__.py", "provisioning/__main__.py"),
+    "click": (
+        *("collector/__main__.py", "collector/command.py", "collector/log_commands.py"),
+        "provisioning/__main__.py",
+    ),
     "rich": ("collector/__main__.py", "provisioning/__main__.py"),
     "grafana_foundation_sdk": ("grafana/",),
     "segno": ("provisioning/label.py",),
@@ -72,7 +75,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
         *("probe/spool.py", "probe/spool_open.py", "probe/spool_read.py"),
         *("collector/sqlite.py", "collector/ledger.py", "collector/ledger_write.py"),
         *("collector/registry.py", "collector/registry_load.py", "collector/forward_store.py", "collector/health.py"),
-        *("collector/seal_store.py", "collector/leaves.py"),
+        *("collector/seal_store.py", "collector/leaves.py", "collector/backup.py"),
         "sim/spool_copy.py",
     ),
 }

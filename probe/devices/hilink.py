@@ -30,6 +30,8 @@ DEFAULT_URL = "http://192.168.8.1"
 MODULE = "probe.hilink_child"
 OPEN_S = 20.0
 """Python and the libraries load for seconds on a Pi; then the stick gets its time."""
+LATE_S = 1.0
+"""How long past a poll's deadline its last exchange may take."""
 LINE_LIMIT_BYTES = 100_000
 
 
@@ -76,7 +78,8 @@ class HilinkModem:
     def poll(self, deadline_s: float) -> RadioReading:
         """Read signal, status, operator and SIM within `deadline_s` seconds."""
         wants_card = self._card.wants_numbers()
-        answer = self._ask({"op": "poll", "wants_card": wants_card}, deadline_s)
+        request = {"op": "poll", "wants_card": wants_card, "within_s": deadline_s}
+        answer = self._ask(request, deadline_s + LATE_S)
         reading = hilink.read(answer["signal"], answer["status"], answer["plmn"], answer["pin"])
         if wants_card:
             told = answer["information"]

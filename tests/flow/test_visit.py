@@ -1,36 +1,39 @@
-"""A technician's visit, whole: doctor in the site finds it green, and the office reads the code from the ledger."""
+"""A technician's visit, whole: doctor in the site looks at it, and the office reads the code from the ledger."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import sys
+from typing import Any
 
 from sim import ns, state
 from sim.programs import module
 from tests.flow.conftest import PLACE, Whole, eventually
-from wire.errors import EXIT_OK
+from wire.errors import EXIT_FAILED, EXIT_OK
 
 
-def test_green_station_gives_a_code_that_the_office_finds_in_the_ledger(whole: Whole) -> None:
+def test_code_of_a_visit_says_at_the_office_what_was_seen_in_the_hall(whole: Whole) -> None:
+    """All but the test's own figures must be green; a busy machine may cost those, and the code then says so."""
     found = state.site(whole.world.directory, PLACE.name)
     assert found is not None
     command = ns.enter(found.netns_pid, module("probe", "doctor", "--json", "--config", str(whole.settings)))
-    seen: list[dict[str, object]] = []
+    seen: list[dict[str, Any]] = []
 
-    def is_green() -> bool:
-        """A busy machine may cost one short test its figures."""
+    def is_well() -> bool:
         done = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
         assert done.stdout, done.stderr
         seen.append(json.loads(done.stdout))
-        return done.returncode == EXIT_OK
+        return {line["check"] for line in seen[-1]["checks"] if line["verdict"] in ("bad", "wait")} <= {"test"}
 
-    eventually("doctor is green", is_green, 150)
-    code = str(seen[-1]["code"])
+    eventually("all but the test is green", is_well, 150)
+    said = "GREEN" if seen[-1]["ok"] else "not green: test"
     settings = str(whole.world.deployment / "collector" / "collector.toml")
-    words = [sys.executable, "-m", "collector", "visit-code", "--config", settings, PLACE.probe, code]
+    words = [sys.executable, "-m", "collector", "visit-code", "--config", settings, PLACE.probe, seen[-1]["code"]]
     asked = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
-    assert (asked.returncode, asked.stdout.split(";")[0]) == (EXIT_OK, "GREEN"), asked
+    assert asked.stdout.split(";")[0] == said, asked
+    assert asked.returncode == (EXIT_OK if said == "GREEN" else EXIT_FAILED)
     assert "test record" in asked.stdout
-    slip = subprocess.run([*words[:-1], code[1] + code[0] + code[2:]], capture_output=True, text=True, check=False)
-    assert slip.returncode != EXIT_OK or code[0] == code[1]
+    slip = subprocess.run([*words[:-1], "0" + words[-1][1:]], capture_output=True, text=True, check=False)
+    assert slip.returncode == EXIT_FAILED
+    assert "slip" in slip.stderr

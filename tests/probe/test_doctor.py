@@ -7,18 +7,23 @@ import sqlite3
 import stat
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from probe import control
-from probe.control import Request
+from probe.control import Request, Snapshot
 from probe.core import doctor_words
+from probe.core.doctor_facts import Facts, ModemFacts
+from probe.devices.link_walk import Way
+from probe.examination import Examination
 from tests.probe.kit import PROBE, wait_until
 from tests.probe.visit_kit import Station, station, until_polled
 from wire import codec, visit
 from wire.errors import EXIT_FAILED, EXIT_MISCONFIGURED, EXIT_OK, Refused, Unavailable
+from wire.failure import Cause
 
 pytestmark = pytest.mark.services
 
@@ -173,3 +178,19 @@ def test_one_test_at_a_time_and_not_at_once_again(running: Station) -> None:
     wait_until(lambda: word() == "done", 60, "the test has ended")
     with pytest.raises(Refused, match="just ended"):
         control.ask(running.state, Request("test", "m1"))
+
+
+def test_what_the_daemon_saw_before_the_visit_is_not_shown_as_seen_now() -> None:
+    old = ModemFacts(id="m1", is_polled=True, polled_ms=900, cause=Cause.NO_SIM)
+    snapshots = [
+        Snapshot(probe=PROBE, site="s", mono_ms=mono_ms, facts=Facts(modems=(old,))) for mono_ms in (1000, 2000)
+    ]
+    snapshots.append(replace(snapshots[0], mono_ms=3000, facts=Facts(modems=(replace(old, polled_ms=1500),))))
+    examination = Examination(lambda _request: snapshots.pop(0), Way("none0", "127.0.0.1", 9), wants_test=False)
+    try:
+        modems = [next(f for f in examination.look().findings if f.check in ("modem", "sim")) for _ in range(2)]
+        assert {finding.word for finding in modems} == {"reading"}
+        sim = next(finding for finding in examination.look().findings if finding.check == "sim")
+        assert sim.word == "no_sim"
+    finally:
+        examination.close()

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from probe import compose
+from probe import terms
 from probe.devices.throughput import DosongEngine, EngineRequest, EngineResult
 from probe.settings import load
 from tests.probe.test_engine_link import EngineSite
@@ -82,7 +82,7 @@ def signer() -> note.Signer:
 
 @pytest.fixture(scope="module")
 def shaped(tmp_path_factory: pytest.TempPathFactory, signer: note.Signer) -> Iterator[tuple[EngineSite, Certificate]]:
-    """The shaped link, and our own point behind it with both ports; on a busy machine it says so, and is asked again."""
+    """The shaped link, and our own point behind it with both ports."""
     folder = tmp_path_factory.mktemp("tls")
     pinned, ready = _certificate(folder, "pinned"), folder / "ready.json"
     site = EngineSite()
@@ -190,7 +190,7 @@ def test_settings_name_the_one_file_that_is_believed_and_refuse_what_cannot_be_c
     good = load(_probe_toml(tmp_path, 'name = "dosong"\nserver = "https://198.18.0.1:7443"\nca_file = "pinned.pem"'))
     assert good.engine.is_tls
     assert good.path(good.engine.ca_file or "") == pinned.cert
-    assert compose.request(good.engine, "wwan0").server_port == 7443
+    assert terms.request(good.engine, "wwan0").server_port == 7443
     for engine, words in (
         ('name = "dosong"\nserver = "https://198.18.0.1"', "ca_file is missing"),
         ('name = "speedtest-cli"\nserver = "https://198.18.0.1"\nca_file = "pinned.pem"', "speedtest-cli cannot"),

@@ -478,7 +478,10 @@ def test_ports_are_looked_up_again_at_every_open(plug: Plug, link: Path) -> None
     modem.close()
 
 
-def test_the_port_that_answers_is_taken_and_remembered(plug: Plug, link: Path, tmp_path: Path) -> None:
+def test_the_port_that_answers_is_taken_and_remembered(
+    plug: Plug, link: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("probe.devices.modem.SYNC_TRIES", 3)
     nmea, _slave = os.openpty()
     silent = tmp_path / "nmea"
     silent.symlink_to(os.ttyname(_slave))

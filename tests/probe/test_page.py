@@ -316,3 +316,22 @@ def test_key_that_is_none_is_a_misconfiguration(tmp_path: Path) -> None:
         (tmp_path / "page.key").write_text(text)
         with pytest.raises(Misconfigured):
             read_key(tmp_path / "page.key")
+
+
+def test_colours_of_text_are_seven_to_one_against_white_for_the_sun() -> None:
+    style = (Path(view.__file__).parent / "static" / "page.css").read_text()
+    named = dict(re.findall(r"--([a-z]+): (#[0-9a-f]{3,6});", style))
+    used = {*re.findall(r"[{; ]color: (#[0-9a-f]{3,6}|var\(--[a-z]+\))", style), "#00356b"}
+    texts = {named.get(one[6:-1], one) for one in used} - {"#fff"}
+    assert len(texts) >= 5
+    assert {colour: contrast(colour) for colour in texts if contrast(colour) < 7} == {}
+    for ground in ("ok", "bad", "none", "wait"):
+        assert contrast(named[ground]) >= 7, f"white text on {ground}"
+
+
+def contrast(colour: str) -> float:
+    """Against white; WCAG 2.2, relative luminance."""
+    digits = colour[1:] if len(colour) == 7 else "".join(2 * digit for digit in colour[1:])
+    shares = [int(digits[at : at + 2], 16) / 255 for at in (0, 2, 4)]
+    linear = [share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4 for share in shares]
+    return 1.05 / (0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2] + 0.05)

@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 
 from probe.core.draft import Identity
+from probe.core.engine_terms import EngineRequest
+from probe.core.schedule import Plan
+from probe.core.wallet import Terms
 from probe.measure import Order
 from probe.purse import Purse
 from probe.recorder import Recorder
@@ -18,22 +21,28 @@ from wire.failure import Cause
 
 MB = 1_000_000
 ORDER = Order("m1", "cell0", "scheduled")
+TERMS = Terms(
+    limit_bytes=100 * MB,
+    billing_day=1,
+    test_limit_bytes=30 * MB,
+    engine="dosong",
+    request=EngineRequest("cell0", "198.51.100.7", 7480, "x"),
+    plan=Plan(PROBE, "m1", bytes(32), 3_600_000, 90_000),
+)
 
 
 class Sim:
     """One SIM's purse over a real spool and slate; `counter` is the kernel's, `boot` the running boot."""
 
     def __init__(self, folder: Path, boot: str, counter: int) -> None:
-        self.counter = counter
+        self.counter, self.pledged = counter, 0
         self.spool, self.slate = Spool(folder, MB), Slate(folder)
         stamp = replace(STAMP, boot=boot)
         recorder = Recorder(self.spool, KEY, ORIGIN, Identity(PROBE, "1.0", True, "s"), lambda: stamp)
         self.purse = Purse(
             "m1",
             recorder,
-            limit_bytes=100 * MB,
-            billing_day=1,
-            test_limit_bytes=30 * MB,
+            TERMS,
             link_bytes=lambda: (self.counter, 0),
             saved=self.spool.mark("budget m1"),
             slate=self.slate,
@@ -41,7 +50,8 @@ class Sim:
 
     def test(self, used_bytes: int, *, is_cut: bool = False) -> Cause | None:
         """Run one test of so many bytes; the power goes before its end if `is_cut`."""
-        _, refusal = self.purse.admit(ORDER)
+        order, refusal = self.purse.admit(ORDER)
+        self.pledged = (order.budget.test_limit_bytes if order.budget else None) or 0
         if refusal is None and not is_cut:
             self.counter += used_bytes
             self.purse.settle()
@@ -74,10 +84,11 @@ def test_power_cut_in_a_test_costs_its_whole_limit(tmp_path: Path) -> None:
     sim = first(tmp_path)
     assert sim.test(30 * MB, is_cut=True) is None
     sim.spool.close()
+    assert 29 * MB < sim.pledged <= 30 * MB
     after = Sim(tmp_path, "b" * 32, 0)
-    assert after.used() == 50 * MB
+    assert after.used() == 20 * MB + sim.pledged
     after.spool.close()
-    assert Sim(tmp_path, "c" * 32, 0).used() == 50 * MB, "only once"
+    assert Sim(tmp_path, "c" * 32, 0).used() == 20 * MB + sim.pledged, "only once"
 
 
 def test_crash_of_the_program_in_a_test_costs_what_the_kernel_counted(tmp_path: Path) -> None:
@@ -94,7 +105,10 @@ def test_power_cuts_in_test_after_test_never_pass_the_limit(tmp_path: Path) -> N
     for boot in "bcdefgh":
         sim = Sim(tmp_path, boot * 32, 0)
         if sim.test(30 * MB, is_cut=True) is None:
-            really += 30 * MB  # the worst: all of it went over the link before the power did
+            really += sim.pledged  # the worst: all of it went over the link before the power did
         sim.spool.close()
-    assert really <= 100 * MB
-    assert Sim(tmp_path, "9" * 32, 0).test(1) is Cause.BUDGET_SPENT
+    assert 49 * MB < really <= 100 * MB
+    last = Sim(tmp_path, "9" * 32, 0)
+    assert last.used() == really
+    last.counter = 80 * MB
+    assert last.test(1) is Cause.BUDGET_SPENT

@@ -145,8 +145,9 @@ def test_four_modems_of_four_kinds_and_one_that_fails_leaves_the_others_working(
             host.eventually(modem, None)
 
 
-def test_a_mute_at_port_is_left_for_the_one_that_answers(host: Host) -> None:
+def test_a_mute_at_port_is_left_for_the_one_that_answers(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     """The second AT port answers while the first is taken by a hung program, say."""
+    monkeypatch.setattr("probe.devices.modem.SYNC_TRIES", 3)
     silent = dict.fromkeys(("AT",), "")
     host.plug("1-1.2", ec25(), {"ttyUSB2": silent, "ttyUSB3": EC25})
     host.peers["1-1.2"][0].react = lambda _command: b""

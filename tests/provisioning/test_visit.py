@@ -84,6 +84,15 @@ def test_label_is_one_svg_with_the_code_the_address_and_the_lights(folder: Path)
     assert label.svg(Label("p-x", "s", access)).count("h1v1h-1z") == sum(map(sum, modules))
 
 
+def test_longest_names_and_every_line_fit_the_label() -> None:
+    """A letter is some six tenths of its height wide; a line of lights may have 90 mm at 3 mm."""
+    assert all(len(name) + len(text) + 2 <= 62 for name, text in label.LIGHTS)
+    longest = Label("p" * 32, "s" * 32, Access("", "", ""))
+    height = label._fitting(longest)
+    assert height * 0.62 * (1.4 * 32 + 32) <= 90
+    assert height >= 1.5
+
+
 @pytest.mark.parametrize(("kind", "head"), [(".svg", b"<?xml"), (".pdf", b"%PDF"), (".png", b"\x89PNG")])
 def test_qr_alone_comes_in_the_kind_of_its_name(folder: Path, kind: str, head: bytes) -> None:
     path = folder / f"qr{kind}"

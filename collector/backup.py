@@ -1,0 +1,171 @@
+"""Backups of what cannot be made again, checked by the sealed log: a backup that does not verify is no backup.
+
+Order matters: the log's public files first, then `seal.db`, then the ledger, so that whatever a checkpoint covers is in
+the copy. The running processes go on; each copy is one consistent moment of its file.
+Source: design §7 (ACK, `gen`, restore); issue 5, operations.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from collector.core import tiles
+from collector.leaves import LedgerLeaves
+from collector.ledger_write import SqliteLedger
+from collector.seal_store import SealReader, Shard
+from collector.sqlite import open_reader
+from wire import tlog
+from wire.errors import Misconfigured, Refused, Unavailable
+
+FILES = ("seal.db", "ledger.db", "registry.db", "forward.db")
+"""In the order in which they are copied. `forward.db` only spares InfluxDB a second writing."""
+BATCH = 20_000
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """A log whose root was computed again from the ledger's bytes. `lost`: entries that a restore is known to lack."""
+
+    name: str
+    size: int
+    root: bytes
+    lost: int = 0
+
+
+def make(state: Path, target: Path, tell: Tell) -> list[Verified]:
+    """Copy a collector's state into a new folder and verify it there. Raises Unavailable, Misconfigured, Refused."""
+    if target.exists() and any(target.iterdir()):
+        raise Misconfigured(f"{target} is not empty; name a new folder for each backup")
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        if (state / "log").is_dir():
+            shutil.copytree(state / "log", target / "log", ignore=shutil.ignore_patterns(".*.new"))
+        for name in FILES:
+            if (state / name).exists():
+                tell(f"copying {name}")
+                _copy(state / name, target / name)
+        _sync(target)
+    except OSError as error:
+        raise Unavailable(f"cannot write {error.filename} ({error.strerror}); free the disk or mend it") from error
+    return verify(target, tell)
+
+
+def restore(source: Path, state: Path, tell: Tell) -> int:
+    """Put a backup into an empty state folder and raise the ledger's generation; return it.
+
+    Verifies first. Raises Misconfigured if there is something in the way, Refused if the backup does not verify.
+    """
+    there = [name for name in (*FILES, "log") if (state / name).exists()]
+    if there:
+        raise Misconfigured(f"{state} holds {', '.join(there)}; move them to another place first, never delete them")
+    verify(source, tell)
+    try:
+        state.mkdir(parents=True, exist_ok=True)
+        for name in ("registry.db", "forward.db", "seal.db", "ledger.db"):
+            if (source / name).exists():
+                tell(f"copying {name}")
+                _copy(source / name, state / name)
+        if (source / "log").is_dir():
+            shutil.copytree(source / "log", state / "log")
+        _sync(state)
+    except OSError as error:
+        raise Unavailable(f"cannot write {error.filename} ({error.strerror}); free the disk or mend it") from error
+    with contextlib.closing(SqliteLedger(state / "ledger.db")) as ledger:
+        return ledger.raise_generation()
+
+
+def verify(folder: Path, tell: Tell) -> list[Verified]:
+    """Compute every log's root again from the ledger's bytes. Raises Refused if one differs from what was signed."""
+    if not (folder / "ledger.db").exists():
+        raise Misconfigured(f"{folder} holds no ledger.db; name the state_dir of a collector, or a backup of one")
+    if not (folder / "seal.db").exists():
+        tell("there is no seal.db: nothing was sealed, so there is no root to check")
+        return []
+    store = SealReader(folder / "seal.db")
+    try:
+        shards = store.shards()
+        found = [_verify(folder, store, shard, shards) for shard in shards]
+    finally:
+        store.close()
+    done = [one for one in found if one is not None]
+    for one in done:
+        tell(f"log {one.name}: {one.size} entries, root {one.root.hex()[:16]} as signed" + _lost_text(one))
+    return done
+
+
+def _lost_text(one: Verified) -> str:
+    return f"; {one.lost} of them were lost before a restore, and are not in this ledger" if one.lost else ""
+
+
+def _verify(folder: Path, store: SealReader, shard: Shard, shards: list[Shard]) -> Verified | None:
+    signed = store.last_checkpoint(shard.n)
+    if signed is None:
+        return None
+    kept = _kept(store, shard, shards)
+    edge, lost = tiles.Edge(), 0
+    for run in store.runs(shard.n):
+        count = min(run.count, signed.size - run.first_index)
+        if count <= 0:
+            break
+        held = max(0, min(count, kept(run.source) - run.first_n + 1)) if run.source != "note" else count
+        lost += count - held
+        if lost:
+            continue  # a root over what is lost cannot be computed; what is left of it was compared below
+        for leaves in _leaves(folder, shard, run.source, run.first_n, held):
+            edge, _ = tiles.grow(edge, leaves)
+    if not lost and tiles.root(edge) != signed.root:
+        said = f"{shard.name}: the ledger's bytes are not those that checkpoint {signed.size} was signed over"
+        raise Refused("root_differs", said)
+    return Verified(shard.name, signed.size, signed.root, lost)
+
+
+def _kept(store: SealReader, shard: Shard, shards: list[Shard]) -> Callable[[str], int]:
+    """Up to which row a log's tables are still in the ledger: a restore lost what came after it."""
+    later = sorted({one.gen for one in shards if one.gen > shard.gen})
+
+    def kept(source: str) -> int:
+        return min((store.base(source, gen) or 0 for gen in later), default=2**63 - 1)
+
+    return kept
+
+
+def _leaves(folder: Path, shard: Shard, source: str, first_n: int, count: int) -> Iterator[list[bytes]]:
+    """Leaf hashes computed from the bytes as they read now. Raises Refused if a row is missing."""
+    if source == "note":
+        yield [tlog.leaf_hash(shard.first_leaf)]
+        return
+    with contextlib.closing(LedgerLeaves(folder / "ledger.db", source)) as table:
+        done = 0
+        while done < count:
+            rows = table.rows(first_n + done - 1, min(BATCH, count - done))
+            wanted = range(first_n + done, first_n + done + len(rows))
+            if not rows or [row.n for row in rows] != list(wanted):
+                raise Refused("row_missing", f"{shard.name}: {source} {first_n + done} and following are not all there")
+            yield [tlog.leaf_hash(row.raw) for row in rows]
+            done += len(rows)
+
+
+def _copy(source: Path, target: Path) -> None:
+    """One consistent moment of a database, written anew: row numbers stay, the write-ahead log is in it."""
+    with contextlib.closing(open_reader(source)) as db:
+        db.execute("PRAGMA query_only=OFF")
+        try:
+            db.execute("VACUUM INTO ?", (str(target),))
+        except sqlite3.Error as error:
+            raise Unavailable(f"cannot copy {source} to {target}: {error}; free the disk or mend it") from error
+
+
+def _sync(folder: Path) -> None:
+    for path in [*folder.iterdir(), folder]:
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

@@ -1,0 +1,42 @@
+"""What every command of `dosong-collector` shares: --config, and errors as one sentence with an exit code."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import click
+
+from collector.settings import read_settings
+from wire.errors import EXIT_FAILED, EXIT_MISCONFIGURED, Misconfigured, Refused, Unavailable
+
+
+def sentence(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Turn our errors into one sentence on stderr and the exit code that belongs to them."""
+
+    @wraps(function)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except Misconfigured as error:
+            click.echo(f"dosong-collector: {error}", err=True)
+            sys.exit(EXIT_MISCONFIGURED)
+        except (Unavailable, Refused) as error:
+            click.echo(f"dosong-collector: {error}", err=True)
+            sys.exit(EXIT_FAILED)
+
+    return wrapped
+
+
+def with_config(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --config and hand the settings that it names to the command."""
+
+    @click.option("--config", "config", required=True, type=click.Path(path_type=Path), help="Settings file (TOML).")
+    @wraps(function)
+    def wrapped(config: Path, **kwargs: Any) -> Any:
+        return function(read_settings(config), **kwargs)
+
+    return sentence(wrapped)

@@ -1,0 +1,96 @@
+"""Commands over the sealed log and the backups that it proves."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+
+import click
+
+from collector import backup as backups
+from collector.command import with_config
+from collector.ledger import LedgerReader
+from collector.ledger_write import SqliteLedger
+from collector.proofs import Prover
+from collector.seal_store import SealReader
+from collector.settings import Settings
+from wire.errors import Refused, Unavailable
+
+
+def _tell(line: str) -> None:
+    click.echo(line, err=True)
+
+
+@click.command()
+@with_config
+@click.argument("folder", type=click.Path(path_type=Path))
+def backup(settings: Settings, folder: Path) -> None:
+    """Copy ledger, log, registry and cursors into a new FOLDER, beside running processes, and verify the copy.
+
+    Keys are not in it: keep the folder that dosong-provision made in a safe of its own.
+    """
+    for one in backups.make(settings.state, folder, _tell):
+        click.echo(f"{one.name} {one.size} {one.root.hex()}")
+
+
+@click.command()
+@with_config
+@click.argument("folder", type=click.Path(path_type=Path, exists=True))
+def restore(settings: Settings, folder: Path) -> None:
+    """Put the backup in FOLDER into an empty state_dir. Probes then send again what the backup does not hold."""
+    click.echo(f"generation {backups.restore(folder, settings.state, _tell)}: start the collector now")
+
+
+@click.command()
+@with_config
+@click.argument("folder", type=click.Path(path_type=Path, exists=True), required=False)
+def check(settings: Settings, folder: Path | None) -> None:
+    """Compute the log's roots again from the ledger's bytes, here or in a backup. Exit 1 if one differs."""
+    for one in backups.verify(folder or settings.state, _tell):
+        click.echo(f"{one.name} {one.size} {one.root.hex()}")
+
+
+@click.command()
+@with_config
+def restored(settings: Settings) -> None:
+    """Say that ledger.db was put back from a backup. Stop receive and seal first, start them afterwards.
+
+    Probes then send again what they still hold; the log opens a new shard that names the lost checkpoint.
+    """
+    ledger = SqliteLedger(settings.ledger)
+    try:
+        click.echo(f"generation {ledger.raise_generation()}: probes send again what the backup does not hold")
+    finally:
+        ledger.close()
+
+
+@click.command()
+@with_config
+@click.argument("probe")
+@click.argument("epoch", type=int)
+@click.argument("seq", type=int)
+def proof(settings: Settings, probe: str, epoch: int, seq: int) -> None:
+    """Print the .tlog-proof of one record. Exit 1 if no checkpoint holds it yet."""
+    found = LedgerReader(settings.ledger).sample(probe, epoch, seq)
+    if found is None:
+        raise Refused("not_found", f"the ledger holds no record {probe}/{epoch}/{seq}")
+    text = Prover(SealReader(settings.seal), settings.log_folder).proof(found.n)
+    if text is None:
+        raise Unavailable("no checkpoint holds it yet; one is signed every minute while dosong-collector seal runs")
+    click.echo(text.decode(), nl=False)
+
+
+@click.command()
+@with_config
+@click.argument("old", type=click.IntRange(min=0))
+def consistency(settings: Settings, old: int) -> None:
+    """Print the proof that the newest checkpoint follows from the log's first OLD entries: base64, a hash a line."""
+    found = Prover(SealReader(settings.seal), settings.log_folder).consistency(old)
+    if found is None:
+        raise Refused("not_found", f"the log has no checkpoint over {old} or more entries yet")
+    for one in found:
+        click.echo(base64.b64encode(one).decode())
+
+
+COMMANDS = (backup, restore, check, restored, proof, consistency)
+"""What `dosong-collector` offers of these."""
