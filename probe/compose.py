@@ -214,7 +214,9 @@ class Probe:
             fast_s=FAST_POLL_S,
             fault_cause=fault_cause,
             mono_ms=kernel_clock.mono_ms,
-            on_poll=compose_recovery.takers(keeper, purse, recover) if self._has_coverage else lambda _observed: None,
+            on_poll=compose_recovery.takers(keeper, purse, recover, self._ladders.book(modem.id))
+            if self._has_coverage
+            else lambda _observed: None,
         )
         return owner, purse, keeper
 
