@@ -154,6 +154,10 @@ class Probe:
         """Name of a modem's network interface now; a name that no link has while there is none."""
         return self._backends.interface(modem.id)
 
+    def offer(self, action: Action, doer: Callable[[], str | None]) -> None:
+        """Have a remote action carried out by `doer`."""
+        self._actions[action] = doer
+
     def _restart_modems(self) -> str:
         for owner, _, _ in self._parts.values():
             owner.restart(RESTART_TIMEOUT_S)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -9,6 +10,7 @@ from functools import partial
 from probe import compose
 from probe.control import Control
 from probe.core import tpv
+from probe.core.doctor import Verdict
 from probe.core.doctor_facts import BrokerFacts, GpsFacts
 from probe.daemon import Daemon
 from probe.devices import host
@@ -22,6 +24,8 @@ from probe.settings_modem import Modem
 from probe.visit import Visit, Watched
 from wire.errors import Unavailable
 from wire.records import Host
+
+LOOK_S = 60.0
 
 
 @contextmanager
@@ -52,6 +56,7 @@ def serving(
         door = Door(settings, settings.page, lambda: [probe.interface(modem) for modem in settings.modem])
         door.start()
     control.start()
+    probe.offer("doctor", partial(_looked, desk, way_of(settings)))
     try:
         yield
     finally:
@@ -63,6 +68,21 @@ def serving(
 def _watched(probe: compose.Probe, modem: Modem) -> Watched:
     diagnosis = probe.diagnoses[modem.id]
     return Watched(probe.stations[modem.id].owner, modem.plmn, lambda: probe.interface(modem), lambda: diagnosis.cause)
+
+
+def _looked(desk: Visit, way: Way) -> str:
+    """The remote action `doctor`: the same list, without a test, for the event that tells how it ended."""
+    from probe.examination import Examination  # noqa: PLC0415 (no part of an idle daemon)
+
+    examination = Examination(lambda request: desk.look(near=request.near), way, wants_test=False)
+    until_s = time.monotonic() + LOOK_S
+    try:
+        while not (seen := examination.look()).is_settled and time.monotonic() < until_s:
+            time.sleep(1.0)
+    finally:
+        examination.close()
+    open_or_red = [f.check for f in seen.findings if f.verdict in (Verdict.BAD, Verdict.WAIT)]
+    return f"not green: {', '.join(dict.fromkeys(open_or_red))}" if open_or_red else "green, without a test"
 
 
 def way_of(settings: Settings) -> Way:
