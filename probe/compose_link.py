@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable
+from dataclasses import replace
 
 from msgspec import structs
 
 from probe.core.budget import VIETNAM
-from probe.core.findings import LookRequest, Plan
+from probe.core.findings import LookRequest, Plan, explained, is_open
 from probe.devices.link_check import LinkCheck
 from probe.devices.throughput import EngineResult
 from probe.diagnosis import Diagnosis, Watched
 from probe.recorder import Recorder
 from probe.settings import Engine, Settings
 from probe.settings_modem import Modem
+from wire.failure import Cause, Stage
 
 SHORT_S = 5
 """Each direction of a test that a person asked for takes at most this long, whatever the schedule's tests take."""
@@ -47,15 +49,23 @@ def diagnosis(
         is_broker_lost=lambda: has_broker and broker_lost_ms() >= BROKER_LOST_MS,
         throttle_bps=modem.plan.throttle_bps,
     )
-    look = LinkCheck(lambda: look_request(settings, engine(), interface())) if settings.reachability.looks else None
-    return Diagnosis(modem.id, look, watched, recorder, saved)
+    if not settings.reachability.looks:
+        return Diagnosis(modem.id, None, watched, recorder, saved)
+    own, second = (LinkCheck(lambda: look_request(settings, engine(), interface())) for _ in range(2))
+    return Diagnosis(modem.id, own, watched, recorder, saved, second)
 
 
 def told(diagnosis: Diagnosis, run: Callable[[], EngineResult]) -> EngineResult:
-    """Run a test, and let the link's diagnosis know how it went."""
+    """Run a test, and let the link's diagnosis know how it went; what it knows of the link explains a failure.
+
+    A rate that a throttled plan left is kept, and is no sample of the network: such a test is partial.
+    """
     result = run()
-    diagnosis.on_test(result.downlink_bps, result.cause)
-    return result
+    if diagnosis.on_test(result.downlink_bps, result.cause) and result.outcome == "ok":
+        return replace(result, outcome="partial", stage=Stage.DOWNLINK, cause=Cause.PLAN_THROTTLED)
+    if result.outcome != "failed" or not is_open(result.cause):
+        return result
+    return replace(result, cause=explained(result.cause, diagnosis.look_now() or diagnosis.cause))
 
 
 def look_request(settings: Settings, engine: Engine, interface: str) -> LookRequest:

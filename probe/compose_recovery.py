@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+from probe.card_book import CardBook
 from probe.core.recovery import Rung, Terms
 from probe.coverage import CoverageKeeper
 from probe.devices.usb_power import UsbPower
@@ -51,6 +52,10 @@ class Ladders:
         ladder = Recovery(modem, port, self._power(), around, terms, self._recorder, self._slate)
         return partial(self._on_poll, modem, ladder)
 
+    def book(self, modem: str) -> CardBook:
+        """Make what tells a changed card of one modem."""
+        return CardBook(modem, self._recorder, self._spool.mark(f"card {modem}"))
+
     def _on_poll(self, modem: str, ladder: Recovery, observed: Observed) -> None:
         if observed.cause is not Cause.UNKNOWN:
             self._served[modem] = observed.cause in (None, Cause.NOT_LTE)
@@ -67,8 +72,10 @@ class Ladders:
         return here
 
 
-def takers(keeper: CoverageKeeper, purse: Purse, recover: Callable[[Observed], None]) -> Callable[[Observed], None]:
-    """Return what an owner tells its polls: coverage, the SIM's account once a minute, the ladder."""
+def takers(
+    keeper: CoverageKeeper, purse: Purse, recover: Callable[[Observed], None], book: CardBook
+) -> Callable[[Observed], None]:
+    """Return what an owner tells its polls: coverage, the SIM's account once a minute, its card, the ladder."""
 
     def take(observed: Observed) -> None:
         try:
@@ -76,6 +83,7 @@ def takers(keeper: CoverageKeeper, purse: Purse, recover: Callable[[Observed], N
         finally:  # a disk that takes nothing must not keep a modem from being brought back
             if observed.number % 6 == 0:
                 purse.update()
+            book.on_poll(observed)
             recover(observed)
 
     return take

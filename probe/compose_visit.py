@@ -25,7 +25,8 @@ from probe.visit import Visit, Watched
 from wire.errors import Unavailable
 from wire.records import Host
 
-LOOK_S = 60.0
+DOCTOR_S = 60.0
+"""A check that was asked for from afar is told after so long, settled or not."""
 
 
 @contextmanager
@@ -56,7 +57,9 @@ def serving(
         door = Door(settings, settings.page, lambda: [probe.interface(modem) for modem in settings.modem])
         door.start()
     control.start()
-    probe.offer("doctor", partial(_looked, desk, way_of(settings)))
+    probe.actions["doctor"] = partial(_doctor, settings, desk)
+    if door is not None:
+        probe.actions["open_door"] = partial(_open_door, settings)
     try:
         yield
     finally:
@@ -65,24 +68,30 @@ def serving(
         control.close()
 
 
-def _watched(probe: compose.Probe, modem: Modem) -> Watched:
-    diagnosis = probe.diagnoses[modem.id]
-    return Watched(probe.stations[modem.id].owner, modem.plmn, lambda: probe.interface(modem), lambda: diagnosis.cause)
+def _doctor(settings: Settings, desk: Visit) -> str:
+    """The check of `dosong-probe doctor` without a test, asked for from afar; returns how many are red, and which."""
+    from probe.examination import Examination  # noqa: PLC0415 (its walks are no part of an idle daemon)
 
-
-def _looked(desk: Visit, way: Way) -> str:
-    """The remote action `doctor`: the same list, without a test, for the event that tells how it ended."""
-    from probe.examination import Examination  # noqa: PLC0415 (no part of an idle daemon)
-
-    examination = Examination(lambda request: desk.look(near=request.near), way, wants_test=False)
-    until_s = time.monotonic() + LOOK_S
+    examination = Examination(lambda request: desk.look(near=request.near), way_of(settings), wants_test=False)
+    until_s = time.monotonic() + DOCTOR_S
     try:
         while not (seen := examination.look()).is_settled and time.monotonic() < until_s:
             time.sleep(1.0)
     finally:
         examination.close()
-    open_or_red = [f.check for f in seen.findings if f.verdict in (Verdict.BAD, Verdict.WAIT)]
-    return f"not green: {', '.join(dict.fromkeys(open_or_red))}" if open_or_red else "green, without a test"
+    red = [f"{found.check}={found.verdict}" for found in seen.findings if found.verdict is not Verdict.OK]
+    return f"{len(seen.findings) - len(red)} of {len(seen.findings)} green" + (f"; {', '.join(red)}" if red else "")
+
+
+def _open_door(settings: Settings) -> str:
+    """The page listens as long as the daemon runs: say where."""
+    page = settings.page
+    return "no page is configured" if page is None else f"the page listens on {page.address}:{page.port}"
+
+
+def _watched(probe: compose.Probe, modem: Modem) -> Watched:
+    diagnosis = probe.diagnoses[modem.id]
+    return Watched(probe.stations[modem.id].owner, modem.plmn, lambda: probe.interface(modem), lambda: diagnosis.cause)
 
 
 def way_of(settings: Settings) -> Way:

@@ -217,12 +217,16 @@ class Daemon:
         self._disk_told = text
 
     def _feed_watchdog(self, mono_ms: int) -> None:
-        """Feed it only if every thread moved. A thread that ended on a fault of ours ends the program: restart it."""
+        """Feed it only if this loop, the spool and every thread moved.
+
+        A thread that ended on a fault of ours ends the program: restart it.
+        """
         threads: list[Owner | Publisher] = [station.owner for station in self._stations.values()]
         if self._publisher is not None:
             threads.append(self._publisher)
         if not all(thread.is_alive for thread in threads):
             raise Unavailable("a thread of dosong-probe ended unexpectedly; see the log above, and restart it")
+        self._spool.place()  # waits behind a commit that hangs, and the feed with it
         if all(mono_ms - thread.moved_ms <= STALLED_MS for thread in threads):
             watchdog.notify("WATCHDOG=1")
 

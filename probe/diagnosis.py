@@ -1,7 +1,7 @@
 """Why a registered modem reaches nothing, live: `probe.core.reachability` carried out by a look in a child process.
 
 Also where the rates of tests are watched for a throttled plan. Called by the modem's owner, but for `on_test` and
-`suspect`, which any thread may call.
+`look_now`, which a test's thread calls.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import msgspec
 
 from probe.core import reachability, throttle
 from probe.core.coverage import EchoSeen
-from probe.core.findings import Findings, Plan
+from probe.core.findings import Findings, Plan, cause_of
 from probe.core.reachability import State
 from probe.core.throttle import Rates
 from probe.owner import Observed
@@ -25,7 +25,7 @@ from wire.errors import Unavailable
 from wire.failure import Cause
 
 log = logging.getLogger(__name__)
-_SUSPICIOUS = frozenset({Cause.NO_DNS.value, Cause.CAPTIVE.value, Cause.NO_INTERNET.value})
+LOOK_WAIT_S = 16.0
 
 
 class Look(Protocol):
@@ -35,8 +35,8 @@ class Look(Protocol):
         """Begin."""
         ...
 
-    def found(self) -> Findings | None:
-        """What it found, once."""
+    def found(self, wait_s: float = 0.0) -> Findings | None:
+        """What it found, once; waits for it at most so long."""
         ...
 
     def stop(self) -> None:
@@ -65,7 +65,7 @@ class _NoLook:
     def start(self, *, stops_early: bool) -> None:
         """Begin nothing."""
 
-    def found(self) -> Findings | None:
+    def found(self, wait_s: float = 0.0) -> Findings | None:  # noqa: ARG002 (it need not wait)
         """Nothing."""
         return None
 
@@ -74,16 +74,29 @@ class _NoLook:
 
 
 class Diagnosis:
-    """Diagnosis of one modem's link. `look` None: the link is not looked at, only the rates of tests are."""
+    """Diagnosis of one modem's link. `look` None: the link is not looked at, only the rates of tests are.
 
-    def __init__(self, modem: str, look: Look | None, watched: Watched, recorder: Recorder, saved: str | None) -> None:
+    `second_look`: the one that a test's thread uses, None: none.
+    """
+
+    def __init__(
+        self,
+        modem: str,
+        look: Look | None,
+        watched: Watched,
+        recorder: Recorder,
+        saved: str | None,
+        second_look: Look | None = None,
+    ) -> None:
         self._mark, self._look, self._watched, self._recorder = f"rates {modem}", look or _NoLook(), watched, recorder
         self._modem = modem
         self._state = State()
         self._rates = _load(saved)
         self._throttled_ms: int | None = None
         self._last: Observed | None = None
-        self._is_suspect = False
+        self._second_look = second_look
+        self._brought: Findings | None = None
+        self._has_measured = False
         self._lock = threading.Lock()
 
     @property
@@ -109,6 +122,7 @@ class Diagnosis:
             self._look.stop()
             self._step(reachability.Unserved())
             return
+        self._take_from_tests(at_ms)
         if not self._watched.is_free():
             self._put_off(at_ms)
             return
@@ -116,7 +130,7 @@ class Diagnosis:
             self._tell(found)
             self._step(reachability.Found(found, self._watched.plan(), at_ms))
         self._step(reachability.Passed(at_ms))
-        if self._has_suspicion():
+        if self._watched.is_broker_lost():
             self._step(reachability.Suspected(at_ms))
 
     def on_echo(self, seen: EchoSeen | None, at_ms: int) -> None:
@@ -124,28 +138,50 @@ class Diagnosis:
         if seen is not None:
             self._step(reachability.Echoed(seen.outcome, at_ms))
 
-    def suspect(self) -> None:
-        """Have the link looked at, at the next poll: something failed that should not."""
-        self._is_suspect = True
-
-    def on_test(self, downlink_bps: int | None, cause: str | None) -> None:
-        """Take the outcome of a test: its rate (None: none), or why it failed."""
-        if cause in _SUSPICIOUS:
-            self.suspect()
+    def on_test(self, downlink_bps: int | None, cause: str | None) -> bool:
+        """Take the outcome of a test: its rate (None: none), or why it failed. Says whether the plan is throttled."""
+        self._has_measured = downlink_bps is not None and cause is None
         if downlink_bps is None:
-            return
+            return False
         reading = self._last.reading if self._last is not None else None
         with self._lock:
             self._rates = throttle.after(self._rates, downlink_bps, reading, self._watched.throttle_bps)
+            is_throttled = self._rates.is_throttled(self._watched.throttle_bps)
             marks = {self._mark: msgspec.json.encode(self._rates).decode()}
         try:
             self._recorder.remember(marks)
         except Unavailable as error:
             log.debug("rates of modem %s are held in memory: %s", self._modem, error)
+        return is_throttled
+
+    def look_now(self) -> Cause | None:
+        """Look at the link in this thread, after a test that failed; None if nothing is wrong or nothing was found."""
+        look = self._second_look
+        if look is None:
+            return None
+        look.start(stops_early=False)
+        found = look.found(LOOK_WAIT_S)
+        look.stop()
+        if found is None:
+            return None
+        self._brought = found
+        return cause_of(found, self._watched.plan())
+
+    def _take_from_tests(self, at_ms: int) -> None:
+        """Take what tests brought in their own threads."""
+        if self._has_measured:
+            self._has_measured = False
+            self._step(reachability.Measured())
+        brought, self._brought = self._brought, None
+        if brought is not None:
+            self._tell(brought)
+            self._step(reachability.Brought(brought, self._watched.plan(), at_ms))
 
     def stop(self) -> None:
-        """End a look that is under way."""
+        """End the looks that are under way."""
         self._look.stop()
+        if self._second_look is not None:
+            self._second_look.stop()
 
     def _step(self, event: reachability.Event) -> None:
         before = self._state
@@ -160,10 +196,6 @@ class Diagnosis:
         if self._state.checking_ms is not None:
             self._look.stop()
             self._state = replace(self._state, checking_ms=None, next_ms=at_ms)
-
-    def _has_suspicion(self) -> bool:
-        is_suspect, self._is_suspect = self._is_suspect, False
-        return is_suspect or self._watched.is_broker_lost()
 
     def _throttled_since(self, at_ms: int) -> int | None:
         with self._lock:

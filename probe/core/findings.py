@@ -134,3 +134,29 @@ def _silence(found: Findings, plan: Plan) -> Cause:
     if found.names == "silent" and found.others is None and found.web == "no_name":
         return Cause.NO_DNS
     return Cause.NO_INTERNET if found.others is False else Cause.ECHO_LOST
+
+
+_OF_THE_SIM = frozenset({Cause.PLAN_EXPIRED, Cause.DATA_EXHAUSTED, Cause.PLAN_THROTTLED, Cause.CAPTIVE})
+_OF_THE_WAY = frozenset({Cause.SERVER_DOWN, Cause.SERVER_UNREACHABLE, Cause.NO_INTERNET})
+_SAYS_LITTLE = frozenset(
+    {
+        *(Cause.TIMEOUT, Cause.RESET, Cause.CUT_OFF, Cause.ECHO_LOST),
+        *(Cause.SERVER_UNREACHABLE, Cause.SERVER_ERROR, Cause.NO_INTERNET),
+    }
+)
+_LOOKS_OTHERWISE = frozenset({Cause.CAPTIVE, Cause.NO_DNS, Cause.NO_IPV4})
+
+
+def is_open(cause: str | None) -> bool:
+    """Whether a test's cause leaves open what ails the link, so that a look at it is worth its bytes."""
+    return cause in _SAYS_LITTLE or cause in _LOOKS_OTHERWISE
+
+
+def explained(cause: str | None, link: Cause | None) -> str | None:
+    """Why a test failed, given what is known of its link: an engine sees a time-out where the link's look saw why.
+
+    A cause that says more by itself stays, and so does None: a test that succeeded has none.
+    """
+    if cause in _SAYS_LITTLE and link in _OF_THE_SIM | _OF_THE_WAY and link is not None:
+        return link.value
+    return link.value if cause in _LOOKS_OTHERWISE and link in _OF_THE_SIM and link is not None else cause

@@ -108,7 +108,8 @@ class RadioReading:
     `tac`, `eci`: on 2G and 3G the LAC and the cell identity. `pci`, `earfcn`, `band` and the reference-signal levels
     are only there on LTE and NR; with NR_NSA they are the LTE anchor's. `raw`: only lines whose reading was refused,
     joined by " | ", at most 512 printable characters, long digit runs masked. `is_wrong_sim`: another SIM than the
-    settings name; None if that is not known. `pdp`: whether the data context is up. Neither stands in a record.
+    settings name; None if that is not known. `card_ref`: a hash by which a changed card is told. `pdp`: whether the
+    data context is up. None of the three stands in a record.
     """
 
     rat: Rat | None = None
@@ -128,6 +129,7 @@ class RadioReading:
     pdp: Pdp | None = None
     temp_c_x10: int | None = None
     is_wrong_sim: bool | None = None
+    card_ref: str | None = None
     raw: str | None = None
 
     @property
@@ -162,7 +164,8 @@ def accept(seen: Observation, line: str) -> RadioReading:
     kept = {
         f.name: getattr(believed, f.name)
         for f in fields(RadioReading)
-        if f.name not in ("raw", "is_wrong_sim") and (is_cellular or f.name not in (*_LTE_LIMITS, "earfcn", "band"))
+        if f.name not in ("raw", "is_wrong_sim", "card_ref")
+        and (is_cellular or f.name not in (*_LTE_LIMITS, "earfcn", "band"))
     }
     return RadioReading(raw=mask_raw((line,)) if is_refused else None, **kept)
 

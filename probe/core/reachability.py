@@ -23,6 +23,8 @@ _ENDS_WITH_ECHO = frozenset(
     {Cause.NO_INTERNET, Cause.SERVER_DOWN, Cause.SERVER_UNREACHABLE, Cause.ECHO_LOST, Cause.NO_PDP, Cause.NO_INTERFACE}
 )
 """What an answered echo disproves at once; all else holds until a check finds nothing."""
+_ENDS_WITH_TEST = frozenset({Cause.CAPTIVE, Cause.PLAN_EXPIRED, Cause.DATA_EXHAUSTED, Cause.NO_DNS})
+"""What a test that succeeded disproves besides."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,20 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
+class Brought:
+    """A look of somebody else's, such as one after a test that failed."""
+
+    findings: Findings
+    plan: Plan
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A test over the link has succeeded: names, pages and our point are all there."""
+
+
+@dataclass(frozen=True, slots=True)
 class Unserved:
     """The modem itself has no service: nothing can be said of what lies behind it."""
 
@@ -79,7 +95,7 @@ class Passed:
     at_ms: int
 
 
-Event = Echoed | Suspected | Found | Unserved | Passed
+Event = Echoed | Suspected | Found | Brought | Measured | Unserved | Passed
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +108,9 @@ class Check:
 def step(state: State, event: Event) -> tuple[State, tuple[Check, ...]]:
     """Advance by one event."""
     match event:
-        case Unserved():
-            return State(), ()
+        case Unserved() | Measured():
+            is_over = isinstance(event, Unserved) or state.cause in _ENDS_WITH_ECHO | _ENDS_WITH_TEST
+            return (State() if is_over else state), ()
         case Echoed(outcome, at_ms):
             return _on_echo(state, outcome == "answered", at_ms)
         case Suspected(at_ms):
@@ -101,6 +118,9 @@ def step(state: State, event: Event) -> tuple[State, tuple[Check, ...]]:
             return _check(state, at_ms) if is_due else (state, ())
         case Found(findings, plan, at_ms):
             return _on_found(state, cause_of(findings, plan), at_ms), ()
+        case Brought(findings, plan, at_ms):
+            looked = replace(state, checking_ms=at_ms if state.checking_ms is None else state.checking_ms)
+            return _on_found(looked, cause_of(findings, plan), at_ms), ()
         case Passed(at_ms):
             return _on_time(state, at_ms)
 

@@ -1,7 +1,7 @@
 """Whether the SIM in a modem is the one that the settings mean: by its operator's digits and by a hash of its number.
 
-IMSI and ICCID identify a subscriber. They are read once a SIM, compared here, and forgotten: nothing but the verdict
-leaves, neither into a record nor into a log. The hash is salted with the deployment's origin.
+IMSI and ICCID identify a subscriber. They are read once a SIM, compared here, and forgotten: nothing leaves but the
+verdict and a hash by which a changed card is told, which stays on the probe. It is salted with the deployment's origin.
 Source: ITU-T E.118 (ICCID), E.212 (IMSI); 3GPP TS 31.102 4.2.1 (nibbles of EF-ICCID); facts/05-hardware.md §1.2, §4.
 """
 
@@ -74,7 +74,8 @@ def is_wrong(expected: Expected, imsi: str | None, iccid: str | None) -> bool | 
 class CardWatch:
     """The verdict on the SIM in one modem: asked for once a card, and again when another one is expected.
 
-    `expected()`: what belongs there now; a signed configuration may change it. Holds no number.
+    `expected()`: what belongs there now; a signed configuration may change it. `ref`: the card's `sim_ref`, None while
+    it is not known. Holds no number.
     """
 
     def __init__(self, expected: Callable[[], Expected] = Expected) -> None:
@@ -82,10 +83,11 @@ class CardWatch:
         self._judged_by = expected()
         self._tries = 0
         self.is_wrong: bool | None = None
+        self.ref: str | None = None
 
     def forget(self) -> None:
         """Judge anew: the card may be another one."""
-        self.is_wrong, self._tries, self._judged_by = None, 0, self._expected()
+        self.is_wrong, self.ref, self._tries, self._judged_by = None, None, 0, self._expected()
 
     def see(self, sim: Sim | None) -> None:
         """Hear of the SIM's state: a card that is away, or asks for its code, may come back as another one."""
@@ -96,14 +98,13 @@ class CardWatch:
         """True if the numbers are to be asked for now."""
         if self._expected() != self._judged_by:
             self.forget()
-        return not self._judged_by.says_nothing and self.is_wrong is None and self._tries < TRIES
-
-    @property
-    def needs_iccid(self) -> bool:
-        """True if the very card matters; where it does not, its number is not asked for."""
-        return self._judged_by.ref is not None
+        is_judged = self.is_wrong is not None or self._judged_by.says_nothing
+        return self._tries < TRIES and not (is_judged and self.ref is not None)
 
     def tell(self, imsi: Iterable[str], iccid: Iterable[str]) -> None:
         """Judge by the lines that the modem answered; nothing of them is kept."""
         self._tries += 1
-        self.is_wrong = is_wrong(self._judged_by, read_imsi(imsi), read_iccid(iccid))
+        number = read_iccid(iccid)
+        verdict = is_wrong(self._judged_by, read_imsi(imsi), number)
+        self.is_wrong = self.is_wrong if verdict is None else verdict
+        self.ref = self.ref if number is None else sim_ref(self._judged_by.origin, number)

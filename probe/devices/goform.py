@@ -51,7 +51,7 @@ class GoformModem:
         if reading.sim in (None, "ready") and self._card.wants_numbers():
             told = self._maybe(goform.CARD_KEYS)
             self._card.tell([str(told.get("sim_imsi", ""))], [str(told.get(key, "")) for key in ("sim_iccid", "iccid")])
-        return replace(reading, is_wrong_sim=self._card.is_wrong)
+        return replace(reading, is_wrong_sim=self._card.is_wrong, card_ref=self._card.ref)
 
     def restart(self) -> None:
         """Say no: the command needs a login."""

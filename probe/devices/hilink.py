@@ -85,7 +85,7 @@ class HilinkModem:
             told = answer["information"]
             self._card.tell([told.get("Imsi", "")], [told.get("Iccid", "")])
         self._card.see(reading.sim)
-        return replace(reading, is_wrong_sim=self._card.is_wrong)
+        return replace(reading, is_wrong_sim=self._card.is_wrong, card_ref=self._card.ref)
 
     def restart(self) -> None:
         """Have the stick start anew; it comes back after half a minute."""

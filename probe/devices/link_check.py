@@ -6,6 +6,7 @@ Nothing blocks and no library of the check is loaded here, so the daemon's memor
 from __future__ import annotations
 
 import logging
+import select
 import subprocess
 from collections.abc import Callable
 from dataclasses import asdict, replace
@@ -37,10 +38,10 @@ class LinkCheck:
         except OSError as error:
             log.warning("link=unchecked: %s", error)
 
-    def found(self) -> Findings | None:
-        """What the look found; None while it is under way, or if none is. Each result comes once."""
+    def found(self, wait_s: float = 0.0) -> Findings | None:
+        """What the look found; None if that takes longer than `wait_s`, or if none is under way. Comes once."""
         child = self._child
-        if child is None or child.poll() is None:
+        if child is None or not select.select([cast("IO[bytes]", child.stdout)], [], [], wait_s)[0]:
             return None
         line = cast("IO[bytes]", child.stdout).readline()
         self.stop()

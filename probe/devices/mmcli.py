@@ -74,7 +74,7 @@ class MmModem:
         location = self._optional("-m", path, "--location-get", until_s=until_s)
         reading = mmcli.read(modem, signal, location)
         self._look_at_card(modem, reading, until_s)
-        return replace(reading, is_wrong_sim=self._card.is_wrong)
+        return replace(reading, is_wrong_sim=self._card.is_wrong, card_ref=self._card.ref)
 
     def restart(self) -> None:
         """Have the modem start anew; it comes back under another number."""

@@ -191,7 +191,7 @@ class AtModem:
             self._card.see(known.sim)
             if known.sim == "ready" and ends_s - self._monotonic() >= 2 * QUERY_TIMEOUT_S:
                 self._look_at_card()
-            return replace(known, is_wrong_sim=self._card.is_wrong)
+            return replace(known, is_wrong_sim=self._card.is_wrong, card_ref=self._card.ref)
 
     def restart(self) -> None:
         """Restart the modem the way its family obeys, and close the port; it comes back after 20 s or more.
@@ -373,8 +373,7 @@ class AtModem:
         """Ask once whose SIM this is; the numbers are compared and forgotten."""
         if self._card.wants_numbers():
             command, prefix = self._dialect.iccid
-            iccid = self._ask(command, prefix).lines if self._card.needs_iccid else ()
-            self._card.tell(self._ask("AT+CIMI", None).lines, iccid)
+            self._card.tell(self._ask("AT+CIMI", None).lines, self._ask(command, prefix).lines)
 
     def _put(self, query: Query, ends_s: float) -> RadioReading:
         if query.before is not None:

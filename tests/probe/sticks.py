@@ -86,7 +86,9 @@ class HilinkStick(Stick):
             "monitoring/status": STATUS_SERVED,
             "net/current-plmn": response(State="0", FullName="Viettel", Numeric="45204"),
             "pin/status": response(SimState="257", SimPinTimes="3", SimPukTimes="10"),
-            "device/information": response(DeviceName="E3372", Imei="490154203237518", Imsi="452040000000000"),
+            "device/information": response(
+                DeviceName="E3372", Imei="490154203237518", Imsi="452040000000000", Iccid="89840400000000000001"
+            ),
         }
         self.password: str | None = None
         self.logins: list[bool] = []
@@ -141,6 +143,7 @@ class GoformStick(Stick):
             "wan_active_band": "LTE BAND 3",
             "wan_active_channel": "1650",
             "sim_imsi": "452040000000000",
+            "sim_iccid": "89840400000000000001",
         }
 
     def reply(self, handler: BaseHTTPRequestHandler, method: str) -> tuple[int, str, str] | None:

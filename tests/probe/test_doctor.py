@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 import sqlite3
 import stat
-import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -20,12 +19,11 @@ from probe.core import doctor_words
 from probe.core.doctor_facts import Facts, ModemFacts
 from probe.devices.link_walk import Way
 from probe.examination import Examination
-from tests.probe.kit import ORIGIN, PROBE, wait_until
+from tests.probe.kit import PROBE, wait_until
 from tests.probe.visit_kit import Station, station, until_polled
-from wire import codec, notes, topics, visit
+from wire import codec, visit
 from wire.errors import EXIT_FAILED, EXIT_MISCONFIGURED, EXIT_OK, Refused, Unavailable
 from wire.failure import Cause
-from wire.note import Signer
 
 pytestmark = pytest.mark.services
 
@@ -164,34 +162,6 @@ def test_what_is_no_request_is_refused_and_the_next_one_is_served(running: Stati
         assert control.ask(running.state, Request("look")) is not None
     with control._connected(running.state):  # a caller that says nothing holds nobody up for long
         assert control.ask(running.state, Request("look")) is not None
-
-
-def test_signed_order_has_the_daemon_look_by_itself_and_tell_it_in_an_event(place: Station, tmp_path: Path) -> None:
-    config_key = Signer.from_seed(f"{ORIGIN}/config", bytes(32))
-    settings = place.settings.read_text()
-    now_ms = time.time_ns() // 1_000_000
-    config = notes.Config(
-        v=1, signed_ms=now_ms, probe=PROBE, rev=1, expires_ms=now_ms + 3_600_000, site="nvh-thu", referral="TN1",
-        modems={}, seeds={}, action="doctor", action_id="doctor-01",
-    )  # fmt: skip
-    raw = notes.seal(config, ORIGIN, config_key)
-    try:
-        place.settings.write_text(
-            settings.replace("[position]", f'config_vkey = "{config_key.verifier.vkey}"\n[position]')
-        )
-        with place.daemon():
-            place.ledger._client.publish(topics.config(PROBE), raw, 1, retain=True).wait_for_publish(5)
-            wait_until(lambda: told(place, '"note":"green, without a test"'), 90, "the end of the look is told")
-    finally:
-        place.settings.write_text(settings)
-    assert told(place, '"rung":"doctor"')
-
-
-def told(place: Station, text: str) -> bool:
-    """Whether an event in the spool says this."""
-    with closing(sqlite3.connect(f"file:{place.state / 'spool.db'}?mode=ro", uri=True, timeout=10)) as db:
-        rows = db.execute("SELECT raw FROM record WHERE kind = 'event'")
-        return any(text in codec.body_of(raw).decode() for (raw,) in rows)
 
 
 def test_one_test_at_a_time_and_not_at_once_again(running: Station) -> None:

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from probe.core import coverage, reachability, throttle
 from probe.core.coverage import EchoSeen, Poll
-from probe.core.findings import Findings, Plan
+from probe.core.findings import Findings, Plan, explained
 from probe.core.radio import RadioReading
-from probe.core.reachability import Check, Echoed, Found, Passed, State, Suspected, Unserved
+from probe.core.reachability import Brought, Check, Echoed, Found, Measured, Passed, State, Suspected, Unserved
 from probe.core.throttle import Rates
 from probe.coverage import CoverageKeeper, Terms
 from probe.diagnosis import Diagnosis, Watched
@@ -144,7 +144,7 @@ class ScriptedLook:
     def start(self, *, stops_early: bool) -> None:
         self.started.append(stops_early)
 
-    def found(self) -> Findings | None:
+    def found(self, wait_s: float = 0.0) -> Findings | None:
         found, self.will_find = self.will_find, None
         return found
 
@@ -156,13 +156,13 @@ class LookedAt(Bench):
     """The keeper's bench with a diagnosis."""
 
     def __init__(self, folder: Path) -> None:
-        self.look = ScriptedLook()
+        self.look, self.second = ScriptedLook(), ScriptedLook()
         self.is_free = True
         super().__init__(folder, Time())
 
     def restart(self) -> CoverageKeeper:
         watched = Watched(lambda: PLAN, lambda: self.is_free, lambda: False, throttle_bps=256_000)
-        self.diagnosis = Diagnosis("m1", self.look, watched, self.recorder, self.spool.mark("rates m1"))
+        self.diagnosis = Diagnosis("m1", self.look, watched, self.recorder, self.spool.mark("rates m1"), self.second)
         self.keeper = CoverageKeeper(
             Terms(LATE, "m1", 60_000, 10, 10_000, "45204", "TN05755A"),
             self.recorder,
@@ -247,6 +247,27 @@ def test_a_throttled_plan_is_told_and_its_minutes_are_unknown(bench: LookedAt) -
     ]
 
 
+def test_a_test_that_succeeded_ends_a_portal_and_one_that_failed_brings_what_its_look_found() -> None:
+    caught, _ = walk(Brought(PORTAL, PLAN, 7))
+    assert (caught.cause, caught.since_ms) == (Cause.CAPTIVE, 7)
+    assert reachability.step(caught, Measured())[0] == State()
+    lost, _ = walk(Suspected(0), Found(Findings(echo=True, tls="refused"), PLAN, 3))
+    assert reachability.step(lost, Measured())[0].cause is Cause.BROKER_UNREACHABLE, "a test does not need the broker"
+
+
+def test_a_look_after_a_failed_test_explains_it_and_the_minutes_after_it(bench: LookedAt) -> None:
+    bench.polls(6)
+    bench.second.will_find = PORTAL
+    assert bench.diagnosis.look_now() is Cause.CAPTIVE
+    assert bench.second.started == [False]
+    bench.polls(12)
+    bench.diagnosis.on_test(9_000_000, None)
+    bench.polls(42)
+    (record,) = bench.records()
+    assert record.states == "CUUCCCCCCC"
+    assert [event[:2] for event in bench.events()] == [("outage_begin", "captive"), ("outage_end", "captive")]
+
+
 def test_a_slow_hour_is_no_throttled_plan() -> None:
     rates = Rates()
     for rate in [20_000_000] * 10:
@@ -265,3 +286,23 @@ def test_flat_rates_far_below_history_are_a_throttled_plan_unless_the_radio_is_b
     assert good.is_throttled(None)
     assert not bad.is_throttled(None)
     assert not throttle.after(good, 15_000_000, GOOD_RADIO, None).is_throttled(None)
+
+
+@pytest.mark.parametrize(
+    ("cause", "link", "expected"),
+    [
+        ("timeout", Cause.SERVER_DOWN, "server_down"),
+        ("captive", Cause.PLAN_EXPIRED, "plan_expired"),
+        ("captive", Cause.SERVER_DOWN, "captive"),
+        ("no_dns", Cause.PLAN_EXPIRED, "plan_expired"),
+        ("no_dns", Cause.NO_INTERNET, "no_dns"),
+        ("server_busy", Cause.SERVER_DOWN, "server_busy"),
+        ("reset", None, "reset"),
+        ("reset", Cause.NO_DNS, "reset"),
+        (None, Cause.PLAN_THROTTLED, None),
+    ],
+)
+def test_a_failed_test_is_explained_by_what_is_known_of_its_link(
+    cause: str | None, link: Cause | None, expected: str | None
+) -> None:
+    assert explained(cause, link) == expected

@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from probe.card_book import CardBook
 from probe.core.radio import RadioReading
 from probe.core.sim_card import CardWatch, Expected, is_wrong, read_iccid, read_imsi, sim_ref
-from probe.owner import service_cause
+from probe.owner import Observed, service_cause
+from wire.errors import Unavailable
 from wire.failure import Cause
+from wire.records import EventRecord
 
 DATA = Path(__file__).parents[2] / "sim" / "data" / "at-transcripts.json"
 IMSI, ICCID = "452040000000000", "8984040000000000000"
@@ -79,8 +82,10 @@ def test_a_card_is_judged_once_and_anew_where_another_one_may_be_in_or_is_expect
     wanted = [Expected(plmn="45204")]
     card = CardWatch(lambda: wanted[-1])
     assert (card.wants_numbers(), card.is_wrong) == (True, None)
-    card.tell([IMSI], [])
-    assert (card.wants_numbers(), card.is_wrong) == (False, False)
+    card.tell([IMSI], [ICCID])
+    assert (card.wants_numbers(), card.is_wrong, card.ref) == (False, False, sim_ref("", ICCID))
+    card.tell(["ERROR"], [])
+    assert (card.is_wrong, card.ref) == (False, sim_ref("", ICCID)), "a refusal takes nothing back"
     for sim in (None, "ready"):
         card.see(sim)
         assert card.is_wrong is False
@@ -93,14 +98,62 @@ def test_a_card_is_judged_once_and_anew_where_another_one_may_be_in_or_is_expect
     card.tell([IMSI], [])
     assert card.is_wrong is True
     assert IMSI not in repr(vars(card))
+    assert ICCID not in repr(vars(card))
 
 
-def test_no_numbers_are_asked_for_if_any_card_will_do_or_none_are_told() -> None:
-    assert not CardWatch().wants_numbers()
-    assert not CardWatch(lambda: Expected(origin="d.example")).wants_numbers()
-    card = CardWatch(lambda: Expected(plmn="45204"))
-    asked = 0
-    while card.wants_numbers():
-        card.tell(["ERROR"], [])
-        asked += 1
-    assert (asked, card.is_wrong) == (3, None)
+def test_a_modem_that_hides_the_numbers_is_not_asked_for_ever() -> None:
+    for expected in (Expected(), Expected(plmn="45204"), Expected(origin="d.example")):
+        card = CardWatch(lambda expected=expected: expected)  # type: ignore[misc]
+        asked = 0
+        while card.wants_numbers():
+            card.tell(["ERROR"], [])
+            asked += 1
+        assert (asked, card.is_wrong, card.ref) == (3, None, None)
+
+
+class Kept:
+    """What a recorder does for the book, and a disk that may refuse."""
+
+    def __init__(self) -> None:
+        self.events: list[EventRecord] = []
+        self.marks: dict[str, str] = {}
+        self.is_refusing = False
+
+    def head(self) -> dict[str, object]:
+        stamp = {"boot": "0" * 32, "mono_ms": 1, "clock": "unsynced", "t_src": "none", "fw": "x", "simulated": True}
+        return {"v": 1, "probe": "p-test", "epoch": 1, "seq": 0, "prev": "", **stamp}
+
+    def keep_later(self, event: EventRecord, marks: dict[str, str]) -> None:
+        self.events.append(event)
+        self.marks |= marks
+
+    def remember(self, marks: dict[str, str]) -> None:
+        if self.is_refusing:
+            raise Unavailable("the disk is full")
+        self.marks |= marks
+
+
+def polled(ref: str | None) -> Observed:
+    return Observed(1, 0, 1, None if ref is None else RadioReading(card_ref=ref), None)
+
+
+def test_another_card_is_an_event_once_and_after_a_restart_too() -> None:
+    kept = Kept()
+    book = CardBook("m1", kept, None)  # type: ignore[arg-type]
+    kept.is_refusing = True
+    book.on_poll(polled("a" * 16))
+    assert kept.marks == {}
+    kept.is_refusing = False
+    for ref in ("a" * 16, None, "a" * 16):
+        book.on_poll(polled(ref))
+    assert (kept.events, kept.marks) == ([], {"card m1": "a" * 16})
+    book.on_poll(polled("b" * 16))
+    book.on_poll(polled("b" * 16))
+    assert [(event.event, event.modem, event.was, event.now) for event in kept.events] == [
+        ("sim_changed", "m1", None, None)
+    ]
+    again = CardBook("m1", kept, kept.marks["card m1"])  # type: ignore[arg-type]
+    again.on_poll(polled("b" * 16))
+    assert len(kept.events) == 1
+    again.on_poll(polled("a" * 16))
+    assert len(kept.events) == 2
