@@ -95,16 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     once.add_argument("--modem", metavar="ID", help="which modem (the first one)")
     once.add_argument("--json", action="store_true", help="print the record as JSON")
     once.set_defaults(command=_once)
-    ceiling = commands.add_parser(
-        "calibrate",
-        parents=[shared],
-        help="measure this host's own ceiling",
-        description=_CALIBRATE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    ceiling.add_argument("--link", action="store_true", help="on site: also over the link of each modem, one test each")
-    ceiling.add_argument("--modem", metavar="ID", help="with --link: this modem alone")
-    ceiling.set_defaults(command=_calibrate)
+    _add_calibrate(commands, shared)
     rescue = commands.add_parser("rescue", parents=[shared], help="what systemd runs as root: one request from stdin")
     rescue.set_defaults(command=_rescue)
     doctor = commands.add_parser("doctor", parents=[shared], help="check the station, live; 0 if all is green")
@@ -194,6 +185,19 @@ def _export(settings: Settings, arguments: argparse.Namespace) -> int:
         "take the folder to the collector and run there: dosong-collector import-export FOLDER\n"
     )
     return EXIT_OK
+
+
+def _add_calibrate(commands: Any, shared: argparse.ArgumentParser) -> None:
+    ceiling = commands.add_parser(
+        "calibrate",
+        parents=[shared],
+        help="measure this host's own ceiling",
+        description=_CALIBRATE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    ceiling.add_argument("--link", action="store_true", help="on site: also over the link of each modem, one test each")
+    ceiling.add_argument("--modem", metavar="ID", help="with --link: this modem alone")
+    ceiling.set_defaults(command=_calibrate)
 
 
 def _run(settings: Settings, _arguments: argparse.Namespace) -> int:

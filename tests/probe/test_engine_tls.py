@@ -178,7 +178,7 @@ def test_an_answer_that_is_no_tls_is_a_portal(tmp_path: Path) -> None:
 def _probe_toml(folder: Path, engine: str) -> Path:
     path = folder / "probe.toml"
     path.write_text(
-        f'origin = "{ORIGIN}"\nprobe = "p-abc"\nkey_file = "k"\nstate_dir = "s"\nack_vkey = "'
+        f'origin = "{ORIGIN}"\nprobe = "p-abc"\nsite = "s-1"\nkey_file = "k"\nstate_dir = "s"\nack_vkey = "'
         f'{note.Signer.generate(f"{ORIGIN}/ack").verifier.vkey}"\n[schedule]\nslot_s = 3600\nseed = "{"0" * 64}"\n'
         f'[[modem]]\nid = "m1"\nport = "/dev/ttyUSB2"\ninterface = "wwan0"\n[engine]\n{engine}\n'
     )
