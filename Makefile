@@ -6,7 +6,7 @@ LINK ?= netns
 ARGS ?=
 export LINK
 
-.PHONY: faults walk help ready demo demo-reset demo-check test lint unit flow boards spec bench bench-footprint bench-point bench-link bench-soak bench-engine bench-idle-traffic bench-month clean
+.PHONY: faults walk help ready demo demo-reset demo-check test lint unit flow boards spec bench bench-footprint bench-point bench-link bench-soak bench-engine bench-idle-traffic bench-month bench-year clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-16s %s\n", $$1, $$2 }'
@@ -58,7 +58,7 @@ faults: ## 1,000 real power cuts of the probe's disk; each promise ends in a `go
 	@scripts/setup.sh test
 	@$(PY) -m tests.probe.power_cuts --cuts 1000
 
-bench: bench-footprint bench-point bench-link bench-soak bench-engine bench-idle-traffic bench-month ## all measurements; each ends in `goal:` lines
+bench: bench-footprint bench-point bench-link bench-soak bench-engine bench-idle-traffic bench-month bench-year ## all measurements; each ends in `goal:` lines
 
 bench-footprint: ## idle memory of dosong-probe run
 	@scripts/setup.sh bench
@@ -79,6 +79,10 @@ bench-soak: ## the probe for four minutes of faults: memory, handles, threads, d
 bench-month: ## what a month of tests costs a SIM: counted on real tests, against the prediction (root; 6 minutes)
 	@scripts/setup.sh bench
 	@$(PY) bench/month.py
+
+bench-year: ## a simulated year of a SIM's slots and data, seven plans, three seeds each
+	@scripts/setup.sh bench
+	@$(PY) -m bench.year
 
 bench-engine: ## our engine, speedtest-cli and iperf3 over the same emulated links (root; 25 minutes, SHORT=1: one)
 	@scripts/setup.sh bench

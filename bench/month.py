@@ -118,7 +118,8 @@ def report(found: dict[str, Any]) -> None:
     one, counted_one = data_use.bytes_of_test(link, terms), statistics.mean(found["test_bytes"])
     beside = found["link_bytes"] - found["all_tests_bytes"] - found["records"] * data_use.TEST_RECORD_BYTES
     hours = DAYS * 24
-    pings = hours * 60 * data_use.PING_BYTES  # a minute holds an hour's steps, but only a minute's pings
+    # A minute holds an hour's steps, but only a minute's pings.
+    pings = hours * 3600 // upkeep.keepalive_s * data_use.PING_BYTES
     upkeep_counted = beside / found["seconds"] * 60 * hours + pings * (1 - 1 / SPEED_UP)
     predicted = data_use.bytes_of_month(link, terms, upkeep, TESTS_A_MONTH, DAYS)
     counted = TESTS_A_MONTH * (counted_one + data_use.TEST_RECORD_BYTES) + upkeep_counted

@@ -42,6 +42,7 @@ _EPILOG = """examples:
   dosong-probe doctor                                check the station: red or green, and what to do
   dosong-probe doctor --lang en --no-test --json     the same for a script, without a test
   dosong-probe survey                                where the site is: five minutes under the open sky, once
+  dosong-probe plan --limit-gb 10 --vnd-per-gb 3000     what a month of tests costs, and whether the data does for it
   dosong-probe status                                what waits to be sent, the last ACK, the last test
   dosong-probe export /media/usb/export              what waits, as signed files for a site without signal
 
@@ -103,7 +104,40 @@ def _parser() -> argparse.ArgumentParser:
     survey.add_argument("--json", action="store_true", help="print the result as JSON")
     survey.set_defaults(command=_survey)
     _add_export(commands, shared)
+    _add_plan(commands, shared)
     return parser
+
+
+def _add_plan(commands: Any, shared: argparse.ArgumentParser) -> None:
+    plan = commands.add_parser("plan", parents=[shared], help="what tests cost, and what a SIM's data is good for")
+    plan.add_argument("--quota", type=int, default=300, metavar="N", help="samples a month of the commune (300)")
+    plan.add_argument("--success", type=float, default=95.0, metavar="PERCENT", help="tests that succeed (95)")
+    plan.add_argument("--stations", type=int, default=1, metavar="N", help="modems that share the quota (1)")
+    plan.add_argument("--downlink", type=float, default=40.0, metavar="MBIT_S", help="what the link gives (40)")
+    plan.add_argument("--uplink", type=float, default=15.0, metavar="MBIT_S", help="what the link gives (15)")
+    plan.add_argument("--limit-gb", type=float, metavar="GB", help="data of the SIM in a period (the settings file's)")
+    plan.add_argument("--vnd-per-gb", type=int, metavar="VND", help="price of 10^9 bytes (the settings file's)")
+    plan.set_defaults(command=_plan)
+
+
+def _plan(settings: Settings, arguments: argparse.Namespace) -> int:
+    """Say what a month would cost; nothing is sent and nothing is opened."""
+    from probe import forecast  # noqa: PLC0415 (only wanted here)
+
+    known = settings.budget
+    price = arguments.vnd_per_gb if arguments.vnd_per_gb is not None else known.vnd_per_gb if known else None
+    limit = round(arguments.limit_gb * 1e9) if arguments.limit_gb is not None else known.limit_bytes if known else None
+    asked = forecast.Question(
+        quota=max(1, arguments.quota),
+        success_percent=min(100.0, max(1.0, arguments.success)),
+        stations=max(1, arguments.stations),
+        downlink_bps=round(arguments.downlink * 1e6),
+        uplink_bps=round(arguments.uplink * 1e6),
+        limit_bytes=limit,
+        vnd_per_gb=price,
+    )
+    sys.stdout.write("\n".join(forecast.lines(settings, asked)) + "\n")
+    return EXIT_OK
 
 
 def _add_export(commands: Any, shared: argparse.ArgumentParser) -> None:

@@ -102,9 +102,9 @@ class Probe:
         self.diagnoses: dict[str, Diagnosis] = {}
         self._stack = stack
         self._parts: dict[str, tuple[Owner, Purse, CoverageKeeper]] = {}
-        self._actions: dict[Action, Callable[[], str | None]] = {}
+        self.actions: dict[Action, Callable[[], str | None]] = {}
         self.stations: dict[str, Station] = {}
-        self.steering = Steering(_ground(settings), self.recorder, self.spool, self._enforce, self._actions)
+        self.steering = Steering(_ground(settings), self.recorder, self.spool, self._enforce, self.actions)
         self._enforce(None)
         self.steering.restore()
         self._backends.listen(*(owner.wake for owner, _, _ in self._parts.values()))
@@ -124,7 +124,7 @@ class Probe:
             caretaker=self._caretaker,
             whereabouts=Whereabouts(self.gps, lambda: next(iter(self._terms.values())).place, self.recorder),
         )
-        self._actions |= {"test": daemon.ask_tests, "modem_restart": self._restart_modems}
+        self.actions |= {"test": daemon.ask_tests, "modem_restart": self._restart_modems}
         self._publisher = _publisher(self, daemon) if self.settings.broker else None
         return daemon, self._publisher
 

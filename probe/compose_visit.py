@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -9,6 +10,7 @@ from functools import partial
 from probe import compose
 from probe.control import Control
 from probe.core import tpv
+from probe.core.doctor import Verdict
 from probe.core.doctor_facts import BrokerFacts, GpsFacts
 from probe.daemon import Daemon
 from probe.devices import host
@@ -22,6 +24,9 @@ from probe.settings_modem import Modem
 from probe.visit import Visit, Watched
 from wire.errors import Unavailable
 from wire.records import Host
+
+DOCTOR_S = 60.0
+"""A check that was asked for from afar is told after so long, settled or not."""
 
 
 @contextmanager
@@ -52,12 +57,36 @@ def serving(
         door = Door(settings, settings.page, lambda: [probe.interface(modem) for modem in settings.modem])
         door.start()
     control.start()
+    probe.actions["doctor"] = partial(_doctor, settings, desk)
+    if door is not None:
+        probe.actions["open_door"] = partial(_open_door, settings)
     try:
         yield
     finally:
         if door is not None:
             door.close()
         control.close()
+
+
+def _doctor(settings: Settings, desk: Visit) -> str:
+    """The check of `dosong-probe doctor` without a test, asked for from afar; returns how many are red, and which."""
+    from probe.examination import Examination  # noqa: PLC0415 (its walks are no part of an idle daemon)
+
+    examination = Examination(lambda request: desk.look(near=request.near), way_of(settings), wants_test=False)
+    until_s = time.monotonic() + DOCTOR_S
+    try:
+        while not (seen := examination.look()).is_settled and time.monotonic() < until_s:
+            time.sleep(1.0)
+    finally:
+        examination.close()
+    red = [f"{found.check}={found.verdict}" for found in seen.findings if found.verdict is not Verdict.OK]
+    return f"{len(seen.findings) - len(red)} of {len(seen.findings)} green" + (f"; {', '.join(red)}" if red else "")
+
+
+def _open_door(settings: Settings) -> str:
+    """The page listens as long as the daemon runs: say where."""
+    page = settings.page
+    return "no page is configured" if page is None else f"the page listens on {page.address}:{page.port}"
 
 
 def _watched(probe: compose.Probe, modem: Modem) -> Watched:

@@ -64,7 +64,7 @@ class Upkeep:
 
     step_s: int = 60
     steps: int = 60
-    keepalive_s: int = 60
+    keepalive_s: int = 120
 
 
 def bytes_of_test(link: Link, terms: Terms) -> int:

@@ -13,13 +13,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from probe.core import data_use
 from probe.core.engine_terms import EngineRequest, EngineResult
 from wire.failure import Cause, Stage
 
 RungName = Literal["full", "saver", "short", "downlink_only", "latency_only", "none"]
 DAY_MS = 86_400_000
-RAMP_MS, CHILD_MS = 1_500, 1_000
-"""What our engine and speedtest-cli move on top of their window, as time at the full rate: ramp, start and end."""
+CHILD_MS = 1_000
+"""What speedtest-cli moves beside its seconds, as time at the full rate."""
 WIRE_PPM = 1_080_000
 """Bytes of the link for a byte of payload: headers, acknowledgements, what is sent again."""
 SETUP_BYTES = 60_000
@@ -82,16 +83,29 @@ def _seconds(seconds: int, rung: Rung) -> int:
 
 def expected_bytes(engine: str, request: EngineRequest, rates: Rates) -> tuple[int, int]:
     """Return the link's bytes that a test will move for its downlink and its uplink, the set-up with the first."""
-    down = _direction(engine, request.downlink_s, request.cap_ms, rates.downlink_bps, request.max_downlink_bytes)
-    up = _direction(engine, request.uplink_s, request.cap_ms, rates.uplink_bps, request.max_uplink_bytes)
+    if engine == "dosong":
+        down = _ours(request, rates.downlink_bps, request.max_downlink_bytes, is_uplink=False)
+        up = _ours(request, rates.uplink_bps, request.max_uplink_bytes, is_uplink=True)
+    else:
+        down = _whole(request.downlink_s, rates.downlink_bps, request.max_downlink_bytes)
+        up = _whole(request.uplink_s, rates.uplink_bps, request.max_uplink_bytes)
     return down + SETUP_BYTES, up
 
 
-def _direction(engine: str, seconds: int, cap_ms: int, bps: int, most: int | None) -> int:
+def _ours(request: EngineRequest, bps: int, most: int | None, *, is_uplink: bool) -> int:
+    """One direction of our engine on a link that never settles: what tests really cost is learned soon."""
+    seconds = request.uplink_s if is_uplink else request.downlink_s
     if seconds == 0:
         return 0
-    span_ms = min(seconds * 1000, cap_ms) + RAMP_MS if engine == "dosong" else seconds * 1000 + CHILD_MS
-    moved = bps * span_ms // 8_000 * WIRE_PPM // 1_000_000
+    cap_us = min(seconds * 1_000, request.cap_ms) * 1_000
+    link = data_use.Link(bps, bps, downlink_window_us=cap_us, uplink_window_us=cap_us)
+    terms = data_use.Terms(0 if is_uplink else seconds, seconds if is_uplink else 0, cap_us, most, most)
+    return data_use.bytes_of_test(link, terms) - data_use.EXCHANGE_BYTES
+
+
+def _whole(seconds: int, bps: int, most: int | None) -> int:
+    """One direction of speedtest-cli, which runs its seconds to the end."""
+    moved = bps * (seconds * 1000 + CHILD_MS) // 8_000 * WIRE_PPM // 1_000_000 if seconds else 0
     return moved if most is None else min(moved, most)
 
 
