@@ -16,7 +16,6 @@ import msgspec
 from probe.core import coverage, outage
 from probe.core.coverage import EchoSeen, Poll, Window
 from probe.core.draft import Stamp
-from probe.core.reachability import CHECK_LIMIT_MS
 from probe.diagnosis import Diagnosis
 from probe.owner import Observed
 from probe.recorder import Recorder
@@ -175,7 +174,7 @@ class CoverageKeeper:
     def _close_steps(self, window: Window, now_ms: int, stamp: Stamp) -> Window:
         """Give every step that has ended its letter. The last one of a window waits for a look that is under way."""
         while now_ms >= (end_ms := window.next_step_ms + window.step_ms):
-            if len(window.states) + 1 == window.length and self._is_looking(now_ms - end_ms):
+            if len(window.states) + 1 == window.length and self._is_looking():
                 break
             polls = [poll for began_ms, poll in self._polls if began_ms < end_ms and poll.at_ms >= window.next_step_ms]
             carried = self._carried(window.next_step_ms)
@@ -188,9 +187,9 @@ class CoverageKeeper:
                 window = Window(end_ms, self._terms.step_ms, self._terms.steps)
         return window
 
-    def _is_looking(self, late_ms: int) -> bool:
-        """Whether a window's end is worth waiting for: as long as a look may take, and no longer."""
-        return self._diagnosis is not None and self._diagnosis.is_pending and late_ms <= CHECK_LIMIT_MS
+    def _is_looking(self) -> bool:
+        """Whether a window's end is worth waiting for; a look that hangs is given up in 45 s."""
+        return self._diagnosis is not None and self._diagnosis.is_pending
 
     def _put_down(self, window: Window, stamp: Stamp) -> None:
         """Keep what is due. The running window is noted in the same commit: a kill between tells no step twice."""

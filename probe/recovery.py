@@ -14,6 +14,7 @@ import msgspec
 from probe.core import recovery
 from probe.core.outage import stage_of
 from probe.core.recovery import Carried, Polled, Rung, State, Tell, Terms
+from probe.devices.modem import ModemMute
 from probe.devices.usb_power import Impossible
 from probe.owner import ModemPort, Observed, Redials
 from probe.recorder import Recorder
@@ -102,8 +103,7 @@ class Recovery:
 
     def _do(self, rung: Rung) -> None:
         if rung is Rung.MODEM_RESTART:
-            if not self._port.is_open:
-                self._port.open()
+            self._open()
             self._port.restart()
         elif rung in (Rung.RECONNECT, Rung.REREGISTER):
             if not isinstance(self._port, Redials):
@@ -115,6 +115,15 @@ class Recovery:
         else:
             self._port.close()
             self._power(rung, self._path)
+
+    def _open(self) -> None:
+        """Hold the port. Raises Impossible if the modem hears nothing: no reset was made then."""
+        if self._port.is_open:
+            return
+        try:
+            self._port.open()
+        except ModemMute as error:
+            raise Impossible(str(error)) from error
 
     def _tell(self, told: Tell) -> None:
         log.warning("recovery modem=%s rung=%s %s", self._modem, told.rung.value, told.outcome)

@@ -54,7 +54,8 @@ FAULTS: Mapping[str, Fault] = {
     "sim-pin": _modem("sim_pin", "the SIM asks for its PIN", "SIM đòi mã PIN"),
     "sim-puk": _modem("sim_puk", "the SIM is blocked and asks for its PUK", "SIM bị khóa, đòi mã PUK"),
     "wrong-sim": Fault(
-        (("sim", {"plmn": "45202", "serial": "another"}),), (("sim", {}),),
+        (("unplug", {}), ("sim", {"plmn": "45202", "serial": "another"}), ("plug", {})),
+        (("unplug", {}), ("sim", {}), ("plug", {})),
         "another operator's SIM is in the modem", "trong modem là SIM của nhà mạng khác",
     ),
     "no-service": Fault(

@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import secrets
+import subprocess
 import sys
 import tempfile
 import threading
@@ -24,10 +25,10 @@ from sim import ns, walk_ledger, walk_scene, walk_show
 from sim.walk_cases import Row
 from sim.walk_lane import Lane, Walker
 from sim.walk_lanes import LANES, SHORT
-from wire.errors import EXIT_FAILED, EXIT_OK, Misconfigured
+from wire.errors import EXIT_FAILED, EXIT_OK, DosongError, Misconfigured
 
 RESULTS = Path("bench/results")
-AT_ONCE, SHORT_SLOT_S = 5, 10
+AT_ONCE, SHORT_SLOT_S = 6, 10
 
 
 def add_parser(subparsers: Any) -> None:
@@ -95,16 +96,22 @@ def walk(root: Path, lanes: tuple[Lane, ...], *, has_cuts: bool) -> tuple[list[R
         with lock:
             print(text, file=sys.stderr, flush=True)
 
-    def one(lane: Lane) -> tuple[list[Row], walk_ledger.Kept]:
-        walker = Walker(world, lane, say, has_cuts=has_cuts)
-        rows = walker.walk()
-        return rows, walker.kept
+    walkers: list[Walker] = []
+
+    def one(lane: Lane) -> None:
+        """A lane that cannot go on leaves its rows out, and the others walk on."""
+        try:
+            walker = Walker(world, lane, say, has_cuts=has_cuts)
+            walkers.append(walker)
+            walker.walk()
+        except (DosongError, OSError, subprocess.SubprocessError) as error:
+            say(f"{lane.name}: walks no further: {error}")
 
     try:
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            outcomes = list(pool.map(one, lanes))
-        lost = walk_ledger.missing(walk_scene.collector_settings(world), [kept for _, kept in outcomes])
+            list(pool.map(one, lanes))
+        lost = walk_ledger.missing(walk_scene.collector_settings(world), [walker.kept for walker in walkers])
     finally:
         walk_scene.stop(world)
     say(f"walked for {time.monotonic() - begin:.0f} s")
-    return sorted((row for rows, _ in outcomes for row in rows), key=lambda row: row.began_s), lost
+    return sorted((row for walker in walkers for row in walker.rows), key=lambda row: row.began_s), lost

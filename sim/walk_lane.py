@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from sim import site, spool_copy, state, twin, walk_scene
-from sim.walk_cases import CASES, Case, Row, Seen, judge, seen, shows
+from sim.walk_cases import CASES, Case, Row, Seen, is_cured, judge, seen, shows
 from sim.walk_ledger import Kept
 from sim.walk_scene import Setting, World
 from wire.records import AnyRecord
@@ -20,8 +20,10 @@ from wire.records import AnyRecord
 RESTART_S = 1.0
 NORMAL_S = 90.0
 POLL_S = 0.5
-SEND_S = 6.0
-"""How long a lane stays after its last fault, so that its records are sent."""
+LATE_S = 32.0
+"""How long a fault lasts that records cannot tell before it is over: three looks of the probe's caretaker."""
+SEND_S = 25.0
+"""How long a lane stays after its last fault at most, so that its records are sent."""
 Say = Callable[[str], None]
 
 
@@ -56,19 +58,20 @@ class Walker:
         self._child: subprocess.Popen[bytes] | None = None
         self._ended_s = 0.0
         self._has_power = True
+        self.rows: list[Row] = []
         self.kept = Kept(lane.probe, frozenset())
 
-    def walk(self) -> list[Row]:
-        """Go through all faults; a row for each."""
+    def walk(self) -> None:
+        """Go through all faults: a row for each, and at the end what the probe held."""
         try:
             if not CASES[self._lane.faults[0]].first:
                 self._supervise()
                 if self._back_s(0.0) is None:
                     self._say(f"{self._lane.name}: its probe never measured; see {self._log}")
-            rows = [self._fault(name) for name in self._lane.faults]
+            for name in self._lane.faults:
+                self.rows.append(self._fault(name))
             self.kept = Kept(self._lane.probe, frozenset((r.epoch, r.seq) for r in self._records((0, -1))))
-            self._until(lambda _: False, self._head(), SEND_S)
-            return rows
+            self._until(lambda _: spool_copy.waiting(self._up) == 0, self._head(), SEND_S)
         finally:
             self._end()
 
@@ -78,12 +81,10 @@ class Walker:
         since = self._head()
         self._begin(name, case)
         phases = [self._phase(case, since)]
-        if self._has_cuts:
-            middle = self._head()
-            self._cut()
-            phases.append(self._phase(case, middle, is_again=True))
         if case.cure_s:
-            self._until(lambda found: bool(case.rungs & set(found.rungs)), since, case.cure_s)
+            self._until(lambda found: is_cured(case, found), since, case.cure_s)
+        if self._has_cuts:
+            phases.append(self._cut(name, case))
         lasted_s = self._world.now_s() - began_s
         if not case.heals:
             self._play(site.end, name, case)
@@ -110,13 +111,19 @@ class Walker:
         play(self._world.directory, where, case.second or name)
 
     def _phase(self, case: Case, since: tuple[int, int], *, is_again: bool = False) -> Seen:
-        return self._until(
-            lambda found: shows(case, found, is_again=is_again), since, 12.0 if case.late else case.patience_s
-        )
+        if case.late:
+            return self._until(lambda _: False, since, LATE_S)
+        return self._until(lambda found: shows(case, found, is_again=is_again), since, case.patience_s)
 
-    def _cut(self) -> None:
+    def _cut(self, name: str, case: Case) -> Seen:
+        """Cut the power in the fault; one that a new start of the modem cures is begun again, and seen, before that."""
+        middle, found = self._head(), Seen()
+        if case.cure_s:
+            self._begin(name, case)
+            found = self._phase(case, middle, is_again=True)
         self._power(on=False)
         self._power(on=True)
+        return found if case.cure_s else self._phase(case, middle, is_again=True)
 
     def _power(self, *, on: bool) -> None:
         self._has_power = on

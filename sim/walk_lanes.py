@@ -14,6 +14,7 @@ _THROTTLED = Setting(plan="[modem.plan]\nthrottle_bps = 128000\n")
 _ADJTIMEX = Setting(trust="adjtimex")
 
 LANES: tuple[Lane, ...] = (
+    Lane("card", ("card-full", "card-read-only")),
     Lane("data", ("pdp-lost",), _LOOKED),
     Lane("mute", ("modem-mute",)),
     Lane("never", ("never-any-signal",), Setting(broker_interface=None, spec={"wifi": True})),
@@ -28,6 +29,5 @@ LANES: tuple[Lane, ...] = (
     Lane("clock", ("clock-1970", "clock-hour-behind", "clock-hour-ahead"), _ADJTIMEX),
     Lane("years", ("clock-years-behind", "clock-years-ahead"), _ADJTIMEX),
     Lane("two", ("one-modem-dead",), Setting(modem='usb = "1-1"\n'), modem="m2", has_second=True),
-    Lane("card", ("card-full", "card-read-only")),
 )
 SHORT = ("sim-puk", "dns-dead", "no-service", "modem-renumbered", "gpsd-killed")

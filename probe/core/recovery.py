@@ -183,6 +183,8 @@ def _in_boot(state: State, event: Polled, terms: Terms) -> State:
 def _carried(state: State, event: Carried) -> Step:
     if state.pending is not event.rung or event.outcome == "done":
         return state, ()
+    if event.outcome == "impossible":  # nothing was done: it neither counts nor keeps the next rung waiting
+        state = replace(state, done=state.done[:-1])
     return _over(state, event.outcome, event.now_ms)
 
 
