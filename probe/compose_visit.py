@@ -79,8 +79,11 @@ def _doctor(settings: Settings, desk: Visit) -> str:
             time.sleep(1.0)
     finally:
         examination.close()
-    red = [f"{found.check}={found.verdict}" for found in seen.findings if found.verdict is not Verdict.OK]
-    return f"{len(seen.findings) - len(red)} of {len(seen.findings)} green" + (f"; {', '.join(red)}" if red else "")
+    green = sum(found.verdict is Verdict.OK for found in seen.findings)
+    red = [found.check for found in seen.findings if found.verdict is Verdict.BAD]
+    still = [found.check for found in seen.findings if found.verdict is Verdict.WAIT]
+    said = [f"{green} of {len(seen.findings)} green", *(f"red: {', '.join(red)}" for _ in red[:1])]
+    return "; ".join([*said, *(f"open: {', '.join(still)}" for _ in still[:1])])
 
 
 def _open_door(settings: Settings) -> str:

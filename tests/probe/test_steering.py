@@ -126,7 +126,7 @@ class World:
         return [record for record in self.of(EventRecord) if record.event == name]
 
     def wait_for(self, name: str, count: int = 1) -> EventRecord:
-        wait_until(lambda: len(self.events(name)) >= count, 60, f"{count} x {name}")
+        wait_until(lambda: len(self.events(name)) >= count, 100, f"{count} x {name}")
         return self.events(name)[count - 1]
 
 
@@ -241,3 +241,10 @@ def test_an_action_that_is_too_late_or_fails_is_told(world: World) -> None:
     failed = world.wait_for("remote_action", 3)
     assert (failed.now, failed.was, failed.cause) == ("failed", "restart-2", "unknown")
     assert "m1 was not restarted" in (failed.note or "")
+
+
+def test_a_check_from_afar_is_told_in_an_event(world: World) -> None:
+    world.send(action="doctor", action_id="doctor-01", modems={"m1": notes.ModemConfig(slots=1)})
+    told = world.wait_for("remote_action", 2)
+    assert (told.rung, told.now, told.was, told.cause) == ("doctor", "done", "doctor-01", None)
+    assert "red: modem" in (told.note or "")
