@@ -86,18 +86,22 @@ class Walker:
             self._until(lambda found: is_cured(case, found), since, case.cure_s)
         if self._has_cuts:
             phases.append(self._cut(name, case))
+        has_other = not case.second or self._goes_on("m1", since)
         lasted_s = self._world.now_s() - began_s
         if not case.heals:
             self._play(site.end, name, case)
-        going_on = seen(self._records(since), "m1")
         back_s = self._back_s(self._world.now_s())
         whole = self._until(lambda found: set(case.events) <= set(found.events), since, 15.0)
         wrong = judge(case, phases, whole, back_s=back_s)
-        if case.second and not going_on.good_tests:
+        if not has_other:
             wrong = (*wrong, "the other modem did not go on")
         row = Row(self._lane.name, name, began_s, lasted_s, whole, self._has_cuts, back_s, wrong)
         self._say(f"{row.began_s:5.0f} s  {row.lane:<8} {row.fault:<20} {row.verdict}")
         return row
+
+    def _goes_on(self, modem: str, since: tuple[int, int]) -> bool:
+        """Whether a modem that has no fault measures meanwhile."""
+        return self._until(lambda found: found.good_tests > 0, since, NORMAL_S, modem=modem).good_tests > 0
 
     def _begin(self, name: str, case: Case) -> None:
         if case.boots:
@@ -141,13 +145,19 @@ class Walker:
         return self._world.now_s() - since_s if found.good_tests else None
 
     def _until(
-        self, is_so: Callable[[Seen], bool], since: tuple[int, int], patience_s: float, *, from_mono_ms: int = 0
+        self,
+        is_so: Callable[[Seen], bool],
+        since: tuple[int, int],
+        patience_s: float,
+        *,
+        from_mono_ms: int = 0,
+        modem: str | None = None,
     ) -> Seen:
         """Poll the spool until its records show it, or patience ends; what they showed last."""
         end_s = time.monotonic() + patience_s
         while True:
             self._supervise()
-            found = seen((r for r in self._records(since) if r.mono_ms >= from_mono_ms), self._lane.modem)
+            found = seen((r for r in self._records(since) if r.mono_ms >= from_mono_ms), modem or self._lane.modem)
             if is_so(found) or time.monotonic() >= end_s:
                 return found
             time.sleep(POLL_S)
