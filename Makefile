@@ -84,9 +84,9 @@ bench-year: ## a simulated year of a SIM's slots and data, seven plans, three se
 	@scripts/setup.sh bench
 	@$(PY) -m bench.year
 
-bench-engine: ## our engine, speedtest-cli and iperf3 over the same emulated links (root; 25 minutes, SHORT=1: one)
+bench-engine: ## our engine, speedtest-cli and iperf3 over the same emulated links (root; 40 minutes, QUICK=1: three)
 	@scripts/setup.sh bench
-	@$(PY) bench/engine.py $(if $(SHORT),--short)
+	@$(PY) bench/engine.py $(if $(QUICK),--quick) $(ARGS)
 
 bench-idle-traffic: ## what a month of coverage and management traffic costs the SIM (root; 9 minutes)
 	@scripts/setup.sh bench

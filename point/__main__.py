@@ -36,6 +36,9 @@ point.toml, to sign receipts (the key's name must be <origin>/point/<point>; pat
   state_dir = "state"            # health history of a day; without it in memory only
   capacity_bps = 1000000000      # what the machine's link carries each way
   max_tests = 32                 # tests at once; the next is told when to come back
+  tls_port = 7443                # the same over TLS, if you have a certificate; its files:
+  tls_cert_file = "tls.pem"
+  tls_key_file = "tls-key.pem"
 
 exit status: 0 stopped by SIGTERM or SIGINT, 2 usage, 78 settings or port unusable"""
 
@@ -100,10 +103,14 @@ def _raise_file_limit(wanted: int) -> None:
 
 
 def _announce(server: Server, ready_file: Path | None) -> None:
-    logging.getLogger("point").info("listening tcp_port=%d udp_port=%d", server.port, server.udp_port)
+    logging.getLogger("point").info(
+        "listening tcp_port=%d udp_port=%d tls_port=%s", server.port, server.udp_port, server.tls_port
+    )
     if ready_file is None:
         return
-    ready = {"port": server.port, "udp_port": server.udp_port, "pid": os.getpid()}
+    ready: dict[str, int] = {"port": server.port, "udp_port": server.udp_port, "pid": os.getpid()}
+    if server.tls_port is not None:
+        ready["tls_port"] = server.tls_port
     partial = ready_file.with_name(ready_file.name + ".partial")
     try:
         partial.write_text(json.dumps(ready) + "\n")

@@ -1,7 +1,7 @@
 """One TCP connection of the point: a small state machine driven by epoll readiness.
 
-Uploads are read with MSG_TRUNC, so the kernel throws the bytes away without copying them; downloads leave by
-sendfile from one anonymous file. Each step moves a bounded number of bytes, so no connection starves another
+What its bytes travel by, a plain socket or TLS, is the carrier's matter. Each step moves a bounded number of bytes, so
+no connection starves another
 and a UDP echo waits for at most a few milliseconds.
 Source: facts note 03 §4 and §5 (MSG_TRUNC on plain TCP); tcp(7).
 """
@@ -9,13 +9,13 @@ Source: facts note 03 §4 and §5 (MSG_TRUNC on plain TCP); tcp(7).
 from __future__ import annotations
 
 import contextlib
-import os
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
 from point import protocol
+from point.carrier import READ_BYTES, SEND_BYTES, SINK, Plain
 from point.desk import NO_KEY, Desk, Lease
 from point.protocol import (
     HEAD_LIMIT_BYTES,
@@ -27,8 +27,9 @@ from point.protocol import (
     parse_head,
     refusal,
 )
-from point.stream import READ_BYTES, SEND_BYTES, SINK, Stream
+from point.stream import Stream
 from point.tickets import Denied
+from point.tls import Tls
 
 _TRANSFERS = frozenset({("GET", "/v1/download"), ("POST", protocol.UPLOAD_PATH)})
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -65,8 +66,10 @@ class Service:
 class Connection:
     """A client's connection. `wants_write` tells epoll what to wait for; `ended` names why it is over."""
 
-    def __init__(self, sock: socket.socket, peer: str, service: Service, now_s: float, *, busy: bool) -> None:
-        self.sock = sock
+    def __init__(
+        self, carried: tuple[socket.socket, Plain | Tls], peer: str, service: Service, now_s: float, *, busy: bool
+    ) -> None:
+        self.sock, self._carrier = carried
         self.peer = peer
         self.opened_s = self.moved_s = self.phase_s = now_s
         self.received_bytes = self.sent_bytes = self.requests = 0
@@ -129,7 +132,7 @@ class Connection:
             self._end_transfer(now_s)
 
     def _read_head(self, now_s: float) -> None:
-        chunk = self.sock.recv(HEAD_LIMIT_BYTES)
+        chunk = self._carrier.read(HEAD_LIMIT_BYTES)
         if not chunk:
             self.ended = "closed by peer"
             return
@@ -171,7 +174,7 @@ class Connection:
         self._body_left_bytes = request.body_bytes - len(early)
         self._enter(Phase.BODY, now_s)
         if request.wants_continue and self._body_left_bytes:
-            self.sent_bytes += self.sock.send(_CONTINUE)
+            self.sent_bytes += self._carrier.write(_CONTINUE)
         self._finish_body(now_s)
 
     def _measure(self, request: Request, rest: bytes, now_s: float) -> None:
@@ -196,12 +199,12 @@ class Connection:
             )
 
     def _begin_transfer(self, lease: Lease, request: Request, rest: bytes, now_s: float) -> None:
-        self._stream = Stream(self.sock, self._service.image_fd, lease, self.sent_bytes)
+        self._stream = Stream(self.sock, self._carrier, self._service.image_fd, lease)
         self._enter(Phase.PUSH if lease.is_downlink else Phase.PULL, now_s)
         if rest and not lease.is_downlink:
             self._stream.early(len(rest), now_s)
         elif request.wants_continue:
-            self.sent_bytes += self.sock.send(_CONTINUE)
+            self.sent_bytes += self._carrier.write(_CONTINUE)
 
     def _pull(self, now_s: float) -> None:
         if self._stream is None or self._stream.is_due(now_s):
@@ -227,7 +230,7 @@ class Connection:
 
     def _read_body(self, now_s: float) -> None:
         wanted = min(READ_BYTES, self._body_left_bytes)
-        count = self.sock.recv_into(SINK, wanted, socket.MSG_TRUNC)
+        count = self._carrier.discard(wanted)
         if count == 0:
             self.ended = "cut off while sending"
             return
@@ -247,19 +250,20 @@ class Connection:
         self._write(now_s)
 
     def _write(self, now_s: float) -> None:
+        self._carrier.flush()
         if self._out:
-            count = self.sock.send(self._out, socket.MSG_MORE if self._image_left_bytes else 0)
+            count = self._carrier.write(self._out, has_more=self._image_left_bytes > 0)
             self.sent_bytes += count
             self._out = self._out[count:]
             if self._out:
                 return
         if self._image_left_bytes:
             wanted = min(SEND_BYTES, self._image_left_bytes)
-            count = os.sendfile(self.sock.fileno(), self._service.image_fd, self._image_offset, wanted)
+            count = self._carrier.write_file(self._service.image_fd, self._image_offset, wanted)
             self.sent_bytes += count
             self._image_offset += count
             self._image_left_bytes -= count
-        if not self._image_left_bytes:
+        if not self._image_left_bytes and not self._carrier.has_pending:
             self._after_reply(now_s)
 
     def _after_reply(self, now_s: float) -> None:

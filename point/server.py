@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 from point.admission import Admission
+from point.carrier import Plain
 from point.connection import Connection, Phase, Service
 from point.desk import Desk, Identity, Limits
 from point.echo import answer_waiting
@@ -24,6 +25,7 @@ from point.listen import bound, random_file
 from point.load import Load
 from point.protocol import Site
 from point.settings import Settings
+from point.tls import Tls, context
 from wire.errors import Misconfigured
 
 log = logging.getLogger("point")
@@ -54,19 +56,27 @@ class Server:
         self._gate = Gate(settings.mini_requests_s, settings.echoes_s, self._desk)
         self._listener = bound(settings, socket.SOCK_STREAM, settings.port)
         self.port: int = self._listener.getsockname()[1]
+        self._tls_listener, self._tls_context = None, None
         try:
+            if settings.tls_port is not None:
+                self._tls_context = context(settings.tls_cert_file or "", settings.tls_key_file or "")
+                self._tls_listener = bound(settings, socket.SOCK_STREAM, settings.tls_port)
             udp_port = self.port if settings.udp_port is None else settings.udp_port
             self._echo = bound(settings, socket.SOCK_DGRAM, udp_port)
         except Misconfigured:
             self._listener.close()
+            if self._tls_listener is not None:
+                self._tls_listener.close()
             raise
+        self.tls_port: int | None = None if self._tls_listener is None else self._tls_listener.getsockname()[1]
         self.udp_port: int = self._echo.getsockname()[1]
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._service = Service(
             random_file(), settings.max_upload_bytes, self._site, self._desk, self._gate.refuse_mini, _wall_ms
         )
         self._epoll = select.epoll()
-        for fd in (self._listener.fileno(), self._echo.fileno(), self._wake_read):
+        self._listeners = {one.fileno(): one for one in (self._listener, self._tls_listener) if one is not None}
+        for fd in (*self._listeners, self._echo.fileno(), self._wake_read):
             self._epoll.register(fd, select.EPOLLIN)
         self._connections: dict[int, Connection] = {}
         self._stopping = False
@@ -115,18 +125,18 @@ class Server:
         # First: a latency probe must not queue behind bulk data.
         self._health.minute.echoes += answer_waiting(self._echo, ECHOES_PER_TURN, self._may_echo)
         for fd, mask in events:
-            if fd == self._listener.fileno():
-                self._accept(time.monotonic())
+            if fd in self._listeners:
+                self._accept(self._listeners[fd], time.monotonic())
             elif (connection := self._connections.get(fd)) is not None:
                 self._advance(fd, connection, mask, time.monotonic())
 
     def _may_echo(self, datagram: bytes, source: str) -> bool:
         return self._gate.may_echo(datagram, source, time.monotonic())
 
-    def _accept(self, now_s: float) -> None:
+    def _accept(self, listener: socket.socket, now_s: float) -> None:
         for _ in range(EVENTS_PER_TURN):
             try:
-                sock, address = self._listener.accept()
+                sock, address = listener.accept()
             except BlockingIOError:
                 return
             except OSError as error:
@@ -134,9 +144,9 @@ class Server:
                     raise
                 return
             # A listener for both families shows IPv4 addresses in their IPv6 dress.
-            self._admit(sock, address[0].removeprefix("::ffff:"), now_s)
+            self._admit(sock, address[0].removeprefix("::ffff:"), now_s, is_tls=listener is self._tls_listener)
 
-    def _admit(self, sock: socket.socket, peer: str, now_s: float) -> None:
+    def _admit(self, sock: socket.socket, peer: str, now_s: float, *, is_tls: bool) -> None:
         if len(self._connections) >= self._settings.max_connections:
             self._drop_slowest_head(now_s)
         count = len(self._connections)
@@ -147,7 +157,8 @@ class Server:
             return
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._connections[sock.fileno()] = Connection(sock, peer, self._service, now_s, busy=busy)
+        carrier = Tls(sock, self._tls_context) if is_tls and self._tls_context is not None else Plain(sock)
+        self._connections[sock.fileno()] = Connection((sock, carrier), peer, self._service, now_s, busy=busy)
         self._epoll.register(sock.fileno(), select.EPOLLIN)
 
     def _drop_slowest_head(self, now_s: float) -> None:
@@ -248,7 +259,8 @@ class Server:
             self._drop(fd, connection, "point stopped", now_s)
         self._end_minute()
         self._epoll.close()
-        self._listener.close()
+        for listener in self._listeners.values():
+            listener.close()
         self._echo.close()
         for fd in (self._wake_read, self._wake_write, self._service.image_fd):
             os.close(fd)

@@ -15,6 +15,7 @@ from wire.errors import Misconfigured
 _LIMITS: dict[str, tuple[int, int]] = {
     "port": (0, 65535),
     "udp_port": (0, 65535),
+    "tls_port": (0, 65535),
     "max_connections": (1, 100_000),
     "idle_timeout_s": (1, 3600),
     "request_timeout_s": (1, 3600),
@@ -35,8 +36,11 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "point": (r"[A-Za-z0-9_-]{1,32}", "give this point's code: 1 to 32 letters, digits, _ or -"),
     "key_file": (r".+", "give the path of the point's key, relative to this file"),
     "state_dir": (r".+", "give a folder, relative to this file"),
+    "tls_cert_file": (r".+", "give the path of a PEM certificate with its chain, relative to this file"),
+    "tls_key_file": (r".+", "give the path of the certificate's key, relative to this file"),
 }
 _SIGNING = ("origin", "point", "key_file")
+_TLS = ("tls_port", "tls_cert_file", "tls_key_file")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +53,8 @@ class Settings:
     its place while it does not rest longer than `rest_s`; a test is limited to `test_s` and `test_bytes` a direction,
     and there are at most `max_tests` at once (`tests_of_a_source` of one address) within `capacity_bps` of the link.
     `mini_requests_s` and `echoes_s` are the lasting rates of one address; twenty, and ten, seconds' worth may come at
-    once. `state_dir` keeps the health history; None keeps it in memory only.
+    once. With `tls_port`, `tls_cert_file` and `tls_key_file` (all or none) a second port serves the same over TLS.
+    `state_dir` keeps the health history; None keeps it in memory only.
     """
 
     bind: str = "0.0.0.0"
@@ -63,6 +68,9 @@ class Settings:
     point: str | None = None
     key_file: str | None = None
     state_dir: str | None = None
+    tls_port: int | None = None
+    tls_cert_file: str | None = None
+    tls_key_file: str | None = None
     capacity_bps: int = 1_000_000_000
     max_tests: int = 32
     tests_of_a_source: int = 16
@@ -88,13 +96,16 @@ def load(path: Path | None) -> Settings:
     if set(document) - {"point"} or not isinstance(table, dict):
         raise Misconfigured(f"{path}: the only table known here is [point]; remove the others")
     settings = override(Settings(), table)
-    missing = [key for key in _SIGNING if getattr(settings, key) is None]
-    if missing and len(missing) < len(_SIGNING):
-        raise Misconfigured(f"{path}: point.{missing[0]} is missing; signing needs {', '.join(_SIGNING)}")
+    for purpose, keys in (("signing", _SIGNING), ("TLS", _TLS)):
+        missing = [key for key in keys if getattr(settings, key) is None]
+        if missing and len(missing) < len(keys):
+            raise Misconfigured(f"{path}: point.{missing[0]} is missing; {purpose} needs {', '.join(keys)}")
     return replace(
         settings,
         key_file=_beside(path, settings.key_file),
         state_dir=_beside(path, settings.state_dir),
+        tls_cert_file=_beside(path, settings.tls_cert_file),
+        tls_key_file=_beside(path, settings.tls_key_file),
     )
 
 

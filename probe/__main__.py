@@ -39,6 +39,7 @@ _EPILOG = """examples:
   dosong-probe once                                  one test now, printed, and kept like any other
   dosong-probe once --modem m2 --json                the same by the second modem, as JSON
   dosong-probe calibrate                             how fast this host can measure at all; kept, marks tests near it
+  dosong-probe calibrate --link --modem m1           the same on site, over the modem's own link (moves one test's data)
   dosong-probe doctor                                check the station: red or green, and what to do
   dosong-probe doctor --lang en --no-test --json     the same for a script, without a test
   dosong-probe survey                                where the site is: five minutes under the open sky, once
@@ -51,6 +52,15 @@ exit status:
   1  it failed: the test, the disk, or another dosong-probe runs
   2  wrong usage
   78 the settings are missing or wrong; the message says what to do"""
+
+
+_CALIBRATE = """how fast this host itself can measure: what a faster link gives cannot be told from the host's own limit
+
+Without options over loopback, both ways, some five seconds and no data of the SIM. On site, once the modem is plugged
+in, add --link: one ordinary test over each modem's link shows how busy the busiest core gets and at which speed the
+modem's USB port runs. The least bound is kept; later tests above 0.7 of it are marked host_limited. Do it again after a
+change of board, port or cable. Stop the daemon first: systemctl stop dosong-probe"""
+USB2_MBIT = 480
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -85,8 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     once.add_argument("--modem", metavar="ID", help="which modem (the first one)")
     once.add_argument("--json", action="store_true", help="print the record as JSON")
     once.set_defaults(command=_once)
-    ceiling = commands.add_parser("calibrate", parents=[shared], help="measure this host's own ceiling over loopback")
-    ceiling.set_defaults(command=_calibrate)
+    _add_calibrate(commands, shared)
     rescue = commands.add_parser("rescue", parents=[shared], help="what systemd runs as root: one request from stdin")
     rescue.set_defaults(command=_rescue)
     doctor = commands.add_parser("doctor", parents=[shared], help="check the station, live; 0 if all is green")
@@ -178,6 +187,19 @@ def _export(settings: Settings, arguments: argparse.Namespace) -> int:
     return EXIT_OK
 
 
+def _add_calibrate(commands: Any, shared: argparse.ArgumentParser) -> None:
+    ceiling = commands.add_parser(
+        "calibrate",
+        parents=[shared],
+        help="measure this host's own ceiling",
+        description=_CALIBRATE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    ceiling.add_argument("--link", action="store_true", help="on site: also over the link of each modem, one test each")
+    ceiling.add_argument("--modem", metavar="ID", help="with --link: this modem alone")
+    ceiling.set_defaults(command=_calibrate)
+
+
 def _run(settings: Settings, _arguments: argparse.Namespace) -> int:
     """Run until SIGTERM or SIGINT."""
     with compose.opened(settings) as probe:
@@ -238,15 +260,47 @@ def _once(settings: Settings, arguments: argparse.Namespace) -> int:
     return EXIT_OK if is_good else EXIT_FAILED
 
 
-def _calibrate(settings: Settings, _arguments: argparse.Namespace) -> int:
+def _calibrate(settings: Settings, arguments: argparse.Namespace) -> int:
     """Measure the host's ceiling and keep it; the daemon must not run, for a test beside it would spoil both."""
+    chosen = [modem for modem in settings.modem if arguments.modem in {None, modem.id}] if arguments.link else []
+    if arguments.modem is not None and not chosen:
+        sys.stderr.write(f"dosong-probe: --modem needs --link and a modem of the settings: {_names(settings)}\n")
+        return EXIT_USAGE
     with compose.opened(settings, has_coverage=False) as probe:
         ceiling = calibrate.measure()
         probe.recorder.remember({calibrate.MARK: ceiling.as_mark()})
-    down, up = ceiling.downlink_bps / 1e6, ceiling.uplink_bps / 1e6
-    sys.stdout.write(f"this host moves {down:.0f} Mbit/s down and {up:.0f} Mbit/s up at most (loopback)\n")
+        down, up = ceiling.downlink_bps / 1e6, ceiling.uplink_bps / 1e6
+        sys.stdout.write(f"this host moves {down:.0f} Mbit/s down and {up:.0f} Mbit/s up at most (loopback)\n")
+        shown = [_calibrate_link(probe, modem.id, probe.interface(modem), ceiling) for modem in chosen]
     sys.stdout.write("tests above 0.7 of that are marked host_limited\n")
-    return EXIT_OK
+    return EXIT_OK if all(shown) else EXIT_FAILED
+
+
+def _calibrate_link(probe: compose.Probe, modem: str, interface: str, loopback: calibrate.Ceiling) -> bool:
+    """One test over a modem's link, within its budget; whether it showed anything."""
+    station = probe.stations[modem]
+    _, refusal = station.admit(_manual(station.order))
+    if refusal is Cause.BUDGET_SPENT:
+        sys.stdout.write(f"{modem}: not measured ({refusal}); the ceiling of loopback counts\n")
+        return False
+    seen = calibrate.measure_link(interface, station.bench.engine)
+    station.settle()
+    if seen.downlink is None and seen.uplink is None:
+        sys.stdout.write(f"{modem}: the test moved nothing ({seen.result.cause}); run it again when the link is up\n")
+        return False
+    ceiling = seen.ceiling(loopback)
+    probe.recorder.remember({calibrate.link_mark(modem): ceiling.as_mark()})
+    ways = (("down", seen.downlink, ceiling.downlink_bps), ("up", seen.uplink, ceiling.uplink_bps))
+    for way, found, most_bps in ways:
+        if found is not None:
+            share = found.busy_ppm / 10_000
+            sys.stdout.write(
+                f"{modem}: {found.link_bps / 1e6:.1f} Mbit/s {way} kept the busiest core {share:.0f} % busy: "
+                f"this host can carry {most_bps / 1e6:.0f} Mbit/s {way} over {interface}\n"
+            )
+    if seen.bus_mbit is not None and seen.bus_mbit < USB2_MBIT:
+        sys.stdout.write(f"{modem}: plugged in at {seen.bus_mbit} Mbit/s only; another port or cable gives 480\n")
+    return True
 
 
 def _rescue(settings: Settings, _arguments: argparse.Namespace) -> int:

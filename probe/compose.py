@@ -267,7 +267,7 @@ class Probe:
 
     def _request(self, modem: Modem, *, is_short: bool) -> EngineRequest:
         """The next test's request: with the epoch that its record will have, and this host's ceiling."""
-        ceiling = calibrate.read(self.spool.mark(calibrate.MARK))
+        ceiling = calibrate.known(self.spool.mark, modem.id)
         return replace(
             self._allowed(modem, is_short=is_short),
             interface=self.interface(modem),
@@ -275,6 +275,7 @@ class Probe:
             epoch=int(self.spool.mark("epoch") or 1),
             ceiling_downlink_bps=ceiling.downlink_bps if ceiling else None,
             ceiling_uplink_bps=ceiling.uplink_bps if ceiling else None,
+            tls_ca_file=self.settings.engine_ca_file,
         )
 
     def _allowed(self, modem: Modem, *, is_short: bool) -> EngineRequest:

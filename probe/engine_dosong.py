@@ -110,6 +110,8 @@ class Engine:
             work()
         except Failed as failure:
             word = failure.cause
+        except engine_http.NotTrusted as stranger:
+            word = stranger.cause
         except engine_http.NotOurs:
             word = "captive" if stage != "receipt" else "server_error"
         except ConnectionResetError:
@@ -172,7 +174,8 @@ class Engine:
 
     def _ask(self, path: str) -> ask.Answer:
         request = self._request
-        return ask.ask(request.interface, (self._address, request.server_port), path, self._host_field())
+        address = (self._address, request.server_port)
+        return ask.ask(request.interface, address, path, self._host_field(), trust=request.trust)
 
     def _host_field(self) -> str:
         host = self._request.server_host
@@ -289,11 +292,14 @@ class Engine:
             link_is_last=not is_uplink,
             cap_us=min(request.cap_ms * 1000, seconds * 1_000_000),
             most_bytes=self._byte_limit(name),
+            error_goal_ppm=request.error_goal_ppm,
             ceiling_bps=request.ceiling_uplink_bps if is_uplink else request.ceiling_downlink_bps,
         )
         target = f"/v1/{'upload' if is_uplink else 'download'}?ticket={self._ticket()}"
         address, host = self._address, self._host_field()
-        return connection.Order(request.interface, address, request.server_port, host, target, terms, is_uplink)
+        return connection.Order(
+            request.interface, address, request.server_port, host, target, terms, is_uplink, request.trust
+        )
 
     def _ticket(self) -> str:
         return self._pass.ticket if self._pass is not None else ""

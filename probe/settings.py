@@ -19,6 +19,7 @@ from msgspec import Meta
 from probe.settings_modem import Interface, Modem, Name, Table, check_modems
 from probe.settings_page import Page, check_page
 from probe.settings_recovery import Recovery
+from probe.settings_tls import check_tls
 from wire.errors import Misconfigured
 from wire.keyfile import read_verifier
 from wire.records import Code, LatE7, LonE7, ProbeId
@@ -38,7 +39,7 @@ _PLAIN = {
     "url": "http://HOST or http://HOST:PORT",
     "site": "at most 32 of A-Z a-z 0-9 _ -",
     "referral": "at most 32 of A-Z a-z 0-9 _ -",
-    "server": "http://HOST:PORT or http://HOST:PORT/speedtest/upload.php",
+    "server": "http://HOST:PORT, https://HOST:PORT or http://HOST:PORT/speedtest/upload.php",
 }
 """What stands for a regular expression in a message, by the last part of the key."""
 _PATH = re.compile(r" - at `\$\.?(?P<path>[^`]*)`$")
@@ -127,7 +128,8 @@ class Engine(Table, frozen=True, kw_only=True):
     """
 
     name: Literal["dosong", "speedtest-cli"] = "dosong"
-    server: Annotated[str, Meta(pattern=r"^http://[^/?#]+(/speedtest/upload\.php)?\Z")]
+    server: Annotated[str, Meta(pattern=r"^https?://[^/?#]+(/speedtest/upload\.php)?\Z")]
+    ca_file: Name | None = None
     echo: Name | None = None
     downlink_s: Annotated[int, Meta(ge=0, le=60)] = 10
     uplink_s: Annotated[int, Meta(ge=0, le=60)] = 10
@@ -145,7 +147,12 @@ class Engine(Table, frozen=True, kw_only=True):
     def server_address(self) -> tuple[str, int]:
         """Host and port of the server."""
         parts = urlsplit(self.server)
-        return parts.hostname or "", parts.port or 80
+        return parts.hostname or "", parts.port or (443 if self.is_tls else 80)
+
+    @property
+    def is_tls(self) -> bool:
+        """Whether the server is asked over TLS."""
+        return self.server.startswith("https://")
 
     @property
     def echo_address(self) -> tuple[str, int] | None:
@@ -207,6 +214,11 @@ class Settings(Table, frozen=True, kw_only=True):
     page: Page | None = None
     folder: str = "."
     file: str = "probe.toml"
+
+    @property
+    def engine_ca_file(self) -> str | None:
+        """Where the file lies that vouches for the engine's server; None without TLS."""
+        return None if self.engine.ca_file is None else str(self.path(self.engine.ca_file))
 
     def path(self, name: str) -> Path:
         """Resolve a file name of this file."""
@@ -273,6 +285,7 @@ def _check(path: Path, settings: Settings) -> None:
         )
     check_modems(path, settings.modem)
     _check_engine(path, settings.engine)
+    check_tls(path, settings.engine, settings.path)
     check_page(path, settings.page, [modem.interface for modem in settings.modem if modem.interface is not None])
     _check_others(path, settings.reachability)
     _check_ways(path, settings.broker)

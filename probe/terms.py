@@ -21,6 +21,7 @@ from wire.notes import Config
 
 SPEEDTEST_ECHOES, DOSONG_ECHOES = 20, 40
 FULL_CAP_MS, SAVER_CAP_MS = 5_000, 3_000
+FULL_GOAL_PPM, SAVER_GOAL_PPM = 20_000, 50_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +108,7 @@ def request(engine: Engine, interface: str) -> EngineRequest:
         time_limit_s=engine.time_limit_s,
         echo_count=DOSONG_ECHOES if engine.name == "dosong" else SPEEDTEST_ECHOES,
         cap_ms=SAVER_CAP_MS if engine.saver else FULL_CAP_MS,
+        error_goal_ppm=SAVER_GOAL_PPM if engine.saver else FULL_GOAL_PPM,
         busy_wait_s=engine.busy_wait_s,
         quiet_wait_s=engine.quiet_wait_s,
     )

@@ -25,6 +25,7 @@ as_root() {
 # program that must be there, and the Debian package that brings it
 needs="mosquitto:mosquitto influxd:influxdb gpsd:gpsd"
 [ "$link" = loopback ] || needs="$needs ip:iproute2 ethtool:ethtool nft:nftables nsenter:util-linux"
+[ "$purpose" != bench ] || needs="$needs iperf3:iperf3 ping:iputils-ping"
 if [ "$purpose" = test ]; then
   needs="$needs chromium:chromium strace:strace ping:iputils-ping gpspipe:gpsd-clients openssl:openssl"
   needs="$needs mkfs.ext4:e2fsprogs faketime:faketime victoria-metrics:victoria-metrics"

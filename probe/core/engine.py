@@ -6,7 +6,7 @@ Samples go in (`Estimator.add`), decisions come out; the transport obeys them. T
 4  The ramp ends with the first 200 ms that grew by at most 15 % over the 200 ms before, looked at every 50 ms, 1.5 s
    after the first 20 KB at the latest. Its end is fixed once: a start that slides while throughput grows is biased.
 5  Enough is 1.0 s after the ramp with a standard error of at most 2 %, halves within 3 % and application and link
-   counts within 3 %; else 5 s (saver: 3 s) after the ramp, 8 s in all, or the byte limit.
+   counts within 3 %; else 5 s after the ramp, 8 s in all, or the byte limit. Saver: 5 %, 7.5 %, and 3 s.
 6  The rate is the plain mean between the ramp's end and the last sample. Nothing is trimmed.
 Four rules are our own. Bytes come in steps (a packet on the link, two for an acknowledgement), so 400 KB (uplink:
 700 KB, or 300 KB under 3 Mbit/s) at least are needed to be precise. Over one connection both ends of an uplink's window
@@ -38,7 +38,6 @@ MANY_FLOWS_BPS, GROWING_BPS = 8_000_000, 3_500_000
 GROWTH_PPM = 1_600_000
 GROWTH_SEEN_US, QUEUE_US = 80_000, 4_000
 ERROR_GOAL_PPM = 20_000
-HALVES_GOAL_PPM = 30_000
 AGREE_PPM = 30_000
 PAYLOAD_PPM = 1448 * 1_000_000 // 1500
 LEAST_SHARE_PPM, MOST_SHARE_PPM = 850_000, 1_000_000
@@ -87,7 +86,8 @@ class Terms:
 
     `link_is_last` (downlink): the interface counts what the bottleneck let through, so that its bytes give the shape.
     In the uplink it counts what enters the modem's queue: there the acknowledged bytes are used alone.
-    `ceiling_bps` is what this host can do at most, None if it was never calibrated.
+    `ceiling_bps` is what this host can do at most, None if it was never calibrated. `error_goal_ppm`: at which
+    standard error a rate is precise; the halves may differ by half as much again.
     """
 
     link_is_last: bool
@@ -95,6 +95,7 @@ class Terms:
     hard_us: int = 8_000_000
     most_bytes: int | None = None
     ceiling_bps: int | None = None
+    error_goal_ppm: int = ERROR_GOAL_PPM
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,7 +294,8 @@ class Estimator:
             return False
         bins = self._bins(start_us, now.at_us)
         error_ppm, halves_ppm = relative_error_ppm(bins), halves_differ_ppm(bins)
-        if error_ppm is None or error_ppm > ERROR_GOAL_PPM or halves_ppm is None or halves_ppm > HALVES_GOAL_PPM:
+        goal_ppm = self.terms.error_goal_ppm
+        if error_ppm is None or error_ppm > goal_ppm or halves_ppm is None or halves_ppm * 2 > goal_ppm * 3:
             return False
         bps = _bps(self._moved(start_us, now.at_us), window_us)
         return self._agrees(now) and not _is_window_limited(now, bps)

@@ -29,6 +29,14 @@ class NotOurs(ValueError):
     """The answer is none of a measurement point of ours: a portal or another server gave it."""
 
 
+class NotTrusted(Exception):
+    """The other end of a TLS handshake is not the server that was meant. `cause` is a word of `wire.failure`."""
+
+    def __init__(self, cause: str) -> None:
+        super().__init__(cause)
+        self.cause = cause
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
     """The head of an answer; `head_bytes` is its length, fields have lower-case names."""

@@ -13,6 +13,14 @@ SETUP_LIMIT_S = 60
 
 
 @dataclass(frozen=True, slots=True)
+class Trust:
+    """Whom to take for the server over TLS: who shows a certificate for `name` that `ca_file` (PEM) vouches for."""
+
+    ca_file: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class EngineRequest:
     """One test to run.
 
@@ -22,9 +30,11 @@ class EngineRequest:
     the link's bytes, None is no limit. `time_limit_s` None allows the durations and a minute for the rest.
 
     For the engine `dosong`: `probe` and `epoch` are whom the ticket is for; `cap_ms` is the longest window after the
-    ramp (a duration that is shorter wins); `busy_wait_s` how long a busy point is waited for; `quiet_wait_s` how long
-    others may be waited for that use the link; `expected_bps` what the link gave last (5 % of it is others' traffic);
-    `ceiling_*_bps` what this host can do at most, None if it was never calibrated.
+    ramp (a duration that is shorter wins), `error_goal_ppm` the standard error at which it ends before;
+    `busy_wait_s` how long a busy point is waited for; `quiet_wait_s` how long others may be waited for that use the
+    link; `expected_bps` what the link gave last (5 % of it is others' traffic); `ceiling_*_bps` what this host can do
+    at most, None if it was never calibrated; `tls_ca_file` the PEM file that vouches for the server over TLS, None is
+    plain TCP.
     """
 
     interface: str
@@ -46,11 +56,18 @@ class EngineRequest:
     probe: str = "p-unnamed"
     epoch: int = 1
     cap_ms: int = 5_000
+    error_goal_ppm: int = 20_000
     busy_wait_s: int = 20
     quiet_wait_s: int = 10
     expected_bps: int | None = None
     ceiling_downlink_bps: int | None = None
     ceiling_uplink_bps: int | None = None
+    tls_ca_file: str | None = None
+
+    @property
+    def trust(self) -> Trust | None:
+        """Whom to trust over TLS; None without it."""
+        return None if self.tls_ca_file is None else Trust(self.tls_ca_file, self.server_host)
 
     @property
     def kill_after_s(self) -> int:

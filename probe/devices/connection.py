@@ -12,10 +12,15 @@ import contextlib
 import socket
 import struct
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from probe.core import cause, engine_http
 from probe.core.engine import Flow, Terms
+from probe.core.engine_terms import Trust
 from probe.devices.bound import bind_to, family_of
+
+if TYPE_CHECKING:
+    from probe.devices.tls import Tunnel
 
 READ_BYTES = 1 << 20
 _SENDS_A_TICK = 16
@@ -33,7 +38,10 @@ _NO_LINGER = struct.pack("ii", 1, 0)
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What to move: by which interface, from or to where. `path` is the request's target, `host` its Host field."""
+    """What to move: by which interface, from or to where. `path` is the request's target, `host` its Host field.
+
+    `trust` None is plain TCP.
+    """
 
     interface: str
     address: str
@@ -42,6 +50,7 @@ class Order:
     path: str
     terms: Terms
     is_uplink: bool
+    trust: Trust | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +81,11 @@ class Connection:
         self._is_uplink = order.is_uplink
         make = engine_http.post if order.is_uplink else engine_http.get
         self._request = make(order.path, order.host)
-        self._to_send = self._request
-        self._head = b""
+        self._tunnel = None if order.trust is None else _tunnel(order.trust)
+        self._to_send = self._request if self._tunnel is None else b""
+        self._overhead_bytes = len(self._to_send)
+        self._cipher = memoryview(b"")
+        self._head, self._came_bytes = b"", 0
         self._is_read = False
         self._ticks = 0
         self._head_bytes = 0
@@ -104,6 +116,8 @@ class Connection:
         if self.problem is not None or not self.is_used:
             return
         try:
+            if self._tunnel is not None and not self._tunnel.is_open:
+                self._shake(self._tunnel)
             if self._to_send:
                 self._to_send = self._to_send[self._sock.send(self._to_send) :]
             if not self._to_send:
@@ -118,8 +132,29 @@ class Connection:
             self.problem = "reset"
         except engine_http.NotOurs:
             self.problem = "captive"
+        except engine_http.NotTrusted as stranger:
+            self.problem = stranger.cause
         except OSError as error:
             self.problem = cause.of_error(error)
+
+    def _shake(self, tunnel: Tunnel) -> None:
+        """Go on with the handshake; once it is done the request is to be sent."""
+        received = b""
+        while True:
+            self._queue(tunnel.advance(received))
+            while self._to_send:
+                self._to_send = self._to_send[self._sock.send(self._to_send) :]
+            if tunnel.is_open:
+                self._queue(tunnel.wrap(self._request))
+                return
+            received = self._sock.recv(READ_BYTES)
+            self._came_bytes += len(received)
+            if not received:
+                raise ConnectionResetError
+
+    def _queue(self, raw: bytes) -> None:
+        self._to_send += raw
+        self._overhead_bytes += len(raw)
 
     def look(self) -> Look | None:
         """What TCP says of the connection; None if it says nothing."""
@@ -129,9 +164,9 @@ class Connection:
             return None
         if len(raw) < _LEAST_INFO_BYTES:
             return None
-        # What TCP counts besides: its SYN, and the head that came or went with the payload.
-        head = len(self._request) + 1 if self._is_uplink else self._head_bytes
-        sent = struct.unpack_from("=Q", raw, 200)[0] - len(self._request) if len(raw) >= 208 else None
+        # What TCP counts besides: its SYN, and handshake and head that came or went with the payload.
+        head = self._overhead_bytes + 1 if self._is_uplink else self._head_bytes
+        sent = struct.unpack_from("=Q", raw, 200)[0] - self._overhead_bytes if len(raw) >= 208 else None
         payload = max(0, _payload(raw, is_uplink=self._is_uplink) - head)
         (step_ms_ago,) = struct.unpack_from("=I", raw, 56)
         return Look(payload, None if sent is None else max(0, sent), _flow(raw, self._is_uplink), step_ms_ago)
@@ -168,7 +203,8 @@ class Connection:
         except BlockingIOError:
             self.has_begun = self._is_uplink
             return
-        self._head += received
+        self._came_bytes += len(received)
+        self._head += received if self._tunnel is None or not received else self._tunnel.unwrap(received)
         reply = engine_http.read_head(self._head) if received else None
         if not received or (reply is not None and self._is_uplink and reply.status == 200):
             self.problem = "server_error"
@@ -177,12 +213,28 @@ class Connection:
         elif reply is not None and not reply.fields.get("content-type", "").startswith("application/octet-stream"):
             self.problem = "captive"
         elif reply is not None:
-            self._head_bytes, self._is_read, self.has_begun = reply.head_bytes, True, True
+            self._head_bytes, self._is_read, self.has_begun = self._before_payload_bytes(reply.head_bytes), True, True
+
+    def _before_payload_bytes(self, head_bytes: int) -> int:
+        """What TCP had counted when the payload began: all that came but the payload that came with the head."""
+        waiting = 0 if self._tunnel is None else self._tunnel.waiting_bytes
+        return self._came_bytes - waiting - (len(self._head) - head_bytes)
 
     def _fill(self) -> None:
         for _ in range(_SENDS_A_TICK):
-            if self._sock.send(self._source) < len(self._source):
+            if self._tunnel is not None:
+                self._cipher = self._cipher or memoryview(self._tunnel.wrap(self._source))
+                self._cipher = self._cipher[self._sock.send(self._cipher) :]
+                if self._cipher:
+                    return
+            elif self._sock.send(self._source) < len(self._source):
                 return
+
+
+def _tunnel(trust: Trust) -> Tunnel:
+    from probe.devices import tls  # noqa: PLC0415 - only where it is wanted: see there
+
+    return tls.Tunnel(trust)
 
 
 def _stand_in(family: int, interface: str, port: int) -> socket.socket | None:

@@ -215,6 +215,15 @@ def test_caps_in_time_saver_and_bytes() -> None:
     assert full.payload_bytes > 1_000_000
 
 
+def test_saver_mode_stops_at_a_wider_error_and_spends_less() -> None:
+    spent = {}
+    for name, terms in (("full", DOWN), ("saver", Terms(True, cap_us=3_000_000, error_goal_ppm=50_000))):
+        heard = [_hear(_stream(_fading(seed, 25e6)), terms).outcome for seed in range(40)]
+        assert all((one.se_ppm or 0) <= terms.error_goal_ppm for one in heard if one.stop == "precise")
+        spent[name] = sum(one.payload_bytes for one in heard)
+    assert spent["saver"] * 1.6 < spent["full"]
+
+
 def test_who_limited_it() -> None:
     narrow = tuple([Flow(80_000, 50_000, 0, 50_000)] * 4)
 
