@@ -79,7 +79,8 @@ CASES: Mapping[str, Case] = {
     "clock-years-behind": Case(events=("clock_set",), boots=True),
     "clock-years-ahead": Case(events=("clock_set",), boots=True),
     "card-full": Case(events=("disk_error/low_disk",), late=True),
-    "card-read-only": Case(events=("disk_error/disk_error",), late=True),
+    # Nothing can be put down while it lasts, and the power cut that cures it takes what was held in memory.
+    "card-read-only": Case(letters="o", late=True),
     "one-modem-dead": _case(
         Cause.NO_MODEM, letters="m", events=("modem_lost/no_modem",), rungs=_HARD, second="modem-pulled"
     ),
@@ -175,6 +176,8 @@ def judge(case: Case, phases: Sequence[Seen], whole: Seen, *, back_s: float | No
         for name, found in zip(("", "after the power cut: "), phases, strict=False):
             told += [name + text for text in _missing(case, found, is_again=bool(name))]
     told += [f"no event {event}" for event in case.events if event not in whole.events]
+    if case.late and case.letters and not set(case.letters) & set(whole.letters):
+        told.append(f"no coverage step says {case.letters!r}")
     wrong = sorted({rung.split()[0] for rung in whole.rungs} - case.rungs - {REDUCED})
     told += [f"rung {rung} must not be taken" for rung in wrong]
     if case.cure_s and not is_cured(case, whole):

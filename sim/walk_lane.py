@@ -59,6 +59,7 @@ class Walker:
         self._ended_s = 0.0
         self._has_power = True
         self.rows: list[Row] = []
+        self._known: dict[tuple[int, int], AnyRecord] = {}
         self.kept = Kept(lane.probe, frozenset())
 
     def walk(self) -> None:
@@ -152,7 +153,9 @@ class Walker:
             time.sleep(POLL_S)
 
     def _records(self, since: tuple[int, int]) -> list[AnyRecord]:
-        return spool_copy.records(self._up, since)
+        """What the spool held at any look: a full card has it free what is acknowledged."""
+        self._known |= {(record.epoch, record.seq): record for record in spool_copy.records(self._up, since)}
+        return [self._known[place] for place in sorted(self._known) if place > since]
 
     def _head(self) -> tuple[int, int]:
         found = self._records((0, -1))
