@@ -7,6 +7,7 @@ they turn up (`probe.core.cause_words`). Braces take the finding's values.
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 from probe.core.cause_words import CAUSES, Words
@@ -199,11 +200,16 @@ def _of(finding: Finding) -> Words:
     return WORDS.get(f"{finding.check}.{finding.word}") or WORDS.get(finding.word) or WORDS["unknown"]
 
 
+_POINT = re.compile(r"(?<=[0-9])\.(?=[0-9]+ (?:GB|MB|Mbit/s|V|°C)|[0-9]+, lên )")
+"""Vietnamese writes 82,4 GB. Addresses and dotted codes have no unit behind them."""
+
+
 def _filled(text: str, finding: Finding, language: Language) -> str:
     values = dict(finding.values)
     if finding.word == "first":
         values["check"] = title(values["check"], language)
-    return text.format_map(_Values(values))
+    filled = text.format_map(_Values(values))
+    return _POINT.sub(",", filled) if language == "vi" else filled
 
 
 class _Values(dict[str, str]):

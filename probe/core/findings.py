@@ -157,6 +157,8 @@ def explained(cause: str | None, link: Cause | None) -> str | None:
 
     A cause that says more by itself stays, and so does None: a test that succeeded has none.
     """
+    if cause == Cause.SERVER_UNREACHABLE and link is Cause.NO_INTERNET:
+        return cause  # it was refused: something answered, so packets do come through
     if cause in _SAYS_LITTLE and link in _OF_THE_SIM | _OF_THE_WAY and link is not None:
         return link.value
     return link.value if cause in _LOOKS_OTHERWISE and link in _OF_THE_SIM and link is not None else cause

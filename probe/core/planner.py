@@ -4,7 +4,7 @@ The ladder is the order in which tests are cut: shorter ones first, then without
 (coverage records always go on). A plan takes the highest rung that all slots left can afford, and gives as many of them
 as the data allows one rung more; it never touches the grid. Only the complete rungs can be counted samples: a test that
 was cut says `partial`, with the direction that was left out as its stage and `budget_spent` as its cause.
-Source: design §5, Budget; facts note 01 §7 (data need), facts note 02 §3; decision 0010.
+Source: design §5, Budget; facts note 01 §7 (data need), facts note 02 §3; decision 0011.
 """
 
 from __future__ import annotations

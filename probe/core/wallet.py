@@ -3,7 +3,7 @@
 Pure: the daemon's purse keeps it on disk, the simulation of a year runs it in memory. A new plan is made once a day of
 Vietnam, when the period or the terms change, and never moves a slot. Nothing starts whose worst case, with what other
 traffic needs until the period ends, would pass the limit.
-Source: design §5, Budget; decision 0010.
+Source: design §5, Budget; decision 0011.
 """
 
 from __future__ import annotations
