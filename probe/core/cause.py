@@ -25,6 +25,9 @@ _BY_NUMBER = {
     errno.ENOMEM: Cause.LOW_MEMORY,
 }
 
+_OUT_OF_MEMORY = ("new thread", "failed to map segment", "Cannot allocate memory")
+"""How Python says that memory is out where it does not raise MemoryError: threads, and libraries that it loads."""
+
 
 def of_status(status: int) -> str:
     """The word for an HTTP status other than 200. A redirect is a portal: our servers send none."""
@@ -35,6 +38,8 @@ def of_status(status: int) -> str:
 
 def of_error(error: BaseException) -> str:
     """The word for an exception; `engine_error` if it says nothing of the network."""
+    if any(words in str(error) for words in _OUT_OF_MEMORY):
+        return Cause.LOW_MEMORY
     for kind, cause in _BY_TYPE:
         if isinstance(error, kind):
             return cause

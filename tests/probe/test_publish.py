@@ -366,10 +366,10 @@ def test_sessions_leave_no_file_open_behind_them(site: Site, broker: Broker) -> 
 
 
 def test_nothing_is_sent_while_a_test_has_the_link(site: Site, ledger: Ledger) -> None:
-    site.may_send = False
-    site.keep(1)
     site.publisher.start()
     wait_until(lambda: b"online" in ledger.statuses)
+    site.may_send = False
+    site.keep(1)
     deadline_s = time.monotonic() + 1.2
     wait_until(lambda: time.monotonic() > deadline_s)
     assert ledger.raws == []
