@@ -63,7 +63,7 @@ def blueprint(pages: Pages, settings: Settings) -> Blueprint:
     @routes.get("/log/<shard>/tile/entries/<path:path>")
     def entries(shard: str, path: str) -> Response:
         match = _ENTRIES.fullmatch(path)
-        if match is None:
+        if match is None or not settings.seal.exists():
             abort(404)
         index = int(match["index"].replace("x", "").replace("/", ""))
         raw = _entries(settings, store, _plain(shard), index, int(match["width"] or tiles.WIDTH))
