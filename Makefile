@@ -39,7 +39,7 @@ lint: ready ## format, lint, types, generated files
 	@$(PY) scripts/architecture.py --check
 
 unit: ready ## all tests but the long ones
-	@.venv/bin/pytest -q -n 2 --dist loadgroup -m "not flow"
+	@.venv/bin/pytest -q -n 3 --dist loadgroup -m "not flow"
 
 flow: ready ## the whole way: rates, wrong way, pulled modem, kills
 	@.venv/bin/pytest -q -m flow
