@@ -9,17 +9,21 @@ from typing import Any
 from probe import engines
 from probe.core.schedule import Plan
 from sim import demo_world
+from sim.demo_scene import Place
 from tests.flow.conftest import PACE, PLACE, Whole, eventually
 
 SEED = bytes.fromhex("5eed" * 16)
 PAIRS = 3
 
 
-def _start(whole: Whole, *, has_both: bool) -> None:
+BOTH = replace(PLACE, engine="dosong", has_both_engines=True)
+
+
+def _start(whole: Whole, place: Place) -> None:
     program = whole.world.programs.running[PLACE.probe]
     program.process.terminate()
     program.process.wait(20)
-    demo_world.start_probe(whole.world, replace(PLACE, engine="dosong", has_both_engines=has_both))
+    demo_world.start_probe(whole.world, place)
 
 
 def _pairs(whole: Whole, after: int) -> list[tuple[dict[str, Any], dict[str, Any]]]:
@@ -36,11 +40,11 @@ def _pairs(whole: Whole, after: int) -> list[tuple[dict[str, Any], dict[str, Any
 
 def test_two_engines_share_a_slot_in_drawn_order_and_one_of_them_counts(whole: Whole) -> None:
     tests = len(whole.tests())
-    _start(whole, has_both=True)
+    _start(whole, BOTH)
     try:
         eventually("three slots with both engines", lambda: len(_pairs(whole, tests)) >= PAIRS, 200)
     finally:
-        _start(whole, has_both=False)
+        _start(whole, PLACE)  # as the tests after this one expect it
     plan = Plan(PLACE.probe, "m1", SEED, PACE.slot_s * 1000, 60_000)
     for first, second in _pairs(whole, tests):
         (counting,) = [row for row in (first, second) if row["record"].slot_ms is not None]
