@@ -174,6 +174,9 @@ step_s = {pace.step_s}
 steps = {pace.steps}
 poll_s = {max(1, pace.step_s)}
 
+[reachability]
+others = []
+
 [gps]
 host = "127.0.0.1"
 port = {gps_port}
