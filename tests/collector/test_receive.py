@@ -71,7 +71,9 @@ def test_acks_are_published_again_when_the_broker_forgot_them(bench: Bench, one:
     bench.field.send("p-one", one.test())
     until(lambda: bench.field.upto("p-one") == 1)
     lines = [line for line in bench.receive.text().splitlines() if "broker" in line]
-    assert len(lines) == 3, lines  # connected, lost once, connected: not one line an attempt
+    # Connected, lost, connected: not one line an attempt. (A broker that is starting may hang up on us once: said too.)
+    assert [line for line in lines if "connected" in line] == [lines[0], lines[-1]]
+    assert len(lines) in {3, 4}, lines
 
 
 def test_killed_in_mid_stream_nothing_acknowledged_is_missing_and_nothing_counts_twice(

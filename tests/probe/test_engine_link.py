@@ -36,7 +36,7 @@ sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 sys.stdin.readline()
 end = time.monotonic() + 4
 while time.monotonic() < end:
-    sock.sendto(bytes(1200), ("198.18.1.2", 9)); time.sleep(0.008)
+    sock.sendto(bytes(1200), ("198.18.1.2", 9)); time.sleep(0.002)
 """
 
 
