@@ -5,7 +5,7 @@ LINK ?= netns
 # More words for the command, as in: make demo ARGS='--port 9000 --minutes 5'
 ARGS ?=
 # A busy machine may starve a test of real programs; a defect fails twice. What failed is run once more, alone, and told.
-AGAIN = { echo "== once more, one at a time: what failed above"; .venv/bin/pytest -q --last-failed --last-failed-no-failures none; }
+again = { echo "== once more, one at a time: what failed above"; .venv/bin/pytest -q --last-failed --last-failed-no-failures none -m "$(1)"; }
 export LINK
 
 .PHONY: faults walk help ready demo demo-reset demo-check test lint unit flow boards spec bench bench-footprint bench-point bench-link bench-soak bench-engine bench-idle-traffic bench-month bench-year clean
@@ -41,10 +41,10 @@ lint: ready ## format, lint, types, generated files
 	@$(PY) scripts/architecture.py --check
 
 unit: ready ## all tests but the long ones
-	@.venv/bin/pytest -q -n 3 --dist loadgroup -m "not flow" || $(AGAIN) -m "not flow"
+	@.venv/bin/pytest -q -n 3 --dist loadgroup -m "not flow" || $(call again,not flow)
 
 flow: ready ## the whole way: rates, wrong way, pulled modem, kills
-	@.venv/bin/pytest -q -m flow || $(AGAIN) -m flow
+	@.venv/bin/pytest -q -m flow || $(call again,flow)
 
 boards: ready ## regenerate the Grafana boards
 	@$(PY) -m grafana build
