@@ -379,7 +379,7 @@ def test_a_probe_reads_no_answers_but_its_own_and_writes_none(whole: Whole, pair
     two.send(two.good())
     two.acked(two.signs.seq - 1)
     assert {topic for topic, _ in two.session.received} - {topics.CHECKPOINT} == {topics.ack(two.id)}
-    assert {topic for topic, _ in one.session.received} == {topics.ack(one.id)}
+    assert {topic for topic, _ in one.session.received} - {topics.CHECKPOINT} == {topics.ack(one.id)}
     assert forged not in {payload for _, payload in one.session.received}
     eventually("both points are in InfluxDB", lambda: _points(whole, two.id) == 1 and _points(whole, one.id) == 2, 15)
 
