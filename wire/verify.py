@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         checkpoint = None if args.checkpoint is None else args.checkpoint.read_bytes()
         entries = [entry for path in args.path for entry in _entries(path)]
     except (OSError, Refused) as error:
-        return _usage(str(error))
+        return _usage(_said(error))
     if not keys:
         return _usage("no key: give the probes' public keys with --vkey or --vkeys")
     if checkpoint is not None and not logs:
@@ -56,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         growth = _growth(args, logs, checkpoint)
         period = _period(args.since), _period(args.until)
     except (OSError, ValueError, Refused) as error:
-        return _usage(str(error))
+        return _usage(_said(error))
     if not entries:
         return _usage("no record found in " + ", ".join(str(path) for path in args.path))
     found = audit.audit(entries, keys, {log.name: log for log in logs}, checkpoint, see)
@@ -91,6 +91,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--checkpoint", type=Path, help="signed checkpoint of the log that the records make up")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     return parser
+
+
+def _said(error: Exception) -> str:
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"cannot read {error.filename} ({error.strerror}); correct the path, or ask for the file"
+    return str(error)
 
 
 def _usage(message: str) -> int:
