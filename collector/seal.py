@@ -101,7 +101,9 @@ class Sealer:
             return self._begin(shards[-1], gen)
         first = next((row for row in self._waiting(gen, 1)), None)
         year = sealing.year_of(first.received_ms if first else now_ms)
-        return self._store.open_shard(sealing.shard_name(self._origin, year, gen), year, gen, b"", {})
+        shard = self._store.open_shard(sealing.shard_name(self._origin, year, gen), year, gen, b"", {})
+        self._step("opened")
+        return shard
 
     def _begin(self, before: Shard, gen: int) -> Shard:
         """Open the shard that follows `before`; its first entry is the last checkpoint of `before`."""
@@ -114,6 +116,7 @@ class Sealer:
         name = sealing.shard_name(self._origin, year, gen)
         shard = self._store.open_shard(name, year, gen, last.note if last else b"", bases)
         LOG.info("log=new name=%s after=%s", shard.name, before.name)
+        self._step("opened")
         return shard
 
     def _is_over(self, shard: Shard, gen: int) -> bool:
