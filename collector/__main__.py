@@ -35,6 +35,9 @@ from collector.seal_store import SealReader
 from collector.settings import Settings, read_settings
 from collector.submit import submit
 from collector.supervise import Supervisor
+from collector.verdict_commands import COMMANDS as VERDICT_COMMANDS
+from collector.verdict_commands import network_of, rebuild_verdicts
+from collector.verdict_store import VerdictReader
 from wire.errors import EXIT_FAILED, Misconfigured
 from wire.keyfile import read_signer
 
@@ -80,7 +83,7 @@ def main() -> None:
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
 
 
-for _command in COMMANDS:
+for _command in (*COMMANDS, *VERDICT_COMMANDS):
     main.add_command(_command)
 
 
@@ -155,12 +158,13 @@ def web(settings: Settings) -> None:
 @click.option("--config", "config", required=True, type=click.Path(path_type=Path), help="Settings file (TOML).")
 @sentence
 def run(config: Path) -> None:
-    """Receive, forward, seal and web in one supervised process, for a small deployment."""
+    """Receive, forward, judge, seal and web in one supervised process, for a small deployment."""
     settings = read_settings(config)
     SqliteLedger(settings.ledger).close()
     check_bind(settings.web.bind)
     words = ("--config", str(config))
-    names = ["receive", "forward", "web"]
+    names = ["receive", "forward", "web", "judge"]
+    network_of(settings)
     if settings.log is not None:
         log_signer(settings)
         names.append("seal")
@@ -170,6 +174,9 @@ def run(config: Path) -> None:
 @main.group()
 def rebuild() -> None:
     """Make again what is derived from the ledger."""
+
+
+rebuild.add_command(rebuild_verdicts)
 
 
 @rebuild.command("influx")
@@ -220,7 +227,8 @@ def _counts_equal(reader: LedgerReader, writer: PointCounter) -> bool:
 def export(settings: Settings, probe: str | None, hamlet: str | None, epoch: int | None, proofs: bool) -> None:
     """Records as JSON lines, signed bytes included (`raw`); `dosong-verify` checks them offline."""
     prover = Prover(SealReader(settings.seal), settings.log_folder) if proofs else None
-    for row in rows(LedgerReader(settings.ledger), epoch=epoch, probe=probe, hamlet=hamlet):
+    known = VerdictReader(settings.verdicts)
+    for row in rows(LedgerReader(settings.ledger), epoch=epoch, probe=probe, hamlet=hamlet, verdicts=known):
         found = prover.proof(row["n"]) if prover else None
         if found is not None:
             row["proof"] = found.decode()

@@ -263,8 +263,24 @@ class Ingest:
         first = self._ledger.set_clock(probe, record.boot, record.set_mono_ms, record.set_t_ms)
         return record.boot if first else None
 
+    def mark(self, marks: Sequence[tuple[int, bool]]) -> int:
+        """Count records again by number, with what their verdict says now: suspect or not. Returns how many changed.
+
+        Verdicts are derived by another process; only here do they enter the counting. Raises Unavailable.
+        """
+        changed = 0
+        with self._ledger.transaction():
+            for n, suspect in marks:
+                stored = self._ledger.numbered(n)
+                entry = None if stored is None else self._registry.probe(stored.record.probe)
+                if stored is not None and entry is not None:
+                    changed += stored.suspect != suspect
+                    self._judge_again(entry, replace(stored, suspect=suspect))
+        return changed
+
     def _judge_again(self, entry: ProbeEntry, stored: StoredRow) -> None:
-        row = self._row(entry, stored.record, stored.standing, stored.fault, forked=stored.forked, n=stored.n)
+        known = (entry, stored.record, stored.standing, stored.fault)
+        row = self._row(*known, forked=stored.forked, suspect=stored.suspect, n=stored.n)
         self._ledger.judge_again(stored, replace(row, received_ms=stored.received_ms))
 
     def _row(
@@ -275,6 +291,7 @@ class Ingest:
         fault: str | None,
         *,
         forked: bool,
+        suspect: bool = False,
         n: int = 0,
     ) -> Row:
         """Everything that is derived of a record (number `n`, 0 for a new one): its time, place, whether it counts."""
@@ -290,6 +307,7 @@ class Ingest:
             place=place,
             unit=self._unit_of(record, t_ms),
             slot_taken=self._slot_taken(entry.id, record, n),
+            suspect=suspect,
         )
         return Row(
             part=topics.part(entry.id),

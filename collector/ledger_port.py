@@ -57,6 +57,7 @@ class StoredRow:
     standing: Standing
     received_ms: int
     forked: bool
+    suspect: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +111,9 @@ class Ledger(Protocol):
 
     def at(self, probe: str, epoch: int, seq: int) -> StoredRow | None:
         """The readable record in this place; None if there is none."""
+
+    def numbered(self, n: int) -> StoredRow | None:
+        """The readable record with this number; None if there is none."""
 
     def undated(self, probe: str, boot: str) -> list[StoredRow]:
         """Readable records of one boot that have no time yet."""

@@ -133,7 +133,7 @@ class Receiver:
             self._note(done)
             return done
 
-        self._door.take(commit)
+        self._door.take(commit, self._ingest.mark)
 
     def _commit(self, connection: Connection, taken: list[Incoming]) -> bool:
         """Commit one group, trying until the ledger takes it; False if the connection was lost or we stop first."""

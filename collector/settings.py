@@ -80,6 +80,13 @@ class LogSettings(Table, frozen=True, kw_only=True):
     every_s: Annotated[int, Meta(ge=1, le=3600)] = 60
 
 
+class VerdictSettings(Table, frozen=True, kw_only=True):
+    """Verdicts: a file of the operators' address ranges, and what the fleet's modems are at best (LTE UE category)."""
+
+    prefixes_file: Text | None = None
+    lte_category: Annotated[int, Meta(ge=1, le=99)] = 4
+
+
 class EnrolSettings(Table, frozen=True, kw_only=True):
     """The enrolment door: where it is served, who decides behind it, and its TLS files (none behind a proxy)."""
 
@@ -99,6 +106,7 @@ class Settings(Table, frozen=True, kw_only=True):
     influx: InfluxSettings
     web: WebSettings = WebSettings()
     log: LogSettings | None = None
+    verdict: VerdictSettings = VerdictSettings()
     enrol: EnrolSettings | None = None
     registry_vkey: Text | None = None
     config_vkey: Text | None = None
@@ -133,6 +141,11 @@ class Settings(Table, frozen=True, kw_only=True):
     def seal(self) -> Path:
         """Indices and signed checkpoints; only `seal` writes it."""
         return self.state / "seal.db"
+
+    @property
+    def verdicts(self) -> Path:
+        """Verdicts on records, derived; only `judge` writes it."""
+        return self.state / "verdict.db"
 
     @property
     def log_folder(self) -> Path:

@@ -122,6 +122,11 @@ _SPEED = (
         "The station itself says that the test did not go by the modem alone.",
     ),
     Rule(
+        "path.unknown", "", P,
+        "Không có số đếm của các cổng mạng, nên không biết dữ liệu đi đường nào.",
+        "There are no counters of the links, so it is not known which way the bytes went.",
+    ),
+    Rule(
         "path.iface", "wifi", R,
         "Cổng mạng của lần đo không phải của modem.",
         "The link of the test is not a modem's.",

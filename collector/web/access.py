@@ -38,6 +38,7 @@ RULES: dict[str, frozenset[str]] = {
     "log.verifier": PUBLIC,
     "log.tile": PUBLIC,
     "log.proof": PUBLIC,
+    "verdicts.rules": PUBLIC,
     "log.entries": frozenset({"operator", "official", "auditor"}),
     "api.feed": PUBLIC,
     "api.samples": PUBLIC,

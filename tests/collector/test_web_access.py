@@ -37,6 +37,7 @@ PATHS = {
     "doors.health": "/health",
     "doors.refusals": "/refusals",
     "log.overview": "/log/",
+    "verdicts.rules": "/verdicts",
     "log.newest": "/log/checkpoint",
     "log.vkeys": "/log/vkeys",
     "log.verifier": "/log/dosong-verify.py",
