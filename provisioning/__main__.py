@@ -20,7 +20,7 @@ from argon2 import PasswordHasher
 
 from collector.registry import Registry
 from collector.registry_rows import Report
-from provisioning import config, deployment, visit
+from provisioning import config, deployment, registry_commands, visit
 from provisioning.deployment import Deployment, Plan
 from provisioning.label import Label, write_qr
 from provisioning.label import svg as label_svg
@@ -30,6 +30,7 @@ from wire.visit import shown
 EXAMPLES = """\b
 Examples:
   dosong-provision init --dir /srv/dosong --origin dosong.sokhcn.example --host mqtt.sokhcn.example
+  dosong-provision units load --dir /srv/dosong
   dosong-provision import --dir /srv/dosong units.toml
   dosong-provision add-probe --dir /srv/dosong p-dong-dong --site nvh-dong-dong
   dosong-provision add-point --dir /srv/dosong hn-1
@@ -261,6 +262,10 @@ def list_(root: Path, as_json: bool) -> None:
         for entry in registry.probes():
             row = {"probe": entry.id, "site": entry.site, "state": entry.state, "simulated": entry.simulated}
             click.echo(json.dumps(row) if as_json else f"{entry.id:32} {entry.site or '-':32} {entry.state}")
+
+
+for _command in registry_commands.COMMANDS:
+    cli.add_command(_command)
 
 
 def _registry(where: Deployment) -> Registry:
