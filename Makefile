@@ -41,10 +41,10 @@ lint: ready ## format, lint, types, generated files
 	@$(PY) scripts/architecture.py --check
 
 unit: ready ## all tests but the long ones
-	@.venv/bin/pytest -q -n 3 --dist loadgroup -m "not flow" || $(call again,not flow)
+	@.venv/bin/pytest -q -n 6 --dist loadgroup -m "not flow" || $(call again,not flow)
 
 flow: ready ## the whole way: rates, wrong way, pulled modem, kills
-	@.venv/bin/pytest -q -m flow || $(call again,flow)
+	@.venv/bin/pytest -q -n 3 --dist loadfile -m flow || $(call again,flow)
 
 boards: ready ## regenerate the Grafana boards
 	@$(PY) -m grafana build
