@@ -56,9 +56,10 @@ walk: ## a probe goes through every fault of a cultural house; one table of what
 	@scripts/setup.sh test
 	@exec $(PY) -m sim walk $(if $(SHORT),--short) $(ARGS)
 
-faults: ## 1,000 real power cuts of the probe's disk; each promise ends in a `goal:` line (root)
+faults: ## power cuts, kills at every step, tampering, restores, outages: each promise ends in a `goal:` line (root; 50 minutes)
 	@scripts/setup.sh test
 	@$(PY) -m tests.probe.power_cuts --cuts 1000
+	@$(PY) -m tests.faults.kills --kills 100
 
 bench: bench-footprint bench-point bench-link bench-soak bench-engine bench-idle-traffic bench-month bench-year ## all measurements; each ends in `goal:` lines
 
