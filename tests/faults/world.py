@@ -52,8 +52,8 @@ class World:
         )  # fmt: skip
         self.made = deployment.init(self.root, plan, datetime.now(UTC))
         self.config = self.root / "collector" / "collector.toml"
-        with self.config.open("a") as file:
-            file.write(f"every_s = {every_s}\n")
+        text = self.config.read_text()
+        self.config.write_text(text.replace("[log]\n", f"[log]\nevery_s = {every_s}\n"))
         self.broker = Service(["mosquitto", "-c", str(self.root / "broker/mosquitto.conf")], folder / "mosquitto.log")
         self._enrol(probes)
 
