@@ -14,6 +14,7 @@ from collector.core import accept, count
 from collector.core.accept import Arrival, Chain, Duplicate, Look, Mark, NoteGap, Settle, Standing, Store
 from collector.core.clock import date_from
 from collector.core.row import Row, prev_of
+from collector.failpoint import reached
 from collector.ledger_port import DeliveryRow, Head, Ledger, RefusedBytes, StoredRow
 from collector.receipts import is_receipt, open_receipt
 from collector.registry import Registry
@@ -86,6 +87,7 @@ class Ingest:
             heads = {probe: self._ledger.head_of(probe) for probe in touched}
             epochs = {(probe, epoch) for probe, tally in tallies if probe for epoch in tally.epochs}
             each = [(probe, self._ledger.head_of(probe, epoch)) for probe, epoch in sorted(epochs)]
+            reached("receive.worked")
         refusals = [refused for _, tally in tallies for refused in tally.refusals]
         return Taken(
             heads={probe: head for probe, head in heads.items() if head is not None},
@@ -164,6 +166,7 @@ class Ingest:
         except Refused as error:
             tally.refusals.append(RefusedBytes(entry.id, error.reason, error.detail, raw))
             return
+        reached("receive.verified")
         if opened.head is not None:
             tally.epochs.add(opened.head.epoch)
         if isinstance(opened.record, GapRecord):
@@ -245,6 +248,7 @@ class Ingest:
             raw=opened.raw,
         )
         n = self._ledger.insert(row)
+        reached("receive.stored")
         if dates_boot is not None:
             for stored in self._ledger.undated(entry.id, dates_boot):
                 self._judge_again(entry, stored)
