@@ -164,6 +164,11 @@ class Estimator:
         """Whether the ramp has ended."""
         return self._start_us is not None
 
+    @property
+    def samples(self) -> tuple[Sample, ...]:
+        """All that was added, in order: what a replay needs."""
+        return tuple(self._samples)
+
     def outcome(self) -> Outcome:
         """What the samples so far say. Ask once a decision has stopped (or the transport has)."""
         last = self._samples[-1] if self._samples else Sample(0, 0, None)
