@@ -20,7 +20,7 @@ from argon2 import PasswordHasher
 
 from collector.registry import Registry
 from collector.registry_rows import Report
-from provisioning import config, deployment, identity, visit
+from provisioning import config, deployment, identity, registry_commands, visit
 from provisioning.deployment import Deployment, Plan
 from provisioning.identity_commands import COMMANDS, desk_at
 from provisioning.label import Label, write_qr
@@ -31,6 +31,7 @@ from wire.visit import shown
 EXAMPLES = """\b
 Examples:
   dosong-provision init --dir /srv/dosong --origin dosong.sokhcn.example --host mqtt.sokhcn.example
+  dosong-provision units load --dir /srv/dosong
   dosong-provision import --dir /srv/dosong units.toml
   dosong-provision claim --dir /srv/dosong p-dong-dong --site nvh-dong-dong
   dosong-provision arm --dir /srv/dosong p-dong-dong
@@ -263,6 +264,10 @@ def list_(root: Path, as_json: bool) -> None:
         for entry in registry.probes():
             row = {"probe": entry.id, "site": entry.site, "state": entry.state, "simulated": entry.simulated}
             click.echo(json.dumps(row) if as_json else f"{entry.id:32} {entry.site or '-':32} {entry.state}")
+
+
+for _command in registry_commands.COMMANDS:
+    cli.add_command(_command)
 
 
 def _registry(where: Deployment) -> Registry:
