@@ -20,6 +20,7 @@ from typing import Protocol
 
 from collector.core import points
 from collector.core.sample import Sample
+from collector.failpoint import reached
 from collector.forward_store import ForwardStore
 from collector.health import ForwardState, StateFile, now_ms
 from collector.ledger import LedgerReader
@@ -136,13 +137,17 @@ class Forwarder:
         changed = self._reader.redone(self._store.redo_position(), MAX_RECORDS)
         if changed:
             self._write(lines_of(sample for _, sample in changed))
+            reached("forward.redo_written")
             self._store.move_redo({sample.part: n for n, sample in changed})
         position = self._store.position()
         fresh: list[Sample] = []
         if position < self._ledger_n:
             fresh = self._reader.samples(after_n=position, limit=MAX_RECORDS, newest_first=False)
+            reached("forward.read")
             self._write(lines_of(fresh))
+            reached("forward.written")
             self._store.move({sample.part: sample.n for sample in fresh})
+            reached("forward.moved")
         return bool(changed or fresh)
 
     def _places(self) -> None:

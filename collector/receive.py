@@ -17,10 +17,12 @@ from collections.abc import Sequence
 
 from collector.broker import Connection, Incoming, NotLetIn, tls_context, where
 from collector.config_shelf import ConfigShelf
+from collector.failpoint import reached
 from collector.health import ReceiveState, StateFile, now_ms
 from collector.ingest import Ingest, Message, Taken
 from collector.ledger_port import Head
 from collector.settings import Settings
+from collector.statements import NOTES
 from collector.submit import Door
 from wire import codec, notes, topics
 from wire.errors import Misconfigured, Unavailable
@@ -110,6 +112,7 @@ class Receiver:
         while connection.alive and not self._stop.is_set():
             if taken and self._commit(connection, taken):
                 connection.acknowledge(taken)
+                reached("receive.acked")
             self._take_submitted()
             if not current:
                 current = self._queue_all_acks()
@@ -132,13 +135,24 @@ class Receiver:
             return done
 
         self._door.take(commit)
+        statements = self._ingest.statements
+        if statements is None:
+            return
+        try:
+            for n, raws in statements.due():
+                commit([Message(NOTES, raw) for raw in raws])
+                statements.done(n)
+        except Unavailable as error:
+            self._lose_ledger(str(error))
 
     def _commit(self, connection: Connection, taken: list[Incoming]) -> bool:
         """Commit one group, trying until the ledger takes it; False if the connection was lost or we stop first."""
         messages = [Message(one.topic, one.payload) for one in taken]
+        reached("receive.read")
         while not self._stop.is_set() and connection.alive:
             try:
                 self._note(self._ingest.take(messages, now_ms()))
+                reached("receive.committed")
                 return True
             except Unavailable as error:
                 self._lose_ledger(str(error))
@@ -191,6 +205,7 @@ class Receiver:
             if not connection.publish(topics.ack(probe), self._sealed(probe, head), retain=True):
                 return
             del self._due[probe]
+            reached("receive.answered")
         while self._due_older:
             (probe, epoch), head = next(iter(self._due_older.items()))
             if not connection.publish(topics.ack(probe), self._sealed(probe, head), retain=False):

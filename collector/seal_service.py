@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import threading
-from collections.abc import Callable
 
+from collector.failpoint import reached
 from collector.health import SealState, StateFile, now_ms
 from collector.leaves import LedgerLeaves
 from collector.proofs import Prover
@@ -26,8 +25,6 @@ from wire.note import Signer
 LOG = logging.getLogger("collector.seal")
 BEAT_S = 5.0
 RETRY_S = 10.0
-KILL_AT = "DOSONG_KILL_SEAL_AT"
-"""Environment: the step after which this process kills itself; for tests of sudden ends."""
 
 
 def log_signer(settings: Settings) -> Signer:
@@ -52,9 +49,9 @@ class SealService:
         self._every_s = settings.log.every_s if settings.log else 60
         self._stop = stop
         self._store = SealStore(settings.seal)
-        leaves = [LedgerLeaves(settings.ledger, table) for table in ("record", "receipt")]
+        leaves = [LedgerLeaves(settings.ledger, table) for table in ("record", "receipt", "note")]
         self._public = signer.verifier
-        self._sealer = Sealer(self._store, leaves, settings.log_folder, signer, settings.origin, step=kill_at())
+        self._sealer = Sealer(self._store, leaves, settings.log_folder, signer, settings.origin, step=_reached)
         self._all = TileFiles(settings.log_folder)
         self._file = StateFile(settings.state, "seal")
         self._started_ms = now_ms()
@@ -97,6 +94,7 @@ class SealService:
             self._vkeys = vkeys
         if done.signed is not None:
             self._all.publish(done.signed.note)
+            _reached("told")
             self._size, self._signed_ms = done.signed.size, done.signed.signed_ms
             LOG.info("log=signed size=%d root=%s", done.signed.size, done.signed.root.hex()[:16])
 
@@ -105,12 +103,5 @@ class SealService:
         self._file.write(state, now=True)
 
 
-def kill_at() -> Callable[[str], None]:
-    """What is done after each step: nothing, or a sudden end at the step that the environment names."""
-    wanted = os.environ.get(KILL_AT)
-
-    def step(name: str) -> None:
-        if name == wanted:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    return step
+def _reached(step: str) -> None:
+    reached(f"seal.{step}")

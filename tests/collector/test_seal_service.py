@@ -60,7 +60,7 @@ def test_killed_at_every_step_it_signs_one_history(sealing: Bench, one: FakeProb
     until(lambda: sealing.field.upto("p-one") == 0)
     for at, step in enumerate(STEPS * 2):
         program = sealing.deployment.program("seal", name=f"seal-{at}")
-        program._env = {**(program._env or {}), "DOSONG_KILL_SEAL_AT": step}
+        program._env = {**(program._env or {}), "DOSONG_KILL_AT": f"seal.{step}"}
         program.start()
         sealing.field.send("p-one", *(one.test() for _ in range(5)))
         until(lambda p=program: p.process.poll() is not None, 30, f"killed at {step}")
