@@ -65,7 +65,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "gunicorn": ("collector/serve.py",),
     "argon2": ("collector/web/", "provisioning/"),
     "zstandard": ("collector/pack.py",),
-    "cryptography": ("wire/note.py", "provisioning/pki.py"),
+    "cryptography": ("wire/note.py", "provisioning/pki.py", "probe/devices/tls_key.py"),
     "msgspec": ("wire/", "probe/", "collector/", "point/", "provisioning/", "sim/", "grafana/"),
     "click": (
         *("collector/__main__.py", "collector/command.py", "collector/log_commands.py"),
