@@ -29,7 +29,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "point": {"wire"},
     "provisioning": {
         *("wire", "collector.registry", "collector.registry_rows", "collector.registry_dated"),
-        *("collector.registry_identity", "collector.catalogue", "collector.core.fold"),
+        *("collector.registry_identity", "collector.catalogue"),
     },
     "sim": {"wire"},
     "grafana": {"wire", "collector.registry", "collector.catalogue"},
@@ -73,6 +73,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
     ),
     "rich": ("collector/__main__.py", "provisioning/__main__.py"),
     "grafana_foundation_sdk": ("grafana/",),
+    "openpyxl": ("provisioning/workbook.py",),
     "segno": ("provisioning/label.py",),
     "sqlite3": (
         *("probe/spool.py", "probe/spool_open.py", "probe/spool_read.py"),
