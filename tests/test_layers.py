@@ -76,6 +76,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
         *("collector/sqlite.py", "collector/ledger.py", "collector/ledger_write.py"),
         *("collector/registry.py", "collector/registry_load.py", "collector/forward_store.py", "collector/health.py"),
         *("collector/seal_store.py", "collector/leaves.py", "collector/backup.py"),
+        *("collector/rollup_write.py", "collector/rollups.py"),
         "sim/spool_copy.py",
     ),
 }
