@@ -178,7 +178,7 @@ def test_a_ledger_of_before_gets_its_rollups_when_it_is_opened(door: Door, one: 
         db.execute("DELETE FROM meta WHERE key = 'rollup'")
         hour = next(text for number, text in versions("ledger") if number == 1)
         db.executescript(hour[hour.index("CREATE TABLE hour") :])
-        db.execute("PRAGMA user_version = 3")
+        db.execute("PRAGMA user_version = 4")
         db.commit()
     for _ in range(2):
         door.ledger = SqliteLedger(door.path)
