@@ -65,7 +65,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "gunicorn": ("collector/serve.py",),
     "argon2": ("collector/web/", "provisioning/"),
     "zstandard": ("collector/pack.py",),
-    "cryptography": ("wire/note.py", "provisioning/pki.py"),
+    "cryptography": ("wire/note.py", "provisioning/pki.py", "probe/devices/tls_key.py"),
     "msgspec": ("wire/", "probe/", "collector/", "point/", "provisioning/", "sim/", "grafana/"),
     "click": (
         *("collector/__main__.py", "collector/command.py", "collector/log_commands.py"),
@@ -80,7 +80,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
         *("collector/sqlite.py", "collector/ledger.py", "collector/ledger_write.py"),
         *("collector/registry.py", "collector/registry_write.py", "collector/forward_store.py", "collector/health.py"),
         *("collector/registry_identity.py", "collector/seal_store.py", "collector/leaves.py", "collector/backup.py"),
-        *("provisioning/units_wheel.py", "sim/spool_copy.py"),
+        *("collector/rollup_write.py", "provisioning/units_wheel.py", "sim/spool_copy.py"),
     ),
 }
 EXCEPTIONS: dict[str, str] = {
