@@ -96,7 +96,7 @@ class LedgerReader:
         for at in range(0, len(numbers), 500):
             some = numbers[at : at + 500]
             marks = ", ".join("?" * len(some))
-            rows = self._rows(f"SELECT * FROM record WHERE n IN ({marks}) ORDER BY n", *some)  # noqa: S608 (marks)
+            rows = self.rows(f"SELECT * FROM record WHERE n IN ({marks}) ORDER BY n", *some)  # noqa: S608 (marks)
             found += [self._sample(row) for row in rows]
         return found
 
