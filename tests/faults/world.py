@@ -246,11 +246,13 @@ def wait_for(what: str, is_so: Callable[[], Any], patience_s: float) -> Any:
 def worlds(folder: Path, probes: int, **rest: Any) -> Iterator[World]:
     """A started world, stopped whatever happens."""
     world = World(folder, probes, **rest)
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what we started ends with us
     try:
         world.start()
         yield world
     finally:
         world.stop()
+        signal.signal(signal.SIGTERM, before)
 
 
 def is_sealed(world: World) -> bool:
