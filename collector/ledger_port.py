@@ -69,6 +69,19 @@ class ReceiptRow:
     raw: bytes = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class NoteRow:
+    """A verified note that is a leaf of the log: its type, who signed it, which probe or code it is about."""
+
+    leaf: bytes
+    type: str
+    signer: str
+    subject: str
+    signed_ms: int
+    received_ms: int
+    raw: bytes = field(repr=False)
+
+
 class Ledger(Protocol):
     """What ingest needs of a ledger. All but `transaction` are called inside one. Raises Unavailable."""
 
@@ -102,6 +115,9 @@ class Ledger(Protocol):
     def keep_receipt(self, row: ReceiptRow) -> bool:
         """Keep a receipt for good, once by its leaf; say whether it is new."""
 
+    def keep_note(self, row: NoteRow) -> bool:
+        """Keep a note for good, once by its leaf; say whether it is new."""
+
     def settle(self, probe: str, leaf: bytes, epoch: int, seq: int) -> None:
         """A loose record has found its place."""
 
@@ -114,8 +130,8 @@ class Ledger(Protocol):
     def undated(self, probe: str, boot: str) -> list[StoredRow]:
         """Readable records of one boot that have no time yet."""
 
-    def judge_again(self, stored: StoredRow, row: Row) -> None:
-        """Replace what is derived of a stored record and have it forwarded again; its place is found once, dated."""
+    def judge_again(self, stored: StoredRow, row: Row, *, moves: bool = False) -> None:
+        """Replace what is derived of a stored record and have it forwarded again; its place stays unless it `moves`."""
 
     def slot_taken(self, probe: str, modem: str, slot_ms: int, but_n: int) -> bool:
         """Whether a counted sample of this slot and modem is held, other than record `but_n`."""

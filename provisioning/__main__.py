@@ -6,7 +6,6 @@ import json
 import re
 import shutil
 import sys
-import tomllib
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import asdict
@@ -20,7 +19,7 @@ from argon2 import PasswordHasher
 
 from collector.registry import Registry
 from collector.registry_rows import Report
-from provisioning import config, deployment, identity, visit
+from provisioning import config, deployment, identity, registry_commands, visit
 from provisioning.deployment import Deployment, Plan
 from provisioning.identity_commands import COMMANDS, desk_at
 from provisioning.label import Label, write_qr
@@ -31,7 +30,9 @@ from wire.visit import shown
 EXAMPLES = """\b
 Examples:
   dosong-provision init --dir /srv/dosong --origin dosong.sokhcn.example --host mqtt.sokhcn.example
-  dosong-provision import --dir /srv/dosong units.toml
+  dosong-provision units load --dir /srv/dosong
+  dosong-provision template --xlsx registry.xlsx
+  dosong-provision import --dir /srv/dosong registry.xlsx --dry-run
   dosong-provision claim --dir /srv/dosong p-dong-dong --site nvh-dong-dong
   dosong-provision arm --dir /srv/dosong p-dong-dong
   dosong-provision confirm --dir /srv/dosong p-dong-dong 123456
@@ -60,7 +61,7 @@ def cli() -> None:
     """Make a deployment of dosong, fill its registry, give probes their identity."""
 
 
-for _command in COMMANDS:
+for _command in (*COMMANDS, *registry_commands.COMMANDS):
     cli.add_command(_command)
 
 
@@ -108,21 +109,6 @@ def configure(root: Path, **options: Any) -> None:
     """Write the settings of broker and collector anew; keys and state stay as they are."""
     deployment.configure(root, Plan(**options))
     click.echo(f"settings in {root} are written anew; restart broker and collector")
-
-
-@cli.command("import")
-@_dir
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
-@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
-def import_(root: Path, file: Path, as_json: bool) -> None:
-    """Read units, sites, codes and quotas from a TOML file into the registry. All or nothing; may be repeated."""
-    try:
-        document = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise Refused("bad_file", f"{file} is not TOML: {error}; correct that line") from error
-    with closing(_registry(deployment.load(root))) as registry:
-        report = registry.load(document)
-    click.echo(json.dumps(_counts(report), ensure_ascii=False) if as_json else f"{file}: {_counts(report)}")
 
 
 @cli.command("add-probe")
