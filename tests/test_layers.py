@@ -69,6 +69,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "msgspec": ("wire/", "probe/", "collector/", "point/", "provisioning/", "sim/", "grafana/"),
     "click": (
         *("collector/__main__.py", "collector/command.py", "collector/log_commands.py"),
+        "collector/verdict_commands.py",
         *("provisioning/__main__.py", "provisioning/identity_commands.py", "provisioning/registry_commands.py"),
     ),
     "rich": ("collector/__main__.py", "provisioning/__main__.py"),
@@ -81,6 +82,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
         *("collector/registry.py", "collector/registry_write.py", "collector/forward_store.py", "collector/health.py"),
         *("collector/registry_identity.py", "collector/seal_store.py", "collector/leaves.py", "collector/backup.py"),
         *("collector/rollup_write.py", "provisioning/units_wheel.py", "sim/spool_copy.py"),
+        *("collector/verdict_store.py", "collector/verdict_traces.py"),
     ),
 }
 EXCEPTIONS: dict[str, str] = {
