@@ -27,7 +27,7 @@ UNITS: dict[str, Any] = {
     "provinces": [{"code": "19", "name": "Thái Nguyên"}],
     "communes": [{"code": "05755", "name": "Xã Phú Xuyên", "province": "19"}],
     "hamlets": [{"code": "h-one", "name": "Đồng Chuối", "kind": "xóm", "commune": "05755"}],
-    "sites": [{"code": "s-one", "hamlet": "h-one", "name": "Nhà văn hóa", "lat_e7": 215_000_000, "lon_e7": 105_800_000}],
+    "sites": [{"code": "s-one", "hamlet": "h-one", "name": "NVH", "lat_e7": 215_000_000, "lon_e7": 1_058_000_000}],
     "referrals": [{"code": "TN1", "unit": "h-one"}],
     "operators": [{"plmn": "45204", "name": "Viettel"}],
 }  # fmt: skip
