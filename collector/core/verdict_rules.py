@@ -265,9 +265,9 @@ _TIME = (
     ),
     Rule(
         "backfill.late", "backfilled", C,
-        "Kết quả đến muộn nhiều giờ và không có biên nhận ký đúng lúc: có thể được làm sau.",
-        "It arrived hours late without a receipt signed at the time: it may have been made afterwards.",
-        {"late_ms": 6 * _HOUR_MS},
+        "Kết quả đến muộn hơn một giờ và không có biên nhận ký đúng lúc: có thể được làm sau.",
+        "It arrived more than an hour late without a receipt signed at the time: it may have been made afterwards.",
+        {"late_ms": _HOUR_MS},
     ),
 )  # fmt: skip
 
