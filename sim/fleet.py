@@ -25,6 +25,7 @@ from sim.fleet_world import PREFIXES, Region, beside
 from wire import codec, notes, topics
 from wire.errors import EXIT_OK
 from wire.note import Signer
+from wire.records import CoverageRecord
 
 ORIGIN = "fleet.dosong.example"
 MONTH = "2026_10"
@@ -69,10 +70,14 @@ def signer(name: str, seed: int) -> Signer:
     return Signer.from_seed(name, sha256(f"{seed}/{name}".encode()).digest())
 
 
-def make(seed: int, honest: int, days: int, per_kind: int = 1) -> Fleet:
-    """Draw a month: `honest` stations, and `per_kind` cheats of each variation of the twelve fakes."""
+def make(seed: int, honest: int, days: int, per_kind: int = 1, *, is_short: bool = False) -> Fleet:
+    """Draw a month: `honest` stations, and `per_kind` cheats of each variation of the twelve fakes.
+
+    `is_short`: only the first variation of each, and coverage of the last hours alone.
+    """
     region, dice = Region(seed), Random(f"{seed}/homes")  # noqa: S311 (a simulation)
-    kinds = [(name, kind) for name, (_, count) in FAKES.items() for kind in range(count) for _ in range(per_kind)]
+    counts = {name: 1 if is_short else count for name, (_, count) in FAKES.items()}
+    kinds = [(name, kind) for name, count in counts.items() for kind in range(count) for _ in range(per_kind)]
     homes = list(_homes(region, dice, honest + len(kinds)))
     fleet = Fleet(_document(homes, seed))
     for at, home in enumerate(homes):
@@ -80,7 +85,8 @@ def make(seed: int, honest: int, days: int, per_kind: int = 1) -> Fleet:
         if name:
             home = replace(home, engine="speedtest-cli" if (name, kind) in WITHOUT_RECEIPTS else "dosong")  # noqa: PLW2901
         life = Life(home, region, MONTH, days, seed)
-        drafts = list(life.drafts())
+        ends_ms = life.end_ms - 10_800_000 if is_short else life.begin_ms
+        drafts = [d for d in life.drafts() if d.shape is not CoverageRecord or d.at_ms >= ends_ms]
         if name:
             drafts = FAKES[name][0](life, drafts, life.begin_ms + FAKE_AFTER_DAYS * 86_400_000, kind)
         else:

@@ -53,7 +53,7 @@ class Bench:
 
     def __init__(self, door: Door, folder: Path) -> None:
         self.door, self.path = door, folder / "verdict.db"
-        door.now_ms += 10 * SLOT_MS
+        door.now_ms += 5 * SLOT_MS
         self.store = VerdictStore(self.path)
         self.marked: list[tuple[int, bool]] = []
         self.judge = Judge(door.reader, door.registry, self.store, VIETTEL, self.mark)
@@ -143,6 +143,7 @@ def test_a_record_is_judged_again_when_its_clock_was_set(here: Bench, one: FakeP
 
 
 def test_slots_that_were_passed_in_silence_are_told(here: Bench, one: FakeProbe) -> None:
+    here.door.now_ms += 5 * SLOT_MS
     for slot in (0, 1, 4):
         here.door.take("p-one", one.test(slot_ms=T0_MS + slot * SLOT_MS, t_ms=T0_MS + slot * SLOT_MS))
     here.door.take("p-one", one.event(t_ms=T0_MS + 6 * SLOT_MS))
