@@ -11,7 +11,8 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -50,6 +51,7 @@ class Registry:
         self._lock = threading.RLock()
         self._connection = open_writer(path, "registry", wal=False)
         self._version = -1
+        self._is_still = False
         self._probes: dict[str, ProbeEntry | None] = {}
         self._places: dict[str, Place | None] = {}
 
@@ -63,6 +65,17 @@ class Registry:
         with self._lock:
             seen: int = self._rows("PRAGMA data_version")[0][0]
             return (seen << 32) + self._connection.total_changes
+
+    @contextmanager
+    def still(self) -> Iterator[None]:
+        """Look for changes once, now, and not at every call until it is left: one group is judged by one registry."""
+        with self._lock:
+            self._refresh()
+            self._is_still = True
+            try:
+                yield
+            finally:
+                self._is_still = False
 
     def probe(self, probe: str) -> ProbeEntry | None:
         """The probe with this id; None if it is unknown."""
@@ -207,6 +220,8 @@ class Registry:
         self._places.clear()
 
     def _refresh(self) -> None:
+        if self._is_still:
+            return
         seen = self.version()
         if seen != self._version:
             self._forget()

@@ -62,6 +62,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "gunicorn": ("collector/serve.py",),
     "argon2": ("collector/web/", "provisioning/"),
     "zstandard": ("collector/pack.py",),
+    "nacl": ("collector/verify.py",),
     "cryptography": ("wire/note.py", "provisioning/pki.py"),
     "msgspec": ("wire/", "probe/", "collector/", "point/", "provisioning/", "sim/", "grafana/"),
     "click": (
@@ -73,7 +74,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "segno": ("provisioning/label.py",),
     "sqlite3": (
         *("probe/spool.py", "probe/spool_open.py", "probe/spool_read.py"),
-        *("collector/sqlite.py", "collector/ledger.py", "collector/ledger_write.py"),
+        *("collector/sqlite.py", "collector/ledger.py", "collector/ledger_write.py", "collector/ledger_delivery.py"),
         *("collector/registry.py", "collector/registry_load.py", "collector/forward_store.py", "collector/health.py"),
         *("collector/seal_store.py", "collector/leaves.py", "collector/backup.py"),
         "sim/spool_copy.py",
