@@ -41,10 +41,10 @@ lint: ready ## format, lint, types, generated files
 	@$(PY) scripts/architecture.py --check
 
 unit: ready ## all tests but the long ones
-	@.venv/bin/pytest -q -n 3 --dist loadgroup -m "not flow" || $(call again,not flow)
+	@.venv/bin/pytest -q -n 6 --dist loadgroup -m "not flow" || $(call again,not flow)
 
 flow: ready ## the whole way: rates, wrong way, pulled modem, kills
-	@.venv/bin/pytest -q -m flow || $(call again,flow)
+	@.venv/bin/pytest -q -n 3 --dist loadfile -m flow || $(call again,flow)
 
 boards: ready ## regenerate the Grafana boards
 	@$(PY) -m grafana build
@@ -56,9 +56,10 @@ walk: ## a probe goes through every fault of a cultural house; one table of what
 	@scripts/setup.sh test
 	@exec $(PY) -m sim walk $(if $(SHORT),--short) $(ARGS)
 
-faults: ## 1,000 real power cuts of the probe's disk; each promise ends in a `goal:` line (root)
+faults: ## power cuts, kills at every step, tampering, restores, outages: each promise ends in a `goal:` line (root; 50 minutes)
 	@scripts/setup.sh test
 	@$(PY) -m tests.probe.power_cuts --cuts 1000
+	@$(PY) -m tests.faults.kills --kills 100
 
 bench: bench-pipeline bench-footprint bench-point bench-link bench-soak bench-engine bench-idle-traffic bench-month bench-year ## all measurements; each ends in `goal:` lines
 

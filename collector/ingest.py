@@ -13,17 +13,19 @@ from dataclasses import dataclass, field
 
 from collector.core import run
 from collector.core.run import Piece, Shape
+from collector.failpoint import reached
 from collector.ingest_place import Placer
+from collector.keyring import KeyRing, ring
 from collector.ledger_port import DeliveryRow, Head, Ledger, RefusedBytes
 from collector.receipts import is_receipt, open_receipt
 from collector.registry import Registry
 from collector.registry_rows import ProbeEntry
+from collector.statements import NOTES, Statements
 from collector.verify import checker
 from wire import bundle, codec, topics
 from wire.codec import Opened
 from wire.errors import Refused
 from wire.failure import RefusalReason
-from wire.note import Verifier, parse_vkey
 from wire.records import GapRecord
 
 MAX_KEYS = 20_000
@@ -66,6 +68,11 @@ class Tally:
     refusals: list[RefusedBytes] = field(default_factory=list)
     epochs: set[int] = field(default_factory=set)
 
+    @property
+    def is_told(self) -> bool:
+        """Whether a delivery is kept: of a note only if it was refused, for it is kept itself."""
+        return self.message.topic != NOTES or bool(self.refusals)
+
     def refuse(self, error: Refused, raw: bytes, what: str = "") -> None:
         """Keep bytes that are not authentic, with the reason."""
         self.refusals.append(RefusedBytes(self.probe, error.reason, f"{what}{error.detail}", raw))
@@ -73,10 +80,10 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A probe's key, ready for use."""
+    """A probe's keys, ready for use. `shape` and `check`: of the newest; what an older one signed goes the slow way."""
 
     vkey: str
-    verifier: Verifier
+    ring: KeyRing
     shape: Shape
     check: Callable[[bytes, bytes], bool]
 
@@ -100,6 +107,7 @@ class Ingest:
         self._origin = origin
         self._placer = Placer(ledger, registry)
         self._keys: dict[str, Key] = {}
+        self.statements: Statements | None = None
 
     def take(self, messages: Sequence[Message], received_ms: int) -> Taken:
         """Commit a group of messages.
@@ -110,14 +118,18 @@ class Ingest:
             tallies: list[Tally] = []
             works: dict[str, Work] = {}
             for message in messages:
-                if message.topic.startswith(topics.STATUS_FILTER[:-1]):
+                if message.topic == NOTES:
+                    tallies.append(self._take_note(message, received_ms))
+                elif message.topic.startswith(topics.STATUS_FILTER[:-1]):
                     self._take_status(message, received_ms)
                 else:
                     tallies.append(self._take_up(message, works, received_ms))
             for work in works.values():
                 self._take_work(work, received_ms)
-            self._ledger.deliver([_delivery(tally, received_ms) for tally in tallies])
-            return self._taken(tallies)
+            self._ledger.deliver([_delivery(tally, received_ms) for tally in tallies if tally.is_told])
+            taken = self._taken(tallies)
+            reached("receive.worked")
+        return taken
 
     def heads(self) -> dict[str, Head]:
         """What every active or quarantined probe's acknowledgement says now."""
@@ -190,10 +202,24 @@ class Ingest:
         if held is None or held.vkey != entry.vkey:
             if len(self._keys) >= MAX_KEYS:
                 self._keys.clear()
-            verifier = parse_vkey(entry.vkey)
-            held = Key(entry.vkey, verifier, Shape.of(self._origin, verifier), checker(verifier))
+            # A rotation changes the newest key.
+            keys = ring(entry.vkey, self.statements.identities.keys(entry.id) if self.statements else [])
+            newest = keys.keys[-1][1]
+            held = Key(entry.vkey, keys, Shape.of(self._origin, newest), checker(newest))
             self._keys[entry.id] = held
         return held
+
+    def _take_note(self, message: Message, received_ms: int) -> Tally:
+        """Keep a note of the registry's or a probe's own that came by the local door."""
+        tally = Tally(message)
+        try:
+            if self.statements is None:
+                raise Refused(RefusalReason.UNKNOWN_KEY, "notes are not taken here: registry_vkey is not set")
+            is_new = self._ledger.keep_note(self.statements.open(message.payload, received_ms))
+            tally.accepted, tally.duplicate = int(is_new), int(not is_new)
+        except Refused as error:
+            tally.refuse(error, message.payload)
+        return tally
 
     def _take_receipt(self, raw: bytes, received_ms: int, tally: Tally) -> None:
         """Keep a point's receipt; a false one is refused, and the record behind it goes on without it."""
@@ -205,19 +231,23 @@ class Ingest:
     def _take_work(self, work: Work, received_ms: int) -> None:
         """Place what a probe brought, run by run."""
         pieces = run.open_backwards(work.raws, work.key.shape, work.entry.id, work.key.check)
+        reached("receive.verified")
         at = 0
         for together in run.runs(pieces):
             tallies = work.tallies[at : at + len(together)]
             at += len(together)
             opened = [piece.opened for piece in together if piece.opened is not None]
-            if len(opened) == len(together) and self._take_run(work.entry, opened, tallies, received_ms):
+            if len(opened) == len(together) and self._take_run(work, opened, tallies, received_ms):
                 continue
             for piece, tally in zip(together, tallies, strict=True):
                 self._take_single(work, piece, tally, received_ms)
 
-    def _take_run(self, entry: ProbeEntry, opened: list[Opened], tallies: list[Tally], received_ms: int) -> bool:
+    def _take_run(self, work: Work, opened: list[Opened], tallies: list[Tally], received_ms: int) -> bool:
         """Let a run go on at its chain's head; False if each of its records must be asked."""
-        held = self._placer.extend(entry, opened, received_ms)
+        head = opened[0].head
+        if head is None or not work.key.ring.is_of(work.key.ring.keys[-1][1], head.epoch):
+            return False
+        held = self._placer.extend(work.entry, opened, received_ms)
         if held is None:
             return False
         for at, (one, tally) in enumerate(zip(opened, tallies, strict=True)):
@@ -232,8 +262,12 @@ class Ingest:
         """Place one record that nothing but its own signature vouches for."""
         try:
             opened = piece.opened if piece.signed else None
+            keys = work.key.ring
+            verifier = keys.signer_of(piece.raw)
             if opened is None:
-                opened = codec.open_record(piece.raw, self._origin, work.entry.id, work.key.verifier)
+                opened = codec.open_record(piece.raw, self._origin, work.entry.id, verifier)
+            if opened.head is not None:
+                keys.check(verifier, opened.head.epoch)
         except Refused as error:
             tally.refuse(error, piece.raw)
             return

@@ -8,6 +8,7 @@ from dataclasses import replace
 from collector.core import accept, run
 from collector.core.accept import Arrival, Chain, Duplicate, Look, Mark, NoteGap, Settle, Standing, Store
 from collector.core.row import prev_of
+from collector.failpoint import reached
 from collector.ingest_judge import Bytes, Judge
 from collector.ledger_port import Ledger, StoredRow
 from collector.registry import Registry
@@ -42,6 +43,7 @@ class Placer:
             return None
         if found.held < len(opened):
             first = self._keep(entry, opened[found.held :], received_ms)
+            reached("receive.stored")
             self._ledger.keep_chain(entry.id, found.chain)
             for at, gap in found.gaps:
                 if at >= found.held:
@@ -152,6 +154,7 @@ class Placer:
         taken = self._slots(entry.id, [opened])
         row = self._judge.row(entry, opened.record, own, store.standing, store.fault, forked=forked, taken=taken)
         n = self._ledger.insert([row])
+        reached("receive.stored")
         self._date(entry, dates_boot)
         return n
 
