@@ -105,7 +105,7 @@ class Ingest:
         self._ledger = ledger
         self._registry = registry
         self._origin = origin
-        self._placer = Placer(ledger, registry)
+        self.placer = Placer(ledger, registry)
         self._keys: dict[str, Key] = {}
         self.statements: Statements | None = None
 
@@ -247,7 +247,7 @@ class Ingest:
         head = opened[0].head
         if head is None or not work.key.ring.is_of(work.key.ring.keys[-1][1], head.epoch):
             return False
-        held = self._placer.extend(work.entry, opened, received_ms)
+        held = self.placer.extend(work.entry, opened, received_ms)
         if held is None:
             return False
         for at, (one, tally) in enumerate(zip(opened, tallies, strict=True)):
@@ -272,7 +272,7 @@ class Ingest:
             tally.refuse(error, piece.raw)
             return
         _note_epochs(opened, tally)
-        if self._placer.place(work.entry, opened, received_ms):
+        if self.placer.place(work.entry, opened, received_ms):
             tally.accepted += 1
         else:
             tally.duplicate += 1

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from collector.core import accept, run
 from collector.core.accept import Arrival, Chain, Duplicate, Look, Mark, NoteGap, Settle, Standing, Store
-from collector.core.row import prev_of
+from collector.core.row import Row, prev_of
 from collector.failpoint import reached
 from collector.ingest_judge import Bytes, Judge
 from collector.ledger_port import Ledger, StoredRow
@@ -179,9 +179,12 @@ class Placer:
             self._judge_again(entry, stored)
 
     def _judge_again(self, entry: ProbeEntry, stored: StoredRow) -> None:
+        self._ledger.judge_again(stored, self.again(entry, stored))
+
+    def again(self, entry: ProbeEntry, stored: StoredRow) -> Row:
+        """The row that a stored record would get now."""
         record = stored.record
         slot = (record.modem, record.slot_ms) if isinstance(record, TestRecord) and record.slot_ms is not None else None
         taken = {slot} if slot and self._ledger.slot_taken(entry.id, *slot, stored.n) else set()
         own = Bytes(received_ms=stored.received_ms)
-        row = self._judge.row(entry, record, own, stored.standing, stored.fault, forked=stored.forked, taken=taken)
-        self._ledger.judge_again(stored, row)
+        return self._judge.row(entry, record, own, stored.standing, stored.fault, forked=stored.forked, taken=taken)

@@ -134,8 +134,8 @@ class Ledger(Protocol):
     def undated(self, probe: str, boot: str) -> list[StoredRow]:
         """Readable records of one boot that have no time yet."""
 
-    def judge_again(self, stored: StoredRow, row: Row) -> None:
-        """Replace what is derived of a stored record and have it forwarded again; its place is found once, dated."""
+    def judge_again(self, stored: StoredRow, row: Row, *, moves: bool = False) -> None:
+        """Replace what is derived of a stored record and have it forwarded again; its place stays unless it `moves`."""
 
     def slots_taken(self, probe: str, first_ms: int, last_ms: int) -> set[tuple[str, int]]:
         """Modem and slot of the counted samples held of slots that begin from `first_ms` to `last_ms`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from collector.core.row import Row, Sums, invalid_path, plmn_of, sums_of
+from collector.core.row import Row, invalid_path, plmn_of, sums_of
 from wire.records import CoverageRecord, TestRecord
 
 COLUMNS = (
@@ -15,8 +15,8 @@ COLUMNS = (
 INSERT = f"INSERT INTO record ({', '.join(COLUMNS)}, raw) VALUES ({', '.join('?' * (len(COLUMNS) + 1))})"  # noqa: S608
 
 
-def values(row: Row) -> tuple[tuple[Any, ...], Sums]:
-    """The values of `COLUMNS`, and what the row adds to the sums of its hour."""
+def values(row: Row) -> tuple[Any, ...]:
+    """The values of `COLUMNS`."""
     record, place = row.record, row.place
     sums = sums_of(record, counted=row.counted)
     test = record if isinstance(record, TestRecord) else None
@@ -29,9 +29,9 @@ def values(row: Row) -> tuple[tuple[Any, ...], Sums]:
         *(*boot, row.t_ms, row.fault, row.fault_detail, *unit, modem, plmn_of(record)),
         *(what or (None, int(row.counted), " ".join(row.not_counted), None)),
         *(int(invalid_path(test)) if test else 0, sums.covered, sums.degraded, sums.no_service, sums.unknown),
-    ), sums
+    )
 
 
 def column(row: Row) -> dict[str, Any]:
     """The values of a row by the names of their columns."""
-    return dict(zip(COLUMNS, values(row)[0], strict=True))
+    return dict(zip(COLUMNS, values(row), strict=True))

@@ -9,20 +9,20 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import fields
-from itertools import count
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from collector import ledger_notes
 from collector.core.accept import Chain, Found, GapRange, Link, Standing, leaf_bytes, leaf_of
-from collector.core.clock import hour_of
-from collector.core.row import Row, Sums, plmn_of, sums_of
+from collector.core.place import Place
+from collector.core.row import Row
 from collector.core.witness import named_by
 from collector.ledger_delivery import keep_deliveries
 from collector.ledger_port import DeliveryRow, Head, NoteRow, ReceiptRow, StoredRow
-from collector.ledger_rows import COLUMNS, INSERT, column, values
+from collector.ledger_rows import INSERT, column, values
 from collector.pack import Packer, make_dictionary
+from collector.rollup_write import RollupWriter
 from collector.sqlite import Ownership, open_writer
 from wire import codec
 from wire.errors import Unavailable
@@ -30,16 +30,6 @@ from wire.records import AnyRecord, TestRecord
 
 MAX_LOOSE_WALK = 10_000
 """How many records without a readable place are followed back from one that has a place."""
-
-HAMLET = COLUMNS.index("hamlet")
-_SUM_NAMES = tuple(f.name for f in fields(Sums))
-_ADD_SUMS = (
-    f"INSERT INTO hour (hamlet, plmn, hour_ms, {', '.join(_SUM_NAMES)}, last_received_ms, last_t_ms)"  # noqa: S608
-    f" VALUES ({', '.join('?' * (len(_SUM_NAMES) + 5))}) ON CONFLICT DO UPDATE SET"
-    f" {', '.join(f'{name} = {name} + excluded.{name}' for name in _SUM_NAMES)},"
-    " last_received_ms = max(last_received_ms, excluded.last_received_ms),"
-    " last_t_ms = max(last_t_ms, excluded.last_t_ms)"
-)
 
 
 class SqliteLedger:
@@ -51,6 +41,8 @@ class SqliteLedger:
         self._own = Ownership(path)
         self._db = open_writer(path, "ledger")
         self._packer = Packer(self._dictionary())
+        self._rollups = RollupWriter(self._db, self._packer)
+        self._rollups.catch_up()
 
     def close(self) -> None:
         """Close the file and give up the right to write it."""
@@ -68,6 +60,7 @@ class SqliteLedger:
         try:
             self._db.execute("BEGIN IMMEDIATE")
             yield
+            self._rollups.flush()
             self._db.execute("COMMIT")
         except sqlite3.Error as error:
             self._roll_back()
@@ -77,6 +70,7 @@ class SqliteLedger:
             raise
 
     def _roll_back(self) -> None:
+        self._rollups.forget()
         if self._db.in_transaction:
             self._db.execute("ROLLBACK")
 
@@ -161,13 +155,10 @@ class SqliteLedger:
     def insert(self, rows: Sequence[Row]) -> int:
         """Store records of one probe under consecutive numbers, add them to the sums; return the first one's number."""
         first = int(self._one("SELECT coalesce(max(n), 0) FROM record")[0]) + 1
-        found = [values(row) for row in rows]
-        self._db.executemany(
-            INSERT, [(*one, self._packer.pack(row.raw)) for row, (one, _) in zip(rows, found, strict=True)]
-        )
+        self._db.executemany(INSERT, [(*values(row), self._packer.pack(row.raw)) for row in rows])
         self._add_to_probe(rows)
-        for n, row, (one, sums) in zip(count(first), rows, found, strict=False):
-            self._add_sums(row, sums, one[HAMLET])
+        for n, row in enumerate(rows, first):
+            self._rollups.add(row)
             self._link_receipts(n, row.record)
         return first
 
@@ -203,19 +194,6 @@ class SqliteLedger:
             ),
         )
         return cursor.rowcount == 1
-
-    def _add_sums(self, row: Row, sums: Sums, hamlet: str) -> None:
-        """Add to the sums of hamlet and hour; undated rows and those beside the chain have no part in them."""
-        if row.t_ms is None or row.standing is not Standing.IN_CHAIN or sums == Sums():
-            return
-        self._db.execute(
-            _ADD_SUMS,
-            (
-                *(hamlet, plmn_of(row.record), hour_of(row.t_ms)),
-                *(getattr(sums, name) for name in _SUM_NAMES),
-                *(row.received_ms, row.t_ms),
-            ),
-        )
 
     def keep_note(self, row: NoteRow) -> bool:
         """Keep a note for good, once by its leaf; say whether it is new."""
@@ -258,26 +236,30 @@ class SqliteLedger:
     def _decode(self, packed: bytes) -> AnyRecord:
         return codec.decode_body(codec.body_of(self._packer.unpack(packed)))
 
-    def judge_again(self, stored: StoredRow, row: Row) -> None:
+    def judge_again(self, stored: StoredRow, row: Row, *, moves: bool = False) -> None:
         """Replace what is derived of a stored record (time, fault, counted) and have it forwarded again.
 
-        Its place is found once, when it is first dated: a point under other tags would be a second point, and sums
-        would move away from where they were added.
+        Its place is found when it is first dated and then stays, unless `moves`: the registry says that the probe
+        stood elsewhere. Then the codes that its points lie under are kept for forward.
         """
-        was_counted, was_t_ms, hamlet = self._one("SELECT counted, t_ms, hamlet FROM record WHERE n = ?", stored.n)
+        t_ms, reasons, *codes = self._one(
+            "SELECT t_ms, not_counted, province, commune, hamlet FROM record WHERE n = ?", stored.n
+        )
+        held = Place(codes[0], codes[1], codes[2], "", None, None)
+        was = replace(row, t_ms=t_ms, not_counted=tuple(reasons.split()), place=held)
+        row = row if t_ms is None or moves else replace(row, place=held)
         values = column(row)
-        kept: tuple[str, ...] = ("t_ms", "fault", "counted", "not_counted")
-        if was_t_ms is None:
-            kept, hamlet = (*kept, "province", "commune", "hamlet"), values["hamlet"]
+        kept = ("t_ms", "fault", "counted", "not_counted", "province", "commune", "hamlet")
         self._db.execute(
             f"UPDATE record SET {', '.join(f'{name} = ?' for name in kept)} WHERE n = ?",  # noqa: S608
             (*(values[name] for name in kept), stored.n),
         )
-        if was_t_ms is None:
-            self._add_sums(row, sums_of(row.record, counted=row.counted), hamlet)
-        else:
-            self._add_sums(row, Sums(counted=int(row.counted) - was_counted), hamlet)
-        self._db.execute("INSERT INTO redo (record, part) VALUES (?, ?)", (stored.n, stored.part))
+        self._rollups.move(was, row)
+        elsewhere = t_ms is not None and codes != [values["province"], values["commune"], values["hamlet"]]
+        self._db.execute(
+            "INSERT INTO redo (record, part, was) VALUES (?, ?, ?)",
+            (stored.n, stored.part, " ".join(codes) if elsewhere else None),
+        )
         self._db.execute(
             "UPDATE probe SET last_t_ms = coalesce(max(last_t_ms, ?1), last_t_ms, ?1) WHERE id = ?2",
             (row.t_ms, row.probe),
@@ -287,6 +269,11 @@ class SqliteLedger:
         """Modem and slot of the counted samples held of slots that begin from `first_ms` to `last_ms`."""
         sql = "SELECT modem, slot_ms FROM record WHERE probe = ? AND slot_ms BETWEEN ? AND ? AND counted = 1"
         return set(self._db.execute(sql, (probe, first_ms, last_ms)).fetchall())
+
+    def rebuild_rollups(self) -> int:
+        """Make every rollup again from the stored bytes; return how many records are in them. Raises Unavailable."""
+        with self.transaction():
+            return self._rollups.rebuild()
 
     def slot_taken(self, probe: str, modem: str, slot_ms: int, but_n: int) -> bool:
         """Whether a counted sample of this slot and modem is held, other than record `but_n`."""

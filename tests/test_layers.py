@@ -29,7 +29,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "point": {"wire"},
     "provisioning": {
         *("wire", "collector.registry", "collector.registry_rows", "collector.registry_dated"),
-        *("collector.registry_identity", "collector.catalogue", "collector.core.fold"),
+        *("collector.registry_identity", "collector.catalogue"),
     },
     "sim": {"wire"},
     "grafana": {"wire", "collector.registry", "collector.catalogue"},
@@ -74,13 +74,14 @@ OWNERS: dict[str, tuple[str, ...]] = {
     ),
     "rich": ("collector/__main__.py", "provisioning/__main__.py"),
     "grafana_foundation_sdk": ("grafana/",),
+    "openpyxl": ("provisioning/workbook.py",),
     "segno": ("provisioning/label.py",),
     "sqlite3": (
         *("probe/spool.py", "probe/spool_open.py", "probe/spool_read.py"),
         *("collector/sqlite.py", "collector/ledger.py", "collector/ledger_write.py", "collector/ledger_delivery.py"),
         *("collector/registry.py", "collector/registry_write.py", "collector/forward_store.py", "collector/health.py"),
         *("collector/registry_identity.py", "collector/seal_store.py", "collector/leaves.py", "collector/backup.py"),
-        *("provisioning/units_wheel.py", "sim/spool_copy.py"),
+        *("collector/rollup_write.py", "provisioning/units_wheel.py", "sim/spool_copy.py"),
     ),
 }
 EXCEPTIONS: dict[str, str] = {
