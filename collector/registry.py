@@ -64,12 +64,17 @@ class Registry:
         self._probes: dict[str, ProbeEntry | None] = {}
         self._places: dict[tuple[str, str, str], Place | None] = {}
         self._timelines: dict[tuple[str, str], tuple[list[int], list[str | None]]] = {}
-        self.dated = Dated(self._rows)
+        self._dated = Dated(self._rows)
 
     def close(self) -> None:
         """Close the file."""
         with self._lock:
             self._connection.close()
+
+    @property
+    def dated(self) -> Dated:
+        """The dated lists: what held when, what changed, units by any name."""
+        return self._dated
 
     def version(self) -> int:
         """A number that changes whenever anyone, this object included, has changed the registry."""
