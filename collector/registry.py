@@ -67,12 +67,17 @@ class Registry:
         self._probes: dict[str, ProbeEntry | None] = {}
         self._places: dict[tuple[str, str, str], Place | None] = {}
         self._timelines: dict[tuple[str, str], tuple[list[int], list[str | None]]] = {}
-        self.dated = Dated(self._rows)
+        self._dated = Dated(self._rows)
 
     def close(self) -> None:
         """Close the file."""
         with self._lock:
             self._connection.close()
+
+    @property
+    def dated(self) -> Dated:
+        """The dated lists: what held when, what changed, units by any name."""
+        return self._dated
 
     def version(self) -> int:
         """A number that changes whenever anyone, this object included, has changed the registry."""
@@ -188,6 +193,15 @@ class Registry:
             if found not in self._places:
                 self._places[found] = self._read_place(site, hamlet, commune)
             return self._places[found]
+
+    def stood_in(self, hamlet: str) -> list[str]:
+        """Probes that ever stood at a site that was ever in this hamlet, by id."""
+        rows = self._rows(
+            "SELECT DISTINCT probe FROM probe_site WHERE site IN (SELECT site FROM site_hamlet WHERE hamlet = ?)"
+            " ORDER BY probe",
+            hamlet,
+        )
+        return [row[0] for row in rows]
 
     def _at(self, timeline: str, code: str, at_ms: int, *, earliest: bool = False) -> str | None:
         """What held for `code` at a moment; before the first entry None, or the first one if `earliest`."""
