@@ -10,12 +10,13 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from collector.core.sealing import Stretch
 from collector.sqlite import Ownership, open_reader, open_writer
+from wire.cosign import Cosigned
 from wire.errors import Unavailable
 
 
@@ -99,9 +100,20 @@ class SealReader:
             return None
         return next(shard for shard in self.shards() if shard.n == rows[0][0]), int(rows[0][1])
 
+    def cosigners(self, shard: int, size: int) -> list[str]:
+        """Names of the witnesses that cosigned a checkpoint."""
+        sql = "SELECT witness FROM cosignature WHERE shard = ? AND size = ? ORDER BY witness"
+        return [row[0] for row in self._rows(sql, shard, size)]
+
     def _checkpoints(self, shard: int, rest: str, *values: object) -> list[Signed]:
+        """Checkpoints with their cosignatures beneath them, as they are published."""
         sql = f"SELECT size, root, signed_ms, note FROM checkpoint WHERE shard = ? {rest}"  # noqa: S608 (fixed texts)
-        return [Signed(*row) for row in self._rows(sql, shard, *values)]
+        return [self._with_lines(shard, Signed(*row)) for row in self._rows(sql, shard, *values)]
+
+    def _with_lines(self, shard: int, signed: Signed) -> Signed:
+        sql = "SELECT line FROM cosignature WHERE shard = ? AND size = ? ORDER BY witness"
+        lines = b"".join(row[0] for row in self._rows(sql, shard, signed.size))
+        return replace(signed, note=signed.note + lines)
 
     def _rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         try:
@@ -155,6 +167,14 @@ class SealStore(SealReader):
             db.execute(
                 "INSERT INTO checkpoint VALUES (?, ?, ?, ?, ?)",
                 (shard, signed.size, signed.root, signed.signed_ms, signed.note),
+            )
+
+    def keep_cosignature(self, shard: int, size: int, cosigned: Cosigned) -> None:
+        """Persist what a witness signed; a later one of the same witness takes the earlier one's place."""
+        with self._transaction() as db:
+            db.execute(
+                "INSERT OR REPLACE INTO cosignature VALUES (?, ?, ?, ?, ?)",
+                (shard, size, cosigned.name, cosigned.time_s, cosigned.line),
             )
 
     @contextmanager

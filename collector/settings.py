@@ -73,11 +73,19 @@ class WebSettings(Table, frozen=True, kw_only=True):
     threads: Annotated[int, Meta(ge=1, le=64)] = 8
 
 
+class WitnessSettings(Table, frozen=True, kw_only=True):
+    """A witness of the log: where it takes checkpoints (C2SP tlog-witness), and its public key."""
+
+    url: Url
+    vkey: Annotated[str, Meta(max_length=256)]
+
+
 class LogSettings(Table, frozen=True, kw_only=True):
-    """The sealed log: its key, and how often a checkpoint is signed when it has grown."""
+    """The sealed log: its key, how often a checkpoint is signed when it has grown, and who is asked to cosign it."""
 
     key_file: Text
     every_s: Annotated[int, Meta(ge=1, le=3600)] = 60
+    witnesses: Annotated[tuple[WitnessSettings, ...], Meta(max_length=16)] = ()
 
 
 class VerdictSettings(Table, frozen=True, kw_only=True):

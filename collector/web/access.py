@@ -37,6 +37,7 @@ RULES: dict[str, frozenset[str]] = {
     "log.checkpoint": PUBLIC,
     "log.newest": PUBLIC,
     "log.vkeys": PUBLIC,
+    "log.witnesses": PUBLIC,
     "log.verifier": PUBLIC,
     "log.tile": PUBLIC,
     "log.proof": PUBLIC,

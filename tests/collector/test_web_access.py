@@ -46,6 +46,7 @@ PATHS = {
     "log.overview": "/log/",
     "verdicts.rules": "/verdicts",
     "log.newest": "/log/checkpoint",
+    "log.witnesses": "/log/witnesses",
     "log.vkeys": "/log/vkeys",
     "log.verifier": "/log/dosong-verify.py",
     "log.checkpoint": "/log/2026/checkpoint",
@@ -53,7 +54,7 @@ PATHS = {
     "log.entries": "/log/2026/tile/entries/000",
     "log.proof": "/samples/p-one/1/0.tlog-proof",
 }
-NO_LOG = {"log.newest", "log.vkeys", "log.checkpoint", "log.tile", "log.entries", "log.proof"}
+NO_LOG = {"log.newest", "log.witnesses", "log.vkeys", "log.checkpoint", "log.tile", "log.entries", "log.proof"}
 """Files of a log that this world does not keep: allowed, and not there (`test_web_log` has one)."""
 # Written out by hand on purpose: the table in the code must agree with what was meant.
 MEANT = {
