@@ -36,6 +36,7 @@ PATHS = {
     "doors.technician": "/technician",
     "doors.operator": "/operator",
     "doors.official": "/official",
+    "campaigns.overview": "/campaigns",
     "doors.health": "/health",
     "doors.refusals": "/refusals",
     "log.overview": "/log/",
