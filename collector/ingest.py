@@ -8,6 +8,7 @@ Source: design §7, order and ACK.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from collector.core import accept, count
@@ -23,7 +24,7 @@ from collector.registry_rows import ProbeEntry
 from collector.statements import NOTES, Statements
 from wire import bundle, codec, topics
 from wire.codec import Opened
-from wire.errors import Refused
+from wire.errors import Refused, Unavailable
 from wire.failure import RefusalReason
 from wire.records import AnyRecord, EventRecord, GapRecord, TestRecord
 
@@ -72,6 +73,7 @@ class Ingest:
         self._origin = origin
         self._rings: dict[str, tuple[str, KeyRing]] = {}
         self.statements: Statements | None = None
+        self._forks: list[tuple[str, str]] = []
 
     def take(self, messages: Sequence[Message], received_ms: int) -> Taken:
         """Commit a group of messages.
@@ -79,6 +81,7 @@ class Ingest:
         Raises Unavailable if the ledger or the registry cannot be used: then nothing of the group is held.
         """
         tallies: list[tuple[str | None, Tally]] = []
+        self._forks = []
         with self._ledger.transaction():
             for message in messages:
                 if message.topic == NOTES:
@@ -92,6 +95,7 @@ class Ingest:
             epochs = {(probe, epoch) for probe, tally in tallies if probe for epoch in tally.epochs}
             each = [(probe, self._ledger.head_of(probe, epoch)) for probe, epoch in sorted(epochs)]
             reached("receive.worked")
+        self._tell_forks(received_ms)
         refusals = [refused for _, tally in tallies for refused in tally.refusals]
         return Taken(
             heads={probe: head for probe, head in heads.items() if head is not None},
@@ -101,6 +105,14 @@ class Ingest:
             refused=len(refusals),
             refused_as=tuple(dict.fromkeys(refused.reason for refused in refusals)),
         )
+
+    def _tell_forks(self, received_ms: int) -> None:
+        """Two records of one number are proof of a copied card or a spool put back: an alarm, once it is committed."""
+        if self.statements is None:
+            return
+        for probe, detail in self._forks:
+            with suppress(Unavailable):
+                self.statements.identities.raise_alarm("fork", probe, "", detail, received_ms)
 
     def heads(self) -> dict[str, Head]:
         """What every active or quarantined probe's acknowledgement says now."""
@@ -259,6 +271,8 @@ class Ingest:
         dates_boot = self._set_clock(entry.id, record)
         row = self._row(entry, record, store.standing, store.fault, forked=chain.fork_seq is not None)
         head = opened.head
+        if store.standing is Standing.FORK and head is not None:
+            self._forks.append((entry.id, f"epoch {head.epoch}: two records with the same number"))
         row = replace(
             row,
             epoch=head.epoch if head else None,
