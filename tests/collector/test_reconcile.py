@@ -63,7 +63,7 @@ def test_points_that_went_missing_are_named_and_written_again(full: Bench, one: 
     full.field.send("p-one", *[one.test() for _ in range(40)], one.coverage())
     until(lambda: count(influx, "test", "seq") == 40 and count(influx, "coverage", "state") == 5)
     assert full.forward.stop() == 0
-    gone, more = (hour_of(T0_MS) + n * HOUR_MS for n in (2, 4))
+    gone, more = (hour_of(T0_MS) + n * HOUR_MS for n in (1, 5))
     span = f"time >= {gone}ms AND time < {gone + HOUR_MS}ms"
     query_post(influx, f'DELETE FROM "test" WHERE {span}', db="dosong")  # noqa: S608
     stale = f"test,province=19,commune=05755,hamlet=h-dong-chuoi,probe=p-old,plmn=45204 seq=1i {more * 10**6}"
