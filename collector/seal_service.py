@@ -12,9 +12,10 @@ import threading
 
 from collector.failpoint import reached
 from collector.health import SealState, StateFile, now_ms
-from collector.leaves import LedgerLeaves
+from collector.leaves import SOURCES, LedgerLeaves
 from collector.proofs import Prover
-from collector.seal import Broken, Round, Sealer
+from collector.seal import Round, Sealer
+from collector.seal_audit import Broken
 from collector.seal_store import SealStore
 from collector.settings import Settings
 from collector.tile_files import TileFiles
@@ -49,7 +50,7 @@ class SealService:
         self._every_s = settings.log.every_s if settings.log else 60
         self._stop = stop
         self._store = SealStore(settings.seal)
-        leaves = [LedgerLeaves(settings.ledger, table) for table in ("record", "receipt", "note")]
+        leaves = [LedgerLeaves(settings.ledger, table) for table in SOURCES]
         self._public = signer.verifier
         self._sealer = Sealer(self._store, leaves, settings.log_folder, signer, settings.origin, step=_reached)
         self._all = TileFiles(settings.log_folder)

@@ -73,6 +73,10 @@ class SealReader:
         found = self._checkpoints(shard, "AND size = ?", size)
         return found[0] if found else None
 
+    def checkpoints(self, shard: int, after: int, upto: int) -> list[Signed]:
+        """Checkpoints with after < size <= upto, smallest first."""
+        return self._checkpoints(shard, "AND size > ? AND size <= ? ORDER BY size", after, upto)
+
     def last_n(self, source: str, gen: int) -> int | None:
         """The highest row of `source` that has an index in a log of generation `gen`; None if none has."""
         rows = self._rows(
