@@ -178,6 +178,15 @@ class Registry:
                 self._places[found] = self._read_place(site, hamlet, commune)
             return self._places[found]
 
+    def stood_in(self, hamlet: str) -> list[str]:
+        """Probes that ever stood at a site that was ever in this hamlet, by id."""
+        rows = self._rows(
+            "SELECT DISTINCT probe FROM probe_site WHERE site IN (SELECT site FROM site_hamlet WHERE hamlet = ?)"
+            " ORDER BY probe",
+            hamlet,
+        )
+        return [row[0] for row in rows]
+
     def _at(self, timeline: str, code: str, at_ms: int, *, earliest: bool = False) -> str | None:
         """What held for `code` at a moment; before the first entry None, or the first one if `earliest`."""
         if (timeline, code) not in self._timelines:

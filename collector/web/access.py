@@ -29,6 +29,8 @@ RULES: dict[str, frozenset[str]] = {
     "pages.hamlets": PUBLIC,
     "pages.hamlet": PUBLIC,
     "pages.hamlet_live": PUBLIC,
+    "coverage.calendar": PUBLIC,
+    "coverage.outages": PUBLIC,
     "pages.sample": PUBLIC,
     "pages.raw": PUBLIC,
     "log.overview": PUBLIC,

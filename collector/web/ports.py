@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
+from collector.core.place import Place
 from collector.core.sample import Deliveries, HamletCounts, ProbeState, Refusal, Sample
 from collector.core.witness import Direction, Named
 from collector.health import Health
@@ -71,6 +72,14 @@ class Registry(Protocol):
 
     def probe(self, probe: str, /) -> ProbeEntry | None:
         """A probe by its id."""
+        ...
+
+    def place(self, probe: str, at_ms: int | None = None, /) -> Place | None:
+        """Where a probe stood at a moment."""
+        ...
+
+    def stood_in(self, hamlet: str, /) -> Sequence[str]:
+        """Probes that ever stood in a hamlet."""
         ...
 
     def site(self, code: str, /) -> SiteEntry | None:

@@ -8,12 +8,13 @@ only keys that exist.
 from __future__ import annotations
 
 from collector.core.view import Language
+from collector.web.words_coverage import COVERAGE_WORDS
 from collector.web.words_pages import PAGE_WORDS
 from collector.web.words_record import RECORD_WORDS
 from collector.web.words_remedies import REMEDY_WORDS
 from collector.web.words_witness import WITNESS_WORDS
 
-WORDS: dict[str, tuple[str, str]] = PAGE_WORDS | RECORD_WORDS | REMEDY_WORDS | WITNESS_WORDS
+WORDS: dict[str, tuple[str, str]] = PAGE_WORDS | RECORD_WORDS | REMEDY_WORDS | WITNESS_WORDS | COVERAGE_WORDS
 
 
 def say(key: str, language: Language, /, **parts: object) -> str:

@@ -26,6 +26,8 @@ PATHS = {
     "pages.hamlets": "/hamlets",
     "pages.hamlet": f"/hamlets/{HAMLET}",
     "pages.hamlet_live": f"/hamlets/{HAMLET}/live",
+    "coverage.calendar": f"/hamlets/{HAMLET}/coverage",
+    "coverage.outages": f"/hamlets/{HAMLET}/coverage.csv",
     "pages.sample": "/samples/p-one/1/0",
     "api.feed": "/api/feed",
     "api.samples": f"/api/hamlets/{HAMLET}/samples",
