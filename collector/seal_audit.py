@@ -70,7 +70,14 @@ class LogAudit:
         self._place = _Place()
 
     def round(self) -> None:
-        """Go over the next stretch. Raises Broken."""
+        """Go over the next stretch. Raises Broken; the next call then begins anew, and finds the same."""
+        try:
+            self._go_on()
+        except Unavailable:
+            self._place = _Place()
+            raise
+
+    def _go_on(self) -> None:
         left = self._rows_a_round
         shards = self._store.shards()
         for shard in [one for one in shards if one.n >= self._place.shard]:
