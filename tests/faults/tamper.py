@@ -29,6 +29,7 @@ from pathlib import Path
 from collector.leaves import SOURCES, LedgerLeaves
 from collector.ledger_port import DeliveryRow, ReceiptRow, RefusedBytes
 from collector.ledger_write import SqliteLedger
+from collector.pack import Packer
 from collector.seal import Sealer
 from collector.seal_audit import Broken
 from collector.seal_store import SealStore
@@ -337,10 +338,11 @@ def random_edits(scene: Scene, count: int) -> int:
         db.executescript(FREE.format(t="receipt"))
         rows = [("record", n) for (n,) in db.execute("SELECT n FROM record WHERE n <= ?", (scene.sealed,))]
         rows += [("receipt", n) for (n,) in db.execute("SELECT n FROM receipt")] * 20
+        packer = Packer(db.execute("SELECT value FROM meta WHERE key = 'dictionary'").fetchone()[0])
         store = SealStore(state / "seal.db")
         sources = [LedgerLeaves(state / "ledger.db", name) for name in SOURCES]
         for _ in range(count):
-            undo = _edit(db, draw, *draw.choice(rows))
+            undo = _edit(db, draw, packer, *draw.choice(rows))
             sealer = Sealer(store, sources, state / "log", key, ORIGIN)
             try:
                 signed = sealer.round(int(time.time() * 1000)).signed
@@ -355,8 +357,10 @@ def random_edits(scene: Scene, count: int) -> int:
     return missed
 
 
-def _edit(db: sqlite3.Connection, draw: random.Random, table: str, n: int) -> list[tuple[str, tuple[object, ...]]]:
-    """Harm one row; returns what puts it back."""
+def _edit(
+    db: sqlite3.Connection, draw: random.Random, packer: Packer, table: str, n: int
+) -> list[tuple[str, tuple[object, ...]]]:
+    """Harm one row so that it reads otherwise (a frame's spare bits do not); returns what puts it back."""
     names = [row[1] for row in db.execute(f"PRAGMA table_info({table})")]
     row = db.execute(f"SELECT * FROM {table} WHERE n = ?", (n,)).fetchone()
     whole = f"INSERT INTO {table} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})"
@@ -366,7 +370,9 @@ def _edit(db: sqlite3.Connection, draw: random.Random, table: str, n: int) -> li
     name = draw.choice(("raw", "raw", "leaf"))
     was = row[names.index(name)]
     now = bytearray(was)
-    now[draw.randrange(len(now))] ^= 1 << draw.randrange(8)
+    while now == was or (name == "raw" and packer.read(bytes(now)) == packer.read(was)):
+        now = bytearray(was)
+        now[draw.randrange(len(now))] ^= 1 << draw.randrange(8)
     db.execute(f"UPDATE {table} SET {name} = ? WHERE n = ?", (bytes(now), n))
     return [(f"UPDATE {table} SET {name} = ? WHERE n = ?", (was, n))]
 
