@@ -13,7 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from collector.ledger import LedgerReader
-from collector.ledger_write import KEEP_IDLE_DELIVERIES, KEEP_REFUSALS, KEEP_REFUSED_BYTES
+from collector.ledger_delivery import KEEP_IDLE_DELIVERIES, KEEP_REFUSALS, KEEP_REFUSED_BYTES
 from collector.seal_audit import Broken
 from collector.seal_store import SealStore
 

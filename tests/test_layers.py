@@ -70,7 +70,13 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "msgspec": ("wire/", "probe/", "collector/", "point/", "provisioning/", "sim/", "grafana/"),
     "click": (
         *("collector/__main__.py", "collector/command.py", "collector/log_commands.py"),
-        *("provisioning/__main__.py", "provisioning/identity_commands.py", "provisioning/registry_commands.py"),
+        *(
+            "provisioning/__main__.py",
+            "provisioning/identity_commands.py",
+            "provisioning/broker_commands.py",
+            "provisioning/registry_commands.py",
+            "provisioning/plan_command.py",
+        ),
     ),
     "rich": ("collector/__main__.py", "provisioning/__main__.py"),
     "grafana_foundation_sdk": ("grafana/",),

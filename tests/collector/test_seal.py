@@ -410,3 +410,14 @@ def test_a_changed_seal_db_is_found(log: Log, harm: str) -> None:
     raw = TileFiles(log.folder / "log" / "2026").published()
     assert raw is not None
     assert tlog.open_checkpoint(raw, Signer.from_seed(f"{ORIGIN}/log/2026", KEY.seed).verifier).size == 40
+
+
+def test_a_row_whose_head_claims_gigabytes_reads_as_changed_and_asks_for_no_memory(log: Log) -> None:
+    log.tests(9)
+    log.round()
+    packed = log.door.sql("SELECT raw FROM record WHERE n = 5")[0][0]
+    claims = packed[:4] + bytes([packed[4] | 0xC0]) + packed[5:]
+    log.sql(f"UPDATE record SET raw = x'{claims.hex()}' WHERE n = 5")  # noqa: S608
+    log.tests(1)
+    with pytest.raises(Broken, match="record 5"):
+        log.round()
