@@ -80,6 +80,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
             "provisioning/identity_commands.py",
             "provisioning/broker_commands.py",
             "provisioning/registry_commands.py",
+            "provisioning/plan_command.py",
         ),
     ),
     "rich": ("collector/__main__.py", "provisioning/__main__.py"),
