@@ -12,12 +12,14 @@ import sqlite3
 import threading
 import time
 from bisect import bisect_right
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
 
 from collector.core.place import Place
+from collector.registry_dated import CampaignRow
 from collector.registry_load import decode_document
 from collector.registry_read import Dated
 from collector.registry_rows import (
@@ -42,6 +44,7 @@ _ALWAYS = 2**53 - 1
 _TIMELINES = {
     "probe_site": "SELECT valid_from_ms, site FROM probe_site WHERE probe = ? ORDER BY valid_from_ms, n",
     "site_hamlet": "SELECT valid_from_ms, hamlet FROM site_hamlet WHERE site = ? ORDER BY valid_from_ms, n",
+    "referral_unit": "SELECT valid_from_ms, unit FROM referral WHERE code = ? ORDER BY valid_from_ms, n",
     "hamlet_commune": "SELECT valid_from_ms, commune FROM hamlet_name WHERE hamlet = ? ORDER BY valid_from_ms, n",
 }
 _PROBE = """
@@ -61,21 +64,38 @@ class Registry:
         self._connection = open_writer(path, "registry", wal=False)
         self._connection.create_function("matches", 2, matches, deterministic=True)
         self._version = -1
+        self._is_still = False
         self._probes: dict[str, ProbeEntry | None] = {}
         self._places: dict[tuple[str, str, str], Place | None] = {}
         self._timelines: dict[tuple[str, str], tuple[list[int], list[str | None]]] = {}
-        self.dated = Dated(self._rows)
+        self._dated = Dated(self._rows)
 
     def close(self) -> None:
         """Close the file."""
         with self._lock:
             self._connection.close()
 
+    @property
+    def dated(self) -> Dated:
+        """The dated lists: what held when, what changed, units by any name."""
+        return self._dated
+
     def version(self) -> int:
         """A number that changes whenever anyone, this object included, has changed the registry."""
         with self._lock:
             seen: int = self._rows("PRAGMA data_version")[0][0]
             return (seen << 32) + self._connection.total_changes
+
+    @contextmanager
+    def still(self) -> Iterator[None]:
+        """Look for changes once, now, and not at every call until it is left: one group is judged by one registry."""
+        with self._lock:
+            self._refresh()
+            self._is_still = True
+            try:
+                yield
+            finally:
+                self._is_still = False
 
     def probe(self, probe: str) -> ProbeEntry | None:
         """The probe with this id; None if it is unknown."""
@@ -142,6 +162,12 @@ class Registry:
         """All logins, by name."""
         return self._all(UserEntry, "user", key="name")
 
+    def campaigns(self) -> list[CampaignRow]:
+        """All campaigns, by code."""
+        names = CampaignRow.__struct_fields__
+        rows = self._rows(f"SELECT {', '.join(names)} FROM campaign ORDER BY code")  # noqa: S608 (fixed names)
+        return [CampaignRow(**dict(zip(names, row, strict=True))) for row in rows]
+
     def quota(self, commune: str) -> Quota | None:
         """The quota of a commune; None if it has none."""
         rows = self._rows("SELECT minimum, rule FROM quota WHERE commune = ?", commune)
@@ -149,12 +175,9 @@ class Registry:
 
     def referral_unit(self, code: str, at_ms: int | None = None) -> str | None:
         """Commune or hamlet code that a referral code belonged to at `at_ms` (None: now); None if to none."""
-        rows = self._rows(
-            "SELECT unit FROM referral WHERE code = ? AND valid_from_ms <= ? ORDER BY valid_from_ms DESC, n DESC",
-            code,
-            _ALWAYS if at_ms is None else at_ms,
-        )
-        return rows[0][0] if rows else None
+        with self._lock:
+            self._refresh()
+            return self._at("referral_unit", code, _ALWAYS if at_ms is None else at_ms)
 
     def referrals(self) -> list[tuple[str, str, int]]:
         """All referral assignments to a unit: code, unit code, valid from (UTC ms)."""
@@ -258,6 +281,8 @@ class Registry:
         self._timelines.clear()
 
     def _refresh(self) -> None:
+        if self._is_still:
+            return
         seen = self.version()
         if seen != self._version:
             self._forget()

@@ -48,8 +48,18 @@ RULES: dict[str, frozenset[str]] = {
     "doors.technician": frozenset({"technician", "operator"}),
     "doors.operator": frozenset({"operator"}),
     "doors.official": frozenset({"official", "operator"}),
+    "campaigns.overview": frozenset({"official", "operator", "auditor"}),
+    "campaigns.enter": frozenset({"official", "operator"}),
     "doors.health": frozenset({"technician", "operator"}),
     "doors.refusals": frozenset({"operator"}),
+    **dict.fromkeys(
+        (f"registry.{page}" for page in ("search", "unit", "hamlet", "probe", "referral")),
+        frozenset({"technician", "operator", "official"}),
+    ),
+    **dict.fromkeys(
+        (f"registry.{deed}" for deed in ("add_hamlet", "change_hamlet", "merge_hamlet", "move_probe", "remap_code")),
+        frozenset({"operator"}),
+    ),
 }
 """Roles that may use each endpoint; "" is a visitor without a login. Exact positions: see `sees_positions`."""
 

@@ -6,13 +6,28 @@ The pages import neither sqlite3 nor paho nor influxdb-client: `collector.__main
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from collector.core.place import Place
+from collector.core.rollup_view import CommuneTotal
 from collector.core.sample import Deliveries, HamletCounts, ProbeState, Refusal, Sample
 from collector.core.witness import Direction, Named
 from collector.health import Health
-from collector.registry_rows import CommuneEntry, HamletEntry, ProbeEntry, ProvinceEntry, Quota, SiteEntry, UserEntry
+from collector.registry_dated import CampaignRow
+from collector.registry_rows import (
+    CommuneEntry,
+    HamletEntry,
+    ProbeEntry,
+    ProvinceEntry,
+    Quota,
+    Report,
+    SiteEntry,
+    Trouble,
+    UserEntry,
+)
+
+if TYPE_CHECKING:
+    from collector.registry_read import Dated
 
 
 class Reader(Protocol):
@@ -52,6 +67,10 @@ class Reader(Protocol):
 
     def hamlet_counts(self, since_ms: int, until_ms: int) -> Mapping[str, HamletCounts]:
         """Sums by hamlet code."""
+        ...
+
+    def commune_totals(self, since_ms: int, until_ms: int, /) -> Sequence[CommuneTotal]:
+        """Sums by commune and operator."""
         ...
 
     def refusals(self, limit: int) -> Sequence[Refusal]:
@@ -110,6 +129,10 @@ class Registry(Protocol):
         """All probes."""
         ...
 
+    def campaigns(self) -> Sequence[CampaignRow]:
+        """All campaigns."""
+        ...
+
     def operators(self) -> Mapping[str, str]:
         """Operator names by PLMN."""
         ...
@@ -120,6 +143,31 @@ class Registry(Protocol):
 
     def user(self, name: str, /) -> UserEntry | None:
         """A login."""
+        ...
+
+    def provinces(self) -> Sequence[ProvinceEntry]:
+        """All provinces."""
+        ...
+
+    def sites(self) -> Sequence[SiteEntry]:
+        """All sites."""
+        ...
+
+    def referrals(self) -> Sequence[tuple[str, str, int]]:
+        """All referral assignments: code, unit, valid from (UTC ms)."""
+        ...
+
+    @property
+    def dated(self) -> Dated:
+        """The dated lists."""
+        ...
+
+    def check(self, document: Mapping[str, Any], now_ms: int | None = None, /) -> tuple[Report, list[Trouble]]:
+        """What `load` would change, and every mistake."""
+        ...
+
+    def load(self, document: Mapping[str, Any], now_ms: int | None = None, /) -> Report:
+        """Append; all of it or nothing."""
         ...
 
 

@@ -36,8 +36,14 @@ PATHS = {
     "doors.technician": "/technician",
     "doors.operator": "/operator",
     "doors.official": "/official",
+    "campaigns.overview": "/campaigns",
     "doors.health": "/health",
     "doors.refusals": "/refusals",
+    "registry.search": "/registry",
+    "registry.unit": "/registry/units/05755",
+    "registry.hamlet": f"/registry/hamlets/{HAMLET}",
+    "registry.probe": "/registry/probes/p-one",
+    "registry.referral": "/registry/codes/TN1",
     "log.overview": "/log/",
     "log.newest": "/log/checkpoint",
     "log.vkeys": "/log/vkeys",
@@ -57,7 +63,16 @@ MEANT = {
     "doors.health": {"technician", "operator"},
     "doors.refusals": {"operator"},
     "log.entries": {"operator", "official", "auditor"},
+    "campaigns.overview": {"official", "operator", "auditor"},
+    "registry.search": {"technician", "operator", "official"},
+    "registry.unit": {"technician", "operator", "official"},
+    "registry.hamlet": {"technician", "operator", "official"},
+    "registry.probe": {"technician", "operator", "official"},
+    "registry.referral": {"technician", "operator", "official"},
 }
+POSTS = {f"registry.{deed}" for deed in ("add_hamlet", "change_hamlet", "merge_hamlet", "move_probe", "remap_code")} | {
+    "campaigns.enter"
+}  # `test_web_registry` and `test_campaigns` ask each role
 
 
 @pytest.fixture
@@ -69,7 +84,7 @@ def here(tmp_path: Path) -> Iterator[World]:
 
 def test_every_route_is_in_the_table_and_the_table_has_no_others(here: World) -> None:
     assert {rule.endpoint for rule in here.app.url_map.iter_rules()} == set(RULES)
-    assert set(PATHS) | {"access.logout", "pages.raw"} == set(RULES)
+    assert set(PATHS) | POSTS | {"access.logout", "pages.raw"} == set(RULES)
 
 
 @pytest.mark.parametrize("role", ["", "technician", "operator", "official", "auditor"])
