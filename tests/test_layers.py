@@ -69,8 +69,12 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "cryptography": ("wire/note.py", "provisioning/pki.py", "probe/devices/tls_key.py"),
     "msgspec": ("wire/", "probe/", "collector/", "point/", "provisioning/", "sim/", "grafana/"),
     "click": (
-        *("collector/__main__.py", "collector/command.py", "collector/log_commands.py"),
-        "collector/verdict_commands.py",
+        *(
+            "collector/__main__.py",
+            "collector/command.py",
+            "collector/log_commands.py",
+            "collector/identity_commands.py",
+        ),
         *(
             "provisioning/__main__.py",
             "provisioning/identity_commands.py",
@@ -92,6 +96,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
         *("collector/verdict_store.py", "collector/verdict_traces.py"),
     ),
 }
+OWNERS["click"] += ("collector/verdict_commands.py",)
 EXCEPTIONS: dict[str, str] = {
     "core: collector/core/view_record.py imports msgspec": "walks a record's own structs; msgspec does no I/O",
     "length: sim/demo_world.py _write_probe_settings has more than 40 lines": "one settings file as a template",

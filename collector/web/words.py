@@ -7,6 +7,7 @@ placeholders agree and that templates use only keys that exist.
 from __future__ import annotations
 
 from collector.core.view import Language
+from collector.web.words_alarms import ALARM_WORDS
 from collector.web.words_campaigns import CAMPAIGN_WORDS
 from collector.web.words_coverage import COVERAGE_WORDS
 from collector.web.words_pages import PAGE_WORDS
@@ -24,8 +25,9 @@ WORDS: dict[str, tuple[str, str]] = (
     | COVERAGE_WORDS
     | CAMPAIGN_WORDS
     | REGISTRY_WORDS
-    | VERDICT_WORDS
+    | ALARM_WORDS
 )
+WORDS |= VERDICT_WORDS
 
 
 def say(key: str, language: Language, /, **parts: object) -> str:
