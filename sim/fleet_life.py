@@ -76,7 +76,11 @@ def _spells(dice: random.Random, begin_ms: int, end_ms: int, count: int) -> tupl
     for _ in range(round(count * (end_ms - begin_ms) / (30 * DAY_MS) + 0.5)):
         at = dice.randrange(begin_ms + DAY_MS // 2, end_ms)
         found.append((at, at + int(min(dice.lognormvariate(math.log(50 * MIN_MS), 0.9), 9 * HOUR_MS))))
-    return tuple(sorted(found))
+    apart: list[tuple[int, int]] = []
+    for begin, end in sorted(found):
+        if not apart or begin > apart[-1][1] + HOUR_MS:
+            apart.append((begin, end))
+    return tuple(apart)
 
 
 class Life:

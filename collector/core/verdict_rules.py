@@ -213,7 +213,7 @@ _RADIO = (
         "radio.repeated", "radio", S,
         "Cùng một bộ số đo sóng lặp lại quá nhiều lần.",
         "One and the same set of radio readings comes back far too often.",
-        {"times": 20, "of_readings": 60}, of_air=True,
+        {"times": 20, "of_readings": 60, "few": 3, "of_few": 30}, of_air=True,
     ),
     Rule(
         "radio.copied", "radio", S,

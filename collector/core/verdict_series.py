@@ -196,8 +196,11 @@ def _repeated(tests: Sequence[Seen]) -> Found:
     for at in range(max(1, len(rows) - wide + 1)):
         window = rows[at : at + wide]
         often = {three for three, count in Counter(three for _, three in window).items() if count >= times}
-        if often:
-            hit |= {n: times for n, three in window if three in often and three[2] is not None}
+        hit |= {n: times for n, three in window if three in often and three[2] is not None}
+        # Without a third figure two come back by chance; a handful in turns does not.
+        distinct = {three for _, three in window}
+        if len(distinct) <= _limit("radio.repeated", "few") and len(window) >= _limit("radio.repeated", "of_few"):
+            hit |= {n: len(window) // len(distinct) for n, _ in window}
     yield from ((n, Hit("radio.repeated", {"times": count})) for n, count in hit.items())
 
 
