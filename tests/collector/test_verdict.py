@@ -199,6 +199,6 @@ def test_a_handful_of_made_up_readings_by_turns_is_told_and_a_still_site_is_not(
 
     few = [(-910, -95), (-870, -80)]
     assert all(month([few[(at * at // 3) % 2] for at in range(60)]).values())
-    dice = Random(1)  # noqa: S311 (a fixed series)
+    dice = Random(1)
     still = [(-910 + 10 * dice.randrange(-1, 2), -95 + 10 * dice.randrange(-1, 2)) for _ in range(60)]
     assert not any(month(still).values())
