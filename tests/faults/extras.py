@@ -1,7 +1,8 @@
 """What else happens to a machine: broker killed, InfluxDB away, disk full, clock set back; all under load, one after
 the other.
 
-The collector's state lies on a small tmpfs of this program's own mount namespace, its programs run under libfaketime.
+The collector's state lies on a small tmpfs of this program's own mount namespace, its programs read
+their wall clock through a file.
 A fleet publishes all the time. In the end probes, ledger, sums, InfluxDB and log must agree, and every record must
 have the date that its probe gave it. Needs root. Source: facts note 08 §7.2, rows 5, 6, 9, 12 and 13.
 """
@@ -23,10 +24,9 @@ from typing import Any
 
 from collector.health import now_ms, read_health
 from tests.faults.judge import Verdict, judge, keep, report
-from tests.faults.world import Fleet, Keeper, Witness, World, is_root, is_sealed, reader, wait_for, worlds
+from tests.faults.world import Fleet, Witness, World, is_root, is_sealed, reader, wait_for, worlds
 
 DISK_BYTES = 96 << 20
-LIBRARY = Path(f"/usr/lib/{os.uname().machine}-linux-gnu/faketime/libfaketimeMT.so.1")
 _CLONE_NEWNS, _MS_PRIVATE, _MS_REC = 0x20000, 1 << 18, 1 << 14
 STEPS_S = (-172_800, 86_400, -3_600, 0)
 
@@ -52,8 +52,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--broker-kills", type=int, default=10, help="how often the broker is killed (10)")
     parser.add_argument("--away-s", type=float, default=60.0, help="how long InfluxDB is away, and the disk full (60)")
     options = parser.parse_args(argv)
-    if not is_root() or not LIBRARY.exists() or shutil.which("mount") is None:
-        print("goal: extras: not run, needs root, mount and libfaketime: short")
+    if not is_root() or shutil.which("mount") is None:
+        print("goal: extras: not run, needs root and mount: short")
         return 0
     _own_mounts()
     with tempfile.TemporaryDirectory(prefix="dosong-extras-") as name:
@@ -76,7 +76,7 @@ def run(folder: Path, broker_kills: int, away_s: float) -> Done:
         _small_disk(world.state)
         clock = folder / "clock"
         clock.write_text("+0\n")
-        keeper = _keeper_with_clock(world, clock)
+        keeper = world.keeper(0, "--clock", str(clock))
         fleet = world.fleet("--rate", "2", "--days", "200", "--undated-every", "15")
         try:
             witness = Witness(world)
@@ -103,22 +103,6 @@ def _small_disk(state: Path) -> None:
     size = f"size={DISK_BYTES},mode=0755"
     subprocess.run(["mount", "-t", "tmpfs", "-o", size, "none", str(state)], check=True)
     shutil.copytree(kept, state, dirs_exist_ok=True)
-
-
-def _keeper_with_clock(world: World, clock: Path) -> Keeper:
-    changes = {
-        "LD_PRELOAD": str(LIBRARY),
-        "FAKETIME_TIMESTAMP_FILE": str(clock),
-        "FAKETIME_NO_CACHE": "1",
-        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-        "DONT_FAKE_MONOTONIC": "1",
-    }
-    os.environ.update(changes)
-    try:
-        return world.keeper()
-    finally:
-        for name in changes:
-            del os.environ[name]
 
 
 def _more(fleet: Fleet, records: int, patience_s: float = 180) -> None:
