@@ -62,6 +62,7 @@ faults: ## power cuts, kills at every step, tampering, restores, outages: each p
 	@$(PY) -m tests.faults.tamper
 	@$(PY) -m tests.faults.restore
 	@$(PY) -m tests.faults.outage
+	@$(PY) -m tests.faults.extras
 	@$(PY) -m tests.faults.kills --kills 100
 
 bench: bench-pipeline bench-footprint bench-point bench-link bench-soak bench-engine bench-idle-traffic bench-month bench-year bench-registry bench-national ## all measurements; each ends in `goal:` lines
