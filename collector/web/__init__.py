@@ -25,10 +25,10 @@ from collector.web import (
     log,
     pages,
     registry_pages,
-    verdicts,
 )
 from collector.web.ports import HealthSource, Reader, Registry
 from collector.web.present import Pages
+from collector.web.verdicts import blueprint as verdict_pages
 from wire.errors import Misconfigured, Unavailable
 
 KNOWN_ERRORS = frozenset({400, 403, 404, 405, 413, 500, 503})
@@ -65,9 +65,9 @@ def create_app(
     app.register_blueprint(doors.blueprint(gathered, source))
     app.register_blueprint(api.blueprint(gathered, source))
     app.register_blueprint(log.blueprint(gathered, settings))
-    app.register_blueprint(verdicts.blueprint(settings))
     app.register_blueprint(registry_pages.blueprint(registry, clock))
     _install_errors(app)
+    app.register_blueprint(verdict_pages(settings))
     if settings.web.bind.startswith("unix:"):
         # Only a proxy on this machine reaches a unix socket, so exactly its word on the visitor's address is taken.
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1)  # type: ignore[method-assign]
