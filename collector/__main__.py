@@ -35,6 +35,7 @@ from collector.seal_store import SealReader
 from collector.settings import Settings, read_settings
 from collector.submit import submit
 from collector.supervise import Supervisor
+from collector.token_commands import COMMANDS as TOKEN_COMMANDS
 from wire.errors import EXIT_FAILED, Misconfigured
 from wire.keyfile import read_signer
 
@@ -68,6 +69,7 @@ Examples:
   dosong-collector visit-code --config collector.toml p-dong-dong AM6K-3FDD
   dosong-collector backup --config collector.toml /backup/2026-11-22
   dosong-collector rebuild influx --config collector.toml
+  dosong-collector token create --config collector.toml --role official --scope 05755 --label "UBND xã Phú Xuyên"
   dosong-collector export --config collector.toml --hamlet dt-lang-muoi > records.jsonl
 \b
 Exit codes: 0 ok, 1 failed check, 2 usage, 78 misconfigured (a person must act).
@@ -80,7 +82,7 @@ def main() -> None:
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
 
 
-for _command in COMMANDS:
+for _command in (*COMMANDS, *TOKEN_COMMANDS):
     main.add_command(_command)
 
 

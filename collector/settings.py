@@ -80,6 +80,15 @@ class LogSettings(Table, frozen=True, kw_only=True):
     every_s: Annotated[int, Meta(ge=1, le=3600)] = 60
 
 
+class ApiSettings(Table, frozen=True, kw_only=True):
+    """How much programs may ask: requests a minute for each token or login, for each address without one, and how many
+    bulk downloads at once (each holds one of the web's threads)."""
+
+    requests_per_minute: Annotated[int, Meta(ge=1, le=100_000)] = 600
+    anonymous_per_minute: Annotated[int, Meta(ge=1, le=100_000)] = 120
+    bulk_at_once: Annotated[int, Meta(ge=1, le=32)] = 2
+
+
 class Settings(Table, frozen=True, kw_only=True):
     """The whole file. `folder` is where it stands (not a key of the file)."""
 
@@ -89,6 +98,7 @@ class Settings(Table, frozen=True, kw_only=True):
     broker: BrokerSettings
     influx: InfluxSettings
     web: WebSettings = WebSettings()
+    api: ApiSettings = ApiSettings()
     log: LogSettings | None = None
     demo: bool = False
     folder: str = "."

@@ -65,7 +65,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "cryptography": ("wire/note.py", "provisioning/pki.py"),
     "msgspec": ("wire/", "probe/", "collector/", "point/", "provisioning/", "sim/", "grafana/"),
     "click": (
-        *("collector/__main__.py", "collector/command.py", "collector/log_commands.py"),
+        *("collector/__main__.py", "collector/command.py", "collector/log_commands.py", "collector/token_commands.py"),
         "provisioning/__main__.py",
     ),
     "rich": ("collector/__main__.py", "provisioning/__main__.py"),
@@ -75,7 +75,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
         *("probe/spool.py", "probe/spool_open.py", "probe/spool_read.py"),
         *("collector/sqlite.py", "collector/ledger.py", "collector/ledger_write.py"),
         *("collector/registry.py", "collector/registry_load.py", "collector/forward_store.py", "collector/health.py"),
-        *("collector/seal_store.py", "collector/leaves.py", "collector/backup.py"),
+        *("collector/seal_store.py", "collector/leaves.py", "collector/backup.py", "collector/tokens.py"),
         "sim/spool_copy.py",
     ),
 }

@@ -7,14 +7,19 @@ from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
-from flask import Flask, render_template, request
+from flask import Flask, Response, render_template, request
 from flask_wtf import CSRFProtect
 from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
 
+from collector.api.views import Sources
 from collector.health import read_health
+from collector.ledger_bulk import BulkReader
+from collector.seal_store import SealReader
 from collector.settings import Settings, read_secret
-from collector.web import access, api, doors, headers, language, log, pages
+from collector.tokens import TokenStore
+from collector.web import access, api, doors, headers, language, log, pages, v1
+from collector.web.gate import Gate
 from collector.web.ports import HealthSource, Reader, Registry
 from collector.web.present import Pages
 from wire.errors import Misconfigured, Unavailable
@@ -45,16 +50,20 @@ def create_app(
     language.install(app, settings.web.language, gathered)
     CSRFProtect(app)
     headers.install(app)
-    app.before_request(access.guard(accounts))
+    gate = Gate(settings.api, TokenStore(settings.registry), accounts, time.monotonic, clock)
+    app.before_request(access.guard(accounts, gate.is_for))
     app.register_blueprint(access.blueprint(accounts, access.Throttle(), lambda: clock() / 1000))
     app.register_blueprint(pages.blueprint(gathered, settings.origin))
     app.register_blueprint(doors.blueprint(gathered, source))
     app.register_blueprint(api.blueprint(gathered, source))
     app.register_blueprint(log.blueprint(gathered, settings))
+    sources = Sources(gathered, BulkReader(settings.ledger), SealReader(settings.seal))
+    app.register_blueprint(v1.blueprint(sources, gate))
     _install_errors(app)
     if settings.web.bind.startswith("unix:"):
         # Only a proxy on this machine reaches a unix socket, so exactly its word on the visitor's address is taken.
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1)  # type: ignore[method-assign]
+    app.extensions["pages"], app.extensions["gate"] = gathered, gate
     return app
 
 
@@ -92,12 +101,18 @@ def _install_errors(app: Flask) -> None:
         known = code if code in KNOWN_ERRORS else 500
         return render_template("error.html", word_key=f"error.{known}", code=code), code
 
+    v1.install_errors(app)
+
     @app.errorhandler(HTTPException)
-    def refused(error: HTTPException) -> tuple[str, int] | HTTPException:
+    def refused(error: HTTPException) -> tuple[str, int] | HTTPException | Response:
+        if v1.is_here() and (error.code or 500) >= 400:
+            return v1.refuse_status(error)
         code = error.code or 500
         return error if code < 400 else page(code)
 
     @app.errorhandler(Unavailable)
-    def unavailable(error: Unavailable) -> tuple[str, int]:
+    def unavailable(error: Unavailable) -> tuple[str, int] | Response:
+        if v1.is_here():
+            return v1.unavailable(error)
         app.logger.warning("%s %s: %s", request.method, request.path, error)
         return page(503)
