@@ -8,7 +8,7 @@ ARGS ?=
 again = { echo "== once more, one at a time: what failed above"; .venv/bin/pytest -q --last-failed --last-failed-no-failures none -m "$(1)"; }
 export LINK
 
-.PHONY: faults walk help ready demo demo-reset demo-check test lint unit flow boards spec bench bench-footprint bench-point bench-link bench-soak bench-engine bench-idle-traffic bench-month bench-year clean
+.PHONY: faults walk help ready demo demo-reset demo-check test lint unit flow boards spec bench bench-pipeline bench-footprint bench-point bench-link bench-soak bench-engine bench-idle-traffic bench-month bench-year clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-16s %s\n", $$1, $$2 }'
@@ -41,10 +41,10 @@ lint: ready ## format, lint, types, generated files
 	@$(PY) scripts/architecture.py --check
 
 unit: ready ## all tests but the long ones
-	@.venv/bin/pytest -q -n 3 --dist loadgroup -m "not flow" || $(call again,not flow)
+	@.venv/bin/pytest -q -n 6 --dist loadgroup -m "not flow" || $(call again,not flow)
 
 flow: ready ## the whole way: rates, wrong way, pulled modem, kills
-	@.venv/bin/pytest -q -m flow || $(call again,flow)
+	@.venv/bin/pytest -q -n 3 --dist loadfile -m flow || $(call again,flow)
 
 boards: ready ## regenerate the Grafana boards
 	@$(PY) -m grafana build
@@ -56,11 +56,12 @@ walk: ## a probe goes through every fault of a cultural house; one table of what
 	@scripts/setup.sh test
 	@exec $(PY) -m sim walk $(if $(SHORT),--short) $(ARGS)
 
-faults: ## 1,000 real power cuts of the probe's disk; each promise ends in a `goal:` line (root)
+faults: ## power cuts, kills at every step, tampering, restores, outages: each promise ends in a `goal:` line (root; 50 minutes)
 	@scripts/setup.sh test
 	@$(PY) -m tests.probe.power_cuts --cuts 1000
+	@$(PY) -m tests.faults.kills --kills 100
 
-bench: bench-footprint bench-point bench-link bench-soak bench-engine bench-idle-traffic bench-month bench-year ## all measurements; each ends in `goal:` lines
+bench: bench-pipeline bench-footprint bench-point bench-link bench-soak bench-engine bench-idle-traffic bench-month bench-year ## all measurements; each ends in `goal:` lines
 
 bench-footprint: ## idle memory of dosong-probe run
 	@scripts/setup.sh bench
@@ -89,6 +90,10 @@ bench-year: ## a simulated year of a SIM's slots and data, seven plans, three se
 bench-engine: ## our engine, speedtest-cli and iperf3 over the same emulated links (root; 40 minutes, QUICK=1: three)
 	@scripts/setup.sh bench
 	@$(PY) bench/engine.py $(if $(QUICK),--quick) $(ARGS)
+
+bench-pipeline: ## broker to ledger: drain, live latency, memory, disk, beside paho alone and a peer (8 minutes, QUICK=1: two)
+	@scripts/setup.sh bench
+	@$(PY) -m bench.pipeline $(if $(QUICK),--quick) $(ARGS)
 
 bench-idle-traffic: ## what a month of coverage and management traffic costs the SIM (root; 9 minutes)
 	@scripts/setup.sh bench

@@ -4,16 +4,17 @@
 
 Each tool measures each direction in a process of its own, in turn; variable links run in four sites side by side, for
 nothing but error, bytes and time is asked of them. Ends by itself: about 40 minutes, 3 with --quick; progress is
-printed. Writes bench/results/engine.json. --only replaces what it measures there and prints the whole table, so that a
-long measurement may be done in parts. Without TUN devices the link is tbf: no delay, no variable links.
+printed. Writes bench/results/engine.json after each run. --only replaces what it measures there and prints the whole
+table, so that a long measurement may be done in parts: --minutes 9 begins no run after that time, --resume goes on with
+what is missing. --tune measures variable links of other seeds into bench/results/engine-tune.json: what rules are made
+on is never what is reported; --record FOLDER keeps their samples and the link's truth for bench/engine_replay.py.
+Without TUN devices the link is tbf: no delay, no variable links.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import platform
 import shutil
 import sys
 import tempfile
@@ -26,17 +27,18 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from bench import engine_table, engine_traces
 from bench.engine_bed import CGROUP, HAS_RELAY, Bed, Lane, Link, Row
+from bench.engine_rows import Job, Rows
 
-RESULTS = Path(__file__).parent / "results" / "engine.json"
+RESULTS = Path(__file__).parent / "results"
 KINDS = ("constant", "rtt", "starved", "static", "driving")
-TOOLS = ("dosong", "speedtest-cli", "iperf3")
+TOOLS = ("dosong", "dosong saver", "speedtest-cli", "iperf3")
 RATES: tuple[float, ...] = (1, 5, 20, 50, 100, 150)
 QUICK_RATES: tuple[float, ...] = (5, 50)
 WINDOWS, QUICK_WINDOWS, OFFSETS = 60, 6, 3
 LANES = 4
-THEIRS_EVERY, SAVER_EVERY = 6, 3
+THEIRS_EVERY, SAVER_EVERY = 2, 2
+TUNE_SEEDS_FROM = 500
 _MEAN_MBIT = 25
-Job = tuple[str, Link, str]
 
 
 def constant(runs: int, *, quick: bool, rates: tuple[float, ...] = RATES) -> list[Job]:
@@ -68,13 +70,13 @@ def starved(runs: int, *, quick: bool) -> list[Job]:
     return jobs if quick else [*jobs, *(("starved", link, "speedtest-cli") for link in links)]
 
 
-def variable(kind: str, folder: Path, *, quick: bool) -> list[Job]:
+def variable(kind: str, folder: Path, windows: int, *, tune: bool) -> list[Job]:
     """Windows of variable links: our engine in each, its saver mode and speedtest-cli in some."""
     if not HAS_RELAY:
         return []
     jobs: list[Job] = []
-    for number in range(QUICK_WINDOWS if quick else WINDOWS):
-        seed, offset_s = number // OFFSETS + 1, 30.0 * (number % OFFSETS)
+    for number in range(windows):
+        seed, offset_s = number // OFFSETS + 1 + (TUNE_SEEDS_FROM if tune else 0), 30.0 * (number % OFFSETS)
         trace = f"cellular:{seed}"
         if kind == "driving":
             trace = str(engine_traces.write(seed, folder / f"driving-{seed}"))
@@ -97,19 +99,24 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=3, help="of our engine on each constant link (3)")
     parser.add_argument("--rates", type=_rates, default=RATES, help="of constant links, Mbit/s (1,5,20,50,100,150)")
     parser.add_argument("--table", action="store_true", help="measure nothing: print the last table and its goals")
+    parser.add_argument("--minutes", type=float, help="begin no run after so many minutes; go on with --resume")
+    parser.add_argument("--resume", action="store_true", help="keep the rows of before and measure what is missing")
+    parser.add_argument("--windows", type=int, default=WINDOWS, help="of each kind of variable link (60)")
+    parser.add_argument("--tools", type=lambda text: text.split(","), default=TOOLS, help=f"some of {','.join(TOOLS)}")
+    parser.add_argument("--tune", action="store_true", help="variable links of the seeds that rules are made on")
+    parser.add_argument("--record", type=Path, help="folder for samples and truth of variable links")
     options = parser.parse_args()
     if os.geteuid() != 0 and not options.table:
         sys.stderr.write("bench: needs root and network namespaces; try sudo make bench-engine\n")
         return 1
     kinds = () if options.table else (options.only,) if options.only else KINDS
-    rows = _kept() if options.only or options.table else []
+    results = RESULTS / ("engine-tune.json" if options.tune else "engine.json")
+    rows = Rows(results, is_kept=bool(options.only or options.table or options.resume))
+    until_s = time.monotonic() + (60 * options.minutes if options.minutes else 86_400)
     with tempfile.TemporaryDirectory() as folder:
         for kind in kinds:
-            fresh = _measure(kind, Path(folder), options)
-            measured = {(row.kind, row.link) for row in fresh}
-            rows = [row for row in rows if (row.kind, row.link) not in measured] + fresh
-            _write(rows)
-    report(sorted(rows, key=lambda row: (KINDS.index(row.kind), RATES.index(row.mbit) if row.mbit in RATES else 0)))
+            _measure(kind, Path(folder), options, rows, until_s)
+    report(sorted(rows.all, key=lambda row: (KINDS.index(row.kind), RATES.index(row.mbit) if row.mbit in RATES else 0)))
     return 0
 
 
@@ -122,37 +129,39 @@ def _jobs(kind: str, folder: Path, options: argparse.Namespace) -> list[Job]:
     if kind == "constant":
         return constant(runs, quick=options.quick, rates=options.rates)
     if kind in engine_table.VARIABLE:
-        return variable(kind, folder, quick=options.quick)
+        return variable(kind, folder, QUICK_WINDOWS if options.quick else options.windows, tune=options.tune)
     return (rtt if kind == "rtt" else starved)(runs, quick=options.quick)
 
 
-def _measure(kind: str, folder: Path, options: argparse.Namespace) -> list[Row]:
+def _measure(kind: str, folder: Path, options: argparse.Namespace, rows: Rows, until_s: float) -> None:
     is_variable = kind in engine_table.VARIABLE
     jobs = _jobs(kind, Path(tempfile.mkdtemp(dir=folder)), options)
+    jobs = [job for job in jobs if job[2] in options.tools]
+    jobs = rows.missing(jobs) if options.resume else rows.forget(jobs)
     if not jobs:
-        return []
-    with Bed(Path(tempfile.mkdtemp(dir=folder)), LANES if is_variable else 1) as bed:
-        return _work(jobs, bed.lanes())
+        return
+    with Bed(Path(tempfile.mkdtemp(dir=folder)), LANES if is_variable else 1, options.record) as bed:
+        _work(jobs, bed.lanes(), rows, until_s)
 
 
-def _work(jobs: list[Job], lanes: list[Lane]) -> list[Row]:
-    """Each lane takes the next job until none is left."""
+def _work(jobs: list[Job], lanes: list[Lane], rows: Rows, until_s: float) -> None:
+    """Each lane takes the next job until none is left, or time is up."""
     waiting: SimpleQueue[Job] = SimpleQueue()
     for job in jobs:
         waiting.put(job)
-    rows: list[Row] = []
-    began_s, lock = time.monotonic(), threading.Lock()
+    began_s, lock, done = time.monotonic(), threading.Lock(), 0
 
     def run(lane: Lane) -> None:
-        while True:
+        nonlocal done
+        while time.monotonic() < until_s:
             try:
                 kind, link, tool = waiting.get_nowait()
             except Empty:
                 return
             found = lane.measure(tool, link, kind)
             with lock:
-                rows.extend(found)
-                done = len(rows) // 2
+                rows.add(found)
+                done += 1
                 for row in found:
                     show(row, f"{done}/{len(jobs)} {time.monotonic() - began_s:4.0f} s")
 
@@ -161,7 +170,6 @@ def _work(jobs: list[Job], lanes: list[Lane]) -> list[Row]:
         thread.start()
     for thread in threads:
         thread.join()
-    return rows
 
 
 def show(row: Row, progress: str) -> None:
@@ -182,20 +190,6 @@ def report(rows: list[Row]) -> None:
     print()
     for what, found, is_met, limit in engine_table.goals(rows):
         print(f"goal: engine {what}: {found:.2f} ({limit}): {'met' if is_met else 'short'}")
-
-
-def _kept() -> list[Row]:
-    try:
-        return [Row(**row) for row in json.loads(RESULTS.read_text())["rows"]]
-    except (OSError, ValueError, KeyError, TypeError):
-        return []
-
-
-def _write(rows: list[Row]) -> None:
-    machine = {"machine": platform.machine(), "cores": os.cpu_count(), "python": platform.python_version()}
-    shaper = "relay" if HAS_RELAY else "tbf"
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps({**machine, "shaper": shaper, "rows": [vars(row) for row in rows]}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

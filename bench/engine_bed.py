@@ -1,7 +1,8 @@
 """Where `bench/engine.py` measures: sites of the simulator with one point behind them, and one run of one tool there.
 
 Truth is the link's own: a constant rate less heads, or for a variable link what it could have carried in the tool's own
-window. A run during which the relay was over 20 ms late is thrown away and repeated.
+window. Over a variable link each direction is a run of its own that begins at the same place of the trace, so that all
+tools meet the same link. A run during which the relay was over 20 ms late is thrown away and repeated.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ HAS_RELAY = cell.best_shaper() == "relay"
 SHARE = 1448 / 1500 if HAS_RELAY else 1448 / 1514
 CGROUP = Path("/sys/fs/cgroup/cpu")
 QUIET_S, TRIES, LONGEST_S = 0.5, 3, 90.0
+BEGIN_AFTER_NS = 2_500_000_000
 FULL_CAP_MS, SAVER_CAP_MS = 5000, 3000
 
 
@@ -69,6 +71,11 @@ class Row:
     stop: str
 
 
+def window_of(link: Link) -> str:
+    """The name of a window of a variable link; empty for a constant one. The same in every run."""
+    return f"{Path(link.trace).name}+{link.offset_s:g}" if link.trace else ""
+
+
 @dataclass(frozen=True)
 class Ran:
     """What one process said and used."""
@@ -82,8 +89,8 @@ class Ran:
 class Bed:
     """The sites (one for each lane), the point behind them, and iperf3 where it is installed."""
 
-    def __init__(self, folder: Path, lanes: int = 1) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, lanes: int = 1, record: Path | None = None) -> None:
+        self.folder, self._record = folder, record
         self._directory = state.run_dir(f"bench{os.getpid()}", folder / "run")
         self._names = [f"lane-{number}" for number in range(lanes)]
         self._servers: list[subprocess.Popen[bytes]] = []
@@ -114,7 +121,7 @@ class Bed:
 
     def lanes(self) -> list[Lane]:
         """One way to measure for each site."""
-        return [Lane(self._directory, name) for name in self._names]
+        return [Lane(self._directory, name, self._record) for name in self._names]
 
     def _start_point(self, core_pid: int | None) -> subprocess.Popen[bytes]:
         write_signer(self.folder / "point.key", note.Signer.generate(f"{ORIGIN}/point/bench"))
@@ -135,21 +142,41 @@ class Bed:
 class Lane:
     """One site: makes its link so, runs a tool over it, and says how far the tool was from the truth."""
 
-    def __init__(self, directory: state.RunDir, name: str) -> None:
-        self._directory, self._name = directory, name
+    def __init__(self, directory: state.RunDir, name: str, record: Path | None = None) -> None:
+        self._directory, self._name, self._record = directory, name, record
         self.site = site.find(directory, name)
 
     def measure(self, tool: str, link: Link, kind: str) -> list[Row]:
-        """Run one tool, again while the relay was late; a row for each direction."""
+        """Run one tool; a row for each direction. Over a variable link each direction is a run of its own."""
+        if link.trace:
+            return [self._again(tool, link, kind, (place,))[0] for place in (0, 1)]
+        return self._again(tool, link, kind, (0, 1))
+
+    def _again(self, tool: str, link: Link, kind: str, places: tuple[int, ...]) -> list[Row]:
+        """One run, again while the relay was late."""
         for left in range(TRIES - 1, -1, -1):
             self._shape(link)
             began_ns, before = time.monotonic_ns(), self._moved()
-            ran = self._run(tool, link)
+            ran = self._run(tool, link, _timing(places, began_ns) if link.trace else [])
             self._quiet()
             after = self._moved()
             if self._in_time(began_ns) or not left:
                 break
-        return [self._row(tool, link, kind, place, ran, (after[place] - before[place]) / 1e6) for place in (0, 1)]
+        if self._record is not None and link.trace:
+            window = window_of(link).replace(":", "-")
+            name = f"{kind}-{tool.replace(' ', '-')}-{window}-{DIRECTIONS[places[0]]}.json"
+            self._keep(self._record / name, link, ran)
+        return [self._row(tool, link, kind, place, ran, (after[place] - before[place]) / 1e6) for place in places]
+
+    def _keep(self, path: Path, link: Link, ran: Ran) -> None:
+        """Samples, link and truth of one run in a file."""
+        spans = [(said.get("zero_ns", said["start_ns"]), said["end_ns"]) for said in ran.said.values()]
+        if not spans:
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        since_ns, until_ns = min(spans)[0] - 5 * truth.BIN_NS, max(spans)[1] + 40 * truth.BIN_NS
+        bins = [asdict(one) for one in truth.wait(str(self.site.truth), since_ns, until_ns).bins]
+        path.write_text(json.dumps({"link": asdict(link), "said": ran.said, "bins": bins}))
 
     def _row(self, tool: str, link: Link, kind: str, place: int, ran: Ran, moved_mb: float) -> Row:
         direction = DIRECTIONS[place]
@@ -161,7 +188,7 @@ class Lane:
                 truth_bps = self._capacity_bps(direction, said["start_ns"], said["end_ns"], link.rtt_ms)
             error = (bps / truth_bps - 1) * 100
         wall_s = said.get("wall_s") or (said.get("end_ns", 0) - said.get("start_ns", 0)) / 1e9
-        window = f"{link.trace}+{link.offset_s:g}" if link.trace else ""
+        window = window_of(link)
         stop = str(said.get("stop") or "")
         return Row(
             tool,
@@ -221,9 +248,9 @@ class Lane:
             before = now
             time.sleep(QUIET_S)
 
-    def _run(self, tool: str, link: Link) -> Ran:
+    def _run(self, tool: str, link: Link, timing: list[str]) -> Ran:
         rest, given = _command(tool, self.site.interface, link)
-        argv = [sys.executable, *rest]
+        argv = [sys.executable, *rest, *timing]
         environment = {**os.environ, "PYTHONPATH": str(HERE.parent)}
         with _quota(link.quota_percent) as group:
             if group is not None:
@@ -240,6 +267,11 @@ class Lane:
             wall_s = time.monotonic() - started_s
             child.stdin.close()
         return Ran(_said(out), wall_s, usage.ru_utime + usage.ru_stime, rss_mb)
+
+
+def _timing(places: tuple[int, ...], shaped_ns: int) -> list[str]:
+    """The direction, and when its transfer begins: when the slowest tool has started."""
+    return [DIRECTIONS[places[0]], str(shaped_ns + BEGIN_AFTER_NS)]
 
 
 def _command(tool: str, interface: str, link: Link) -> tuple[list[str], bytes]:

@@ -1,7 +1,8 @@
-"""speedtest-cli 2.1.3 as it is, both directions, for `bench/engine.py`: only its downloads of settings are left out.
+"""speedtest-cli 2.1.3 as it is, both directions or one, for `bench/engine.py`.
 
-Its standard settings (8 threads, 10 s, sizes of 2019) are put in place of www.speedtest.net's answer.
-Usage: engine_speedtest_cli.py HOST PORT. Prints JSON: for each direction bps, start and end (CLOCK_MONOTONIC, ns).
+Only its downloads of settings are left out: its standard settings (8 threads, 10 s, sizes of 2019) are put in place of
+www.speedtest.net's answer. Usage: engine_speedtest_cli.py HOST PORT [DIRECTION BEGIN_NS]: one direction begins at
+BEGIN_NS (CLOCK_MONOTONIC). Prints JSON: for each direction bps, start and end (CLOCK_MONOTONIC, ns).
 """
 
 from __future__ import annotations
@@ -36,12 +37,16 @@ class Stock(speedtest.Speedtest):
 
 
 def main() -> None:
-    """Run both directions, as the program itself does."""
+    """Run both directions, as the program itself does, or one of them."""
     host, port = sys.argv[1], sys.argv[2]
+    only, begin_ns = (sys.argv[3], int(sys.argv[4])) if len(sys.argv) > 3 else (None, 0)
     test = Stock()
     test._best.update({"url": f"http://{host}:{port}/speedtest/upload.php", "latency": 1, "d": 0, "id": 0})
     said = {}
+    time.sleep(max(0.0, (begin_ns - time.monotonic_ns()) / 1e9))
     for direction, run in (("downlink", test.download), ("uplink", test.upload)):
+        if only not in {None, direction}:
+            continue
         started_ns = time.monotonic_ns()
         bps = run()
         said[direction] = {"bps": bps, "start_ns": started_ns, "end_ns": time.monotonic_ns()}

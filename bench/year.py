@@ -97,9 +97,15 @@ def live(scene: Scene) -> Life:
 
 
 def _look(life: Life) -> None:
-    """Note a slot that can be run now: its instant has come, and there are five minutes left."""
+    """Note a slot of the months that can be run now: its instant has come, and there are five minutes left.
+
+    A clock that is set back before the first month is in no month: nothing is caught up there.
+    """
     slot = life.plan.slot_at(life.wall_ms)
-    if schedule.due_ms(life.plan, slot.start_ms) <= life.wall_ms <= slot.end_ms - 300_000:
+    if (
+        life.plan.month(slot.start_ms) is not None
+        and schedule.due_ms(life.plan, slot.start_ms) <= life.wall_ms <= slot.end_ms - 300_000
+    ):
         life.seen.add(slot.start_ms)
 
 

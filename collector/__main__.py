@@ -33,6 +33,7 @@ from collector.registry import Registry
 from collector.seal_service import SealService, log_signer
 from collector.seal_store import SealReader
 from collector.settings import Settings, read_settings
+from collector.statements import statements_of
 from collector.submit import submit
 from collector.supervise import Supervisor
 from collector.token_commands import COMMANDS as TOKEN_COMMANDS
@@ -107,8 +108,10 @@ def receive(settings: Settings) -> None:
         )
     ledger = SqliteLedger(settings.ledger)
     registry = Registry(settings.registry)
+    ingest = Ingest(ledger, registry, settings.origin)
+    ingest.statements = statements_of(settings)
     try:
-        Receiver(settings, Ingest(ledger, registry, settings.origin), signer, stop).run()
+        Receiver(settings, ingest, signer, stop).run()
     finally:
         ledger.close()
         registry.close()
@@ -151,6 +154,15 @@ def web(settings: Settings) -> None:
     from collector.serve import serve  # noqa: PLC0415 (as above)
 
     serve(settings)
+
+
+@main.command()
+@with_config
+def enrol(settings: Settings) -> None:
+    """The enrolment door, under gunicorn; dosong-provision ca serve decides behind it."""
+    from collector.serve import serve_enrol  # noqa: PLC0415 (as above)
+
+    serve_enrol(settings)
 
 
 @main.command()

@@ -15,15 +15,16 @@ from collector.core.accept import Arrival, Chain, Duplicate, Look, Mark, NoteGap
 from collector.core.clock import date_from
 from collector.core.row import Row, prev_of
 from collector.failpoint import reached
+from collector.keyring import KeyRing, ring
 from collector.ledger_port import DeliveryRow, Head, Ledger, RefusedBytes, StoredRow
 from collector.receipts import is_receipt, open_receipt
 from collector.registry import Registry
 from collector.registry_rows import ProbeEntry
+from collector.statements import NOTES, Statements
 from wire import bundle, codec, topics
 from wire.codec import Opened
 from wire.errors import Refused
 from wire.failure import RefusalReason
-from wire.note import Verifier, parse_vkey
 from wire.records import AnyRecord, EventRecord, GapRecord, TestRecord
 
 
@@ -69,7 +70,8 @@ class Ingest:
         self._ledger = ledger
         self._registry = registry
         self._origin = origin
-        self._verifiers: dict[str, Verifier] = {}
+        self._rings: dict[str, tuple[str, KeyRing]] = {}
+        self.statements: Statements | None = None
 
     def take(self, messages: Sequence[Message], received_ms: int) -> Taken:
         """Commit a group of messages.
@@ -79,7 +81,9 @@ class Ingest:
         tallies: list[tuple[str | None, Tally]] = []
         with self._ledger.transaction():
             for message in messages:
-                if message.topic.startswith(topics.STATUS_FILTER[:-1]):
+                if message.topic == NOTES:
+                    tallies.append((None, self._take_note(message.payload, received_ms)))
+                elif message.topic.startswith(topics.STATUS_FILTER[:-1]):
                     self._take_status(message, received_ms)
                 else:
                     tallies.append(self._take_up(message, received_ms))
@@ -121,12 +125,12 @@ class Ingest:
         probe: str | None = None
         try:
             probe = topics.parse_up(message.topic)
-            entry, verifier = self._sender(probe)
+            entry, keys = self._sender(probe)
             for raw in bundle.decode(message.payload):
                 if is_receipt(raw, self._origin):
                     self._take_receipt(raw, probe, received_ms, tally)
                 else:
-                    self._take_record(raw, entry, verifier, received_ms, tally)
+                    self._take_record(raw, entry, keys, received_ms, tally)
         except Refused as error:
             tally.refusals.append(RefusedBytes(probe, error.reason, error.detail, message.payload))
         self._ledger.deliver(
@@ -142,16 +146,31 @@ class Ingest:
         )
         return probe, tally
 
-    def _sender(self, probe: str) -> tuple[ProbeEntry, Verifier]:
-        """The registered probe of a topic and its key. Raises Refused: unknown_probe, revoked_key, bad_key."""
+    def _sender(self, probe: str) -> tuple[ProbeEntry, KeyRing]:
+        """The registered probe of a topic and its keys. Raises Refused: unknown_probe, revoked_key, bad_key."""
         entry = self._registry.probe(probe)
         if entry is None:
             raise Refused(RefusalReason.UNKNOWN_PROBE, f"{probe} is not in the registry")
         if entry.state == "revoked":
             raise Refused(RefusalReason.REVOKED_KEY, f"the key of {probe} was revoked")
-        if entry.vkey not in self._verifiers:
-            self._verifiers[entry.vkey] = parse_vkey(entry.vkey)
-        return entry, self._verifiers[entry.vkey]
+        held = self._rings.get(probe)
+        if held is None or held[0] != entry.vkey:  # a rotation changes the newest key
+            listed = self.statements.identities.keys(probe) if self.statements else []
+            self._rings[probe] = held = (entry.vkey, ring(entry.vkey, listed))
+        return entry, held[1]
+
+    def _take_note(self, raw: bytes, received_ms: int) -> Tally:
+        """Keep a note of the registry's or a probe's own that came by the local door."""
+        tally = Tally()
+        try:
+            if self.statements is None:
+                raise Refused(RefusalReason.UNKNOWN_KEY, "notes are not taken here: registry_vkey is not set")
+            is_new = self._ledger.keep_note(self.statements.open(raw, received_ms))
+            tally.accepted, tally.duplicate = int(is_new), int(not is_new)
+        except Refused as error:
+            tally.refusals.append(RefusedBytes(None, error.reason, error.detail, raw))
+            self._ledger.deliver(DeliveryRow(received_ms, NOTES, None, len(raw), 0, 0, tuple(tally.refusals)))
+        return tally
 
     def _take_receipt(self, raw: bytes, probe: str, received_ms: int, tally: Tally) -> None:
         """Keep a point's receipt; a false one is refused, and the record behind it goes on without it."""
@@ -160,9 +179,12 @@ class Ingest:
         except Refused as error:
             tally.refusals.append(RefusedBytes(probe, error.reason, f"receipt: {error.detail}", raw))
 
-    def _take_record(self, raw: bytes, entry: ProbeEntry, verifier: Verifier, received_ms: int, tally: Tally) -> None:
+    def _take_record(self, raw: bytes, entry: ProbeEntry, keys: KeyRing, received_ms: int, tally: Tally) -> None:
         try:
+            verifier = keys.signer_of(raw)
             opened = codec.open_record(raw, self._origin, entry.id, verifier)
+            if opened.head is not None:
+                keys.check(verifier, opened.head.epoch)
         except Refused as error:
             tally.refusals.append(RefusedBytes(entry.id, error.reason, error.detail, raw))
             return

@@ -69,6 +69,19 @@ class ReceiptRow:
     raw: bytes = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class NoteRow:
+    """A verified note that is a leaf of the log: its type, who signed it, which probe or code it is about."""
+
+    leaf: bytes
+    type: str
+    signer: str
+    subject: str
+    signed_ms: int
+    received_ms: int
+    raw: bytes = field(repr=False)
+
+
 class Ledger(Protocol):
     """What ingest needs of a ledger. All but `transaction` are called inside one. Raises Unavailable."""
 
@@ -101,6 +114,9 @@ class Ledger(Protocol):
 
     def keep_receipt(self, row: ReceiptRow) -> bool:
         """Keep a receipt for good, once by its leaf; say whether it is new."""
+
+    def keep_note(self, row: NoteRow) -> bool:
+        """Keep a note for good, once by its leaf; say whether it is new."""
 
     def settle(self, probe: str, leaf: bytes, epoch: int, seq: int) -> None:
         """A loose record has found its place."""

@@ -13,11 +13,12 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from collector import ledger_notes
 from collector.core.accept import Chain, Found, GapRange, Link, Standing, leaf_bytes, leaf_of
 from collector.core.clock import hour_of
 from collector.core.row import Row, Sums, invalid_path, plmn_of, sums_of
 from collector.core.witness import named_by
-from collector.ledger_port import DeliveryRow, Head, ReceiptRow, RefusedBytes, StoredRow
+from collector.ledger_port import DeliveryRow, Head, NoteRow, ReceiptRow, RefusedBytes, StoredRow
 from collector.pack import MAX_PLAIN_BYTES, Packer, make_dictionary
 from collector.sqlite import Ownership, open_writer
 from wire import codec
@@ -202,6 +203,10 @@ class SqliteLedger:
                 *(row.received_ms, row.t_ms),
             ),
         )
+
+    def keep_note(self, row: NoteRow) -> bool:
+        """Keep a note for good, once by its leaf; say whether it is new."""
+        return ledger_notes.insert(self._db, self._packer, row)
 
     def settle(self, probe: str, leaf: bytes, epoch: int, seq: int) -> None:
         """A loose record has found its place."""

@@ -22,6 +22,7 @@ from collector.health import ReceiveState, StateFile, now_ms
 from collector.ingest import Ingest, Message, Taken
 from collector.ledger_port import Head
 from collector.settings import Settings
+from collector.statements import NOTES
 from collector.submit import Door
 from wire import codec, notes, topics
 from wire.errors import Misconfigured, Unavailable
@@ -134,6 +135,15 @@ class Receiver:
             return done
 
         self._door.take(commit)
+        statements = self._ingest.statements
+        if statements is None:
+            return
+        try:
+            for n, raws in statements.due():
+                commit([Message(NOTES, raw) for raw in raws])
+                statements.done(n)
+        except Unavailable as error:
+            self._lose_ledger(str(error))
 
     def _commit(self, connection: Connection, taken: list[Incoming]) -> bool:
         """Commit one group, trying until the ledger takes it; False if the connection was lost or we stop first."""

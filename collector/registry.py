@@ -3,7 +3,7 @@
 Read by every part of the collector; written by provisioning (`load`) and the web. Several processes may write,
 so the file has no WAL (see `collector.sqlite`). Assignments are appended, never changed: the entry with the
 latest `valid_from_ms` that is not after the asked moment holds, and of two equal ones the later recorded.
-Source: design §7, registry.
+`dated` reads all dated lists, finds units by name, and tells what changed, in order. Source: design §7, registry.
 """
 
 from __future__ import annotations
@@ -11,13 +11,16 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections.abc import Mapping
+from bisect import bisect_right
+from collections.abc import Collection, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
 
+from collector.core.fold import matches
 from collector.core.place import Place
-from collector.registry_load import apply_document, decode_document
+from collector.registry_load import decode_document
+from collector.registry_read import Dated
 from collector.registry_rows import (
     CommuneEntry,
     HamletEntry,
@@ -27,13 +30,20 @@ from collector.registry_rows import (
     Quota,
     Report,
     SiteEntry,
+    Trouble,
     UserEntry,
 )
+from collector.registry_write import Writer
 from collector.sqlite import open_writer
-from wire.errors import Unavailable
+from wire.errors import Refused, Unavailable
 
 E = TypeVar("E", ProvinceEntry, CommuneEntry, HamletEntry, SiteEntry, UserEntry, PointEntry)
 _ALWAYS = 2**53 - 1
+_TIMELINES = {
+    "probe_site": "SELECT valid_from_ms, site FROM probe_site WHERE probe = ? ORDER BY valid_from_ms, n",
+    "site_hamlet": "SELECT valid_from_ms, hamlet FROM site_hamlet WHERE site = ? ORDER BY valid_from_ms, n",
+    "hamlet_commune": "SELECT valid_from_ms, commune FROM hamlet_name WHERE hamlet = ? ORDER BY valid_from_ms, n",
+}
 _PROBE = """
 SELECT id, vkey, state, revoked_ms,
   (SELECT site FROM probe_site WHERE probe = probe.id ORDER BY valid_from_ms DESC, n DESC LIMIT 1), simulated
@@ -49,9 +59,12 @@ class Registry:
         self.path = path
         self._lock = threading.RLock()
         self._connection = open_writer(path, "registry", wal=False)
+        self._connection.create_function("matches", 2, matches, deterministic=True)
         self._version = -1
         self._probes: dict[str, ProbeEntry | None] = {}
-        self._places: dict[str, Place | None] = {}
+        self._places: dict[tuple[str, str, str], Place | None] = {}
+        self._timelines: dict[tuple[str, str], tuple[list[int], list[str | None]]] = {}
+        self.dated = Dated(self._rows)
 
     def close(self) -> None:
         """Close the file."""
@@ -141,11 +154,13 @@ class Registry:
             code,
             _ALWAYS if at_ms is None else at_ms,
         )
-        return str(rows[0][0]) if rows else None
+        return rows[0][0] if rows else None
 
     def referrals(self) -> list[tuple[str, str, int]]:
-        """All referral assignments: code, unit code, valid from (UTC ms)."""
-        rows = self._rows("SELECT code, unit, valid_from_ms FROM referral ORDER BY code, valid_from_ms, n")
+        """All referral assignments to a unit: code, unit code, valid from (UTC ms)."""
+        rows = self._rows(
+            "SELECT code, unit, valid_from_ms FROM referral WHERE unit IS NOT NULL ORDER BY code, valid_from_ms, n"
+        )
         return [(row[0], row[1], row[2]) for row in rows]
 
     def place(self, probe: str, at_ms: int | None = None) -> Place | None:
@@ -153,58 +168,85 @@ class Registry:
         asked = _ALWAYS if at_ms is None else at_ms
         with self._lock:
             self._refresh()
-            site = self._site_at(probe, asked)
-            if site is None:
+            site = self._at("probe_site", probe, asked)
+            hamlet = self._at("site_hamlet", site, asked, earliest=True) if site is not None else None
+            commune = self._at("hamlet_commune", hamlet, asked, earliest=True) if hamlet is not None else None
+            if site is None or hamlet is None or commune is None:
                 return None
-            if site not in self._places:
-                self._places[site] = self._read_place(site)
-            return self._places[site]
+            found = (site, hamlet, commune)
+            if found not in self._places:
+                self._places[found] = self._read_place(site, hamlet, commune)
+            return self._places[found]
 
-    def _site_at(self, probe: str, at_ms: int) -> str | None:
-        rows = self._rows(
-            "SELECT site FROM probe_site WHERE probe = ? AND valid_from_ms <= ? ORDER BY valid_from_ms DESC, n DESC",
-            probe,
-            at_ms,
-        )
-        return str(rows[0][0]) if rows else None
+    def _at(self, timeline: str, code: str, at_ms: int, *, earliest: bool = False) -> str | None:
+        """What held for `code` at a moment; before the first entry None, or the first one if `earliest`."""
+        if (timeline, code) not in self._timelines:
+            rows = self._rows(_TIMELINES[timeline], code)
+            self._timelines[timeline, code] = ([row[0] for row in rows], [row[1] for row in rows])
+        times, values = self._timelines[timeline, code]
+        index = bisect_right(times, at_ms) - 1
+        if index < 0:
+            return values[0] if earliest and values else None
+        return values[index]
 
-    def _read_place(self, site: str) -> Place | None:
+    def _read_place(self, site: str, hamlet: str, commune: str) -> Place | None:
         rows = self._rows(
-            "SELECT c.province, c.code, h.code, s.code, s.lat_e7, s.lon_e7 FROM site s"
-            " JOIN hamlet h ON h.code = s.hamlet JOIN commune c ON c.code = h.commune WHERE s.code = ?",
+            "SELECT c.province, c.code, ?, s.code, s.lat_e7, s.lon_e7 FROM site s, commune c"
+            " WHERE s.code = ? AND c.code = ?",
+            hamlet,
             site,
+            commune,
         )
         return Place(*rows[0]) if rows else None
 
     def load(self, document: Mapping[str, Any], now_ms: int | None = None) -> Report:
         """Add and change what `document` (TOML or JSON) lists; all of it or nothing. Twice changes nothing more.
 
-        Lists: provinces, communes, hamlets, sites, probes, points, referrals, operators, quotas, users (rows: see
-        `collector.registry_rows`). `now_ms` is the recorded time of new assignments (None: the clock).
+        Lists: those of `collector.registry_load.SHAPES` (rows: `collector.registry_rows`, `collector.registry_dated`).
+        `now_ms` is the recorded time of new assignments (None: the clock).
         Raises Refused("schema") naming list, row and remedy; Unavailable if the file cannot be written.
         """
+        report, troubles = self._write(document, now_ms, {}, keep=True)
+        if troubles:
+            raise Refused("schema", _told(troubles[0]))
+        return report
+
+    def check(
+        self,
+        document: Mapping[str, Any],
+        now_ms: int | None = None,
+        promised: Mapping[str, Collection[str]] | None = None,
+    ) -> tuple[Report, list[Trouble]]:
+        """Say what `load` would change, and every mistake of its rows; write nothing.
+
+        `promised`: codes by table that would exist but for mistakes that were told already.
+        """
+        return self._write(document, now_ms, promised or {}, keep=False)
+
+    def _write(
+        self, document: Mapping[str, Any], now_ms: int | None, promised: Mapping[str, Collection[str]], *, keep: bool
+    ) -> tuple[Report, list[Trouble]]:
         rows = decode_document(document)
         recorded_ms = int(time.time() * 1000) if now_ms is None else now_ms
         with self._lock:
-            return self._in_transaction(rows, recorded_ms)
-
-    def _in_transaction(self, rows: dict[str, list[Any]], recorded_ms: int) -> Report:
-        try:
-            self._connection.execute("BEGIN IMMEDIATE")
             try:
-                report = apply_document(self._connection, rows, recorded_ms)
-                self._connection.execute("COMMIT")
-            except BaseException:
-                self._connection.execute("ROLLBACK")
-                raise
-        except sqlite3.OperationalError as error:
-            raise Unavailable(f"cannot write {self.path}: {error}") from error
-        self._forget()
-        return report
+                self._connection.execute("BEGIN IMMEDIATE")
+                try:
+                    writer = Writer(self._connection, recorded_ms, promised)
+                    report = writer.write(rows)
+                    self._connection.execute("COMMIT" if keep and not writer.troubles else "ROLLBACK")
+                finally:
+                    if self._connection.in_transaction:
+                        self._connection.execute("ROLLBACK")
+            except sqlite3.OperationalError as error:
+                raise Unavailable(f"cannot write {self.path}: {error}") from error
+            self._forget()
+        return report, writer.troubles
 
     def _forget(self) -> None:
         self._probes.clear()
         self._places.clear()
+        self._timelines.clear()
 
     def _refresh(self) -> None:
         seen = self.version()
@@ -233,3 +275,20 @@ def _columns(shape: type[Any]) -> str:
 
 def _probe(row: tuple[Any, ...]) -> ProbeEntry:
     return ProbeEntry(row[0], row[1], row[2], row[3], row[4], bool(row[5]))
+
+
+_WORDS = {
+    "future": "is later than now; enter it on that day",
+    "successors": "merged has one successor, split two or more, ended and reopened none",
+    "own_successor": "a hamlet cannot be merged into itself",
+    "taken": "another SIM has this ICCID; look at that one",
+}
+
+
+def _told(trouble: Trouble) -> str:
+    """One mistake as a sentence, for documents that a person wrote."""
+    if trouble.word == "unknown":
+        kind = " (no commune or hamlet)" if trouble.column == "unit" else ""
+        said = f"names a unit, site or probe that is not known: {trouble.column} {trouble.value!r}{kind}; list it too"
+        return f"{trouble.listed}, row {trouble.row} {said}"
+    return f"{trouble.listed}, row {trouble.row}: {trouble.column} {trouble.value!r}: {_WORDS[trouble.word]}"

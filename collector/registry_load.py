@@ -1,14 +1,13 @@
-"""Import of a registry document: strict reading, then an idempotent upsert inside the caller's transaction."""
+"""Import of a registry document: strict reading of its rows (`collector.registry_write` writes them)."""
 
 from __future__ import annotations
 
-import sqlite3
-from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
+from collector.registry_dated import LISTS, CampaignRow, OldSuccessorRow, OldUnitRow, SimRow
 from collector.registry_rows import (
     CommuneRow,
     HamletRow,
@@ -17,8 +16,6 @@ from collector.registry_rows import (
     ProbeRow,
     ProvinceRow,
     QuotaRow,
-    ReferralRow,
-    Report,
     Row,
     SiteRow,
     UserRow,
@@ -29,26 +26,22 @@ from wire.note import parse_vkey
 SHAPES: dict[str, type[Row]] = {
     "provinces": ProvinceRow,
     "communes": CommuneRow,
+    "old_units": OldUnitRow,
+    "old_successors": OldSuccessorRow,
+    "unit_names": LISTS["unit_names"].shape,
     "hamlets": HamletRow,
+    "hamlet_ends": LISTS["hamlet_ends"].shape,
     "sites": SiteRow,
     "probes": ProbeRow,
     "points": PointRow,
-    "referrals": ReferralRow,
     "operators": OperatorRow,
     "quotas": QuotaRow,
     "users": UserRow,
+    "sims": SimRow,
+    "campaigns": CampaignRow,
+    **{name: listing.shape for name, listing in LISTS.items() if name not in {"unit_names", "hamlet_ends"}},
 }
-_TABLES = {
-    "provinces": ("province", ("code", "name")),
-    "communes": ("commune", ("code", "name", "province", "lat_e7", "lon_e7")),
-    "hamlets": ("hamlet", ("code", "name", "kind", "commune", "lat_e7", "lon_e7")),
-    "sites": ("site", ("code", "hamlet", "name", "lat_e7", "lon_e7")),
-    "probes": ("probe", ("id", "vkey", "state", "revoked_ms", "simulated")),
-    "points": ("point", ("code", "vkey", "state", "revoked_ms")),
-    "operators": ("operator", ("plmn", "name")),
-    "quotas": ("quota", ("commune", "minimum", "rule")),
-    "users": ("user", ("name", "argon2", "role", "scope")),
-}
+"""Every list of a document, in the order in which they are written: what is referred to comes first."""
 
 
 _FORMS = {
@@ -104,73 +97,3 @@ def _check_key(row: ProbeRow | PointRow, owner: str, what: str) -> None:
         raise Refused("schema", f"key {named} is not the {what} of {code}; paste the line that the {kind} shows")
     if (row.state == "revoked") != (row.revoked_ms is not None):
         raise Refused("schema", "revoked_ms stands with state revoked, and only there")
-
-
-def apply_document(connection: sqlite3.Connection, rows: dict[str, list[Any]], recorded_ms: int) -> Report:
-    """Write decoded rows. Raises Refused("schema") if a row names a unit, site or probe that does not exist."""
-    added: Counter[str] = Counter()
-    changed: Counter[str] = Counter()
-    unchanged: Counter[str] = Counter()
-    words = {"added": added, "changed": changed, "unchanged": unchanged}
-    for name, listed in rows.items():
-        for number, row in enumerate(listed, 1):
-            try:
-                words[_write(connection, name, row, recorded_ms)][name] += 1
-            except sqlite3.IntegrityError as error:
-                detail = f"{name}, row {number} names a unit, site or probe that is not known; list that one too"
-                raise Refused("schema", detail) from error
-    return Report(dict(added), dict(changed), dict(unchanged))
-
-
-def _write(connection: sqlite3.Connection, name: str, row: Any, recorded_ms: int) -> str:
-    if isinstance(row, ReferralRow):
-        return _write_referral(connection, row, recorded_ms)
-    table, columns = _TABLES[name]
-    outcome = _upsert(connection, table, columns, tuple(getattr(row, column) for column in columns))
-    if isinstance(row, ProbeRow) and row.site is not None:
-        moved = _append(connection, "probe_site", ("probe", "site"), (row.id, row.site), row.valid_from_ms, recorded_ms)
-        outcome = "changed" if moved and outcome == "unchanged" else outcome
-    return outcome
-
-
-def _upsert(connection: sqlite3.Connection, table: str, columns: tuple[str, ...], values: tuple[Any, ...]) -> str:
-    names, marks = ", ".join(columns), ", ".join("?" * len(columns))
-    held = connection.execute(f"SELECT {names} FROM {table} WHERE {columns[0]} = ?", values[:1]).fetchone()  # noqa: S608
-    if held == values:
-        return "unchanged"
-    rest = ", ".join(f"{c} = excluded.{c}" for c in columns[1:])
-    connection.execute(
-        f"INSERT INTO {table} ({names}) VALUES ({marks}) ON CONFLICT ({columns[0]}) DO UPDATE SET {rest}",  # noqa: S608
-        values,
-    )
-    return "added" if held is None else "changed"
-
-
-def _write_referral(connection: sqlite3.Connection, row: ReferralRow, recorded_ms: int) -> str:
-    units = "SELECT code FROM commune WHERE code = ? UNION SELECT code FROM hamlet WHERE code = ?"
-    if connection.execute(units, (row.unit, row.unit)).fetchone() is None:
-        raise Refused("schema", f"referrals: {row.code} belongs to {row.unit}, which is no commune or hamlet; list it")
-    new = _append(connection, "referral", ("code", "unit"), (row.code, row.unit), row.valid_from_ms, recorded_ms)
-    return "added" if new else "unchanged"
-
-
-def _append(
-    connection: sqlite3.Connection,
-    table: str,
-    columns: tuple[str, str],
-    values: tuple[str, str],
-    valid_from_ms: int,
-    recorded_ms: int,
-) -> bool:
-    """Append an assignment unless it already holds from that very moment; say whether a row was written."""
-    held = connection.execute(
-        f"SELECT {columns[1]} FROM {table} WHERE {columns[0]} = ? AND valid_from_ms = ? ORDER BY n DESC",  # noqa: S608
-        (values[0], valid_from_ms),
-    ).fetchone()
-    if held is not None and held[0] == values[1]:
-        return False
-    connection.execute(
-        f"INSERT INTO {table} ({columns[0]}, {columns[1]}, valid_from_ms, recorded_ms) VALUES (?, ?, ?, ?)",  # noqa: S608
-        (*values, valid_from_ms, recorded_ms),
-    )
-    return True

@@ -13,6 +13,7 @@ from msgspec import Meta, Struct
 from wire.records import Code, LatE7, LonE7, Plmn, ProbeId, UnixMs
 
 Name = Annotated[str, Meta(min_length=1, max_length=80)]
+Source = Annotated[str, Meta(min_length=1, max_length=200)]
 Rule = Annotated[str, Meta(min_length=1, max_length=500)]
 State = Literal["active", "revoked", "quarantine"]
 Role = Literal["technician", "operator", "official", "auditor"]
@@ -37,10 +38,14 @@ class CommuneRow(Row, frozen=True, kw_only=True):
     province: Code
     lat_e7: LatE7 | None = None
     lon_e7: LonE7 | None = None
+    area_ha: Annotated[int, Meta(ge=0, le=10**8)] | None = None
 
 
 class HamletRow(Row, frozen=True, kw_only=True):
-    """A hamlet (thôn, xóm, bản) or residential group; `kind` is the word it is called by."""
+    """A hamlet (thôn, xóm, bản) or residential group; `kind` is the word it is called by.
+
+    Name, kind and commune hold from `valid_from_ms` on (None: since always for a new hamlet, from now for a change).
+    """
 
     code: Code
     name: Name
@@ -48,16 +53,23 @@ class HamletRow(Row, frozen=True, kw_only=True):
     commune: Code
     lat_e7: LatE7 | None = None
     lon_e7: LonE7 | None = None
+    valid_from_ms: UnixMs | None = None
+    source: Source | None = None
 
 
 class SiteRow(Row, frozen=True, kw_only=True):
-    """A place where a probe stands, usually the cultural house; position as surveyed, None before that."""
+    """A place where a probe stands, usually the cultural house; position as surveyed, None leaves it as it is.
+
+    It is in `hamlet` from `valid_from_ms` on (None: since always for a new site, from now for a change).
+    """
 
     code: Code
     hamlet: Code
     name: Name
     lat_e7: LatE7 | None = None
     lon_e7: LonE7 | None = None
+    valid_from_ms: UnixMs | None = None
+    source: Source | None = None
 
 
 class ProbeRow(Row, frozen=True, kw_only=True):
@@ -81,19 +93,12 @@ class PointRow(Row, frozen=True, kw_only=True):
     revoked_ms: UnixMs | None = None
 
 
-class ReferralRow(Row, frozen=True, kw_only=True):
-    """A referral code belongs to a unit (commune or hamlet code) from `valid_from_ms` on."""
-
-    code: Code
-    unit: Code
-    valid_from_ms: UnixMs = 0
-
-
 class OperatorRow(Row, frozen=True, kw_only=True):
     """A mobile network and the name people know it by."""
 
     plmn: Plmn
     name: Name
+    ispeed_name: Name | None = None
 
 
 class QuotaRow(Row, frozen=True, kw_only=True):
@@ -172,6 +177,7 @@ class CommuneEntry:
     province: str
     lat_e7: int | None
     lon_e7: int | None
+    area_ha: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,3 +216,18 @@ class Report:
     added: dict[str, int]
     changed: dict[str, int]
     unchanged: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """What is wrong with one row of a document, told with all others: `word` is the kind of mistake.
+
+    unknown (names nothing that is registered), future (a date that is not yet), successors (their number does not fit
+    how the hamlet ended), own_successor, taken (another SIM has this ICCID).
+    """
+
+    listed: str
+    row: int
+    column: str
+    word: str
+    value: str

@@ -106,8 +106,8 @@ class Sealer:
         return shard
 
     def _begin(self, before: Shard, gen: int) -> Shard:
-        """Open the shard that follows `before`; its first entry is the last checkpoint of `before`."""
-        last = self._store.last_checkpoint(before.n)
+        """Open the shard that follows `before`; its first entry is the last checkpoint of all."""
+        last = self._last_signed()
         year, bases = before.year, {}
         if gen == before.gen:
             year = min(sealing.year_of(row.received_ms) for row in self._waiting(gen, 1))
@@ -118,6 +118,11 @@ class Sealer:
         LOG.info("log=new name=%s after=%s", shard.name, before.name)
         self._step("opened")
         return shard
+
+    def _last_signed(self) -> Signed | None:
+        """The last checkpoint of all: a log may have been begun and ended before anything in it was signed."""
+        found = (self._store.last_checkpoint(shard.n) for shard in reversed(self._store.shards()))
+        return next((signed for signed in found if signed is not None), None)
 
     def _is_over(self, shard: Shard, gen: int) -> bool:
         """True if everything of the shard's year is sealed and something of a later year waits."""

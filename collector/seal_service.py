@@ -49,7 +49,7 @@ class SealService:
         self._every_s = settings.log.every_s if settings.log else 60
         self._stop = stop
         self._store = SealStore(settings.seal)
-        leaves = [LedgerLeaves(settings.ledger, table) for table in ("record", "receipt")]
+        leaves = [LedgerLeaves(settings.ledger, table) for table in ("record", "receipt", "note")]
         self._public = signer.verifier
         self._sealer = Sealer(self._store, leaves, settings.log_folder, signer, settings.origin, step=_reached)
         self._all = TileFiles(settings.log_folder)

@@ -89,6 +89,15 @@ class ApiSettings(Table, frozen=True, kw_only=True):
     bulk_at_once: Annotated[int, Meta(ge=1, le=32)] = 2
 
 
+class EnrolSettings(Table, frozen=True, kw_only=True):
+    """The enrolment door: where it is served, who decides behind it, and its TLS files (none behind a proxy)."""
+
+    bind: Bind
+    ca_socket: Text
+    cert_file: Text | None = None
+    tls_key_file: Text | None = None
+
+
 class Settings(Table, frozen=True, kw_only=True):
     """The whole file. `folder` is where it stands (not a key of the file)."""
 
@@ -100,6 +109,9 @@ class Settings(Table, frozen=True, kw_only=True):
     web: WebSettings = WebSettings()
     api: ApiSettings = ApiSettings()
     log: LogSettings | None = None
+    enrol: EnrolSettings | None = None
+    registry_vkey: Text | None = None
+    config_vkey: Text | None = None
     demo: bool = False
     folder: str = "."
 
@@ -184,6 +196,8 @@ def _check(settings: Settings, path: Path) -> None:
         raise Misconfigured(f'{path}: influx: api v1 needs database; write for example database = "dosong"')
     if influx.api == "v2" and (influx.bucket is None or influx.org is None):
         raise Misconfigured(f"{path}: influx: api v2 needs bucket and org; write both")
+    if settings.enrol is not None and (settings.enrol.cert_file is None) != (settings.enrol.tls_key_file is None):
+        raise Misconfigured(f"{path}: enrol: cert_file and tls_key_file go together; give both, or none behind nginx")
     if (influx.username is None) != (influx.password_file is None):
         raise Misconfigured(f"{path}: influx: username and password_file go together; give both or none")
 

@@ -11,7 +11,7 @@ import socket
 from point.carrier import READ_BYTES, SEND_BYTES, Plain
 from point.desk import Lease
 from point.protocol import LARGEST_IMAGE_BYTES, STREAM_HEAD
-from point.tcp import read_info, reset_on_close, use_bbr
+from point.tcp import read_info, reset_on_close, use_control
 from point.tls import Tls
 
 
@@ -28,7 +28,7 @@ class Stream:
         self._before_bytes = carrier.sent_bytes
         self._told_bytes = 0
         if lease.is_downlink:
-            use_bbr(sock)
+            use_control(sock, lease.transfer.opened)
 
     @property
     def is_downlink(self) -> bool:

@@ -56,10 +56,14 @@ def read_info(sock: socket.socket) -> TcpInfo:
         return parse_info(b"")
 
 
-def use_bbr(sock: socket.socket) -> bool:
-    """Send by BBR if the kernel lets us; returns whether it does. Otherwise the kernel's own choice stays."""
+def use_control(sock: socket.socket, number: int) -> bool:
+    """Send by BBR, and every second connection of a transfer by CUBIC; returns whether the kernel lets us.
+
+    Otherwise its own choice stays. BBR finds a link's rate soon and leaves no queue, so that it follows a rate that
+    rises only in seconds; CUBIC keeps a queue, from which such a link is served at once. `number` counts from 1.
+    """
     try:
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, b"bbr")
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, b"bbr" if number % 2 else b"cubic")
     except OSError:
         return False
     return True

@@ -18,7 +18,7 @@ from typing import Any
 
 import msgspec
 
-from probe import calibrate, compose, compose_visit, export, measure, show
+from probe import calibrate, compose, compose_visit, enrol_command, export, measure, show
 from probe.boot import keep_boot
 from probe.devices.usb_power import UsbPower
 from probe.publish import WAY_MARK
@@ -35,6 +35,7 @@ log = logging.getLogger("probe")
 DEFAULT_CONFIG = "/etc/dosong/probe.toml"
 _DESCRIPTION = "Measure one place's mobile broadband on a schedule, sign each result, and see it into the ledger."
 _EPILOG = """examples:
+  dosong-probe enrol /boot/firmware/claim.toml       make this machine a probe, by the claim from the office
   dosong-probe run --config /etc/dosong/probe.toml   the daemon that systemd starts
   dosong-probe once                                  one test now, printed, and kept like any other
   dosong-probe once --modem m2 --json                the same by the second modem, as JSON
@@ -68,7 +69,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     logging.basicConfig(stream=sys.stderr, level=arguments.log_level.upper(), format="%(levelname)s %(message)s")
     try:
-        status: int = arguments.command(load(arguments.config), arguments)
+        settings = None if getattr(arguments, "bare", False) else load(arguments.config)
+        status: int = arguments.command(settings, arguments)
     except Misconfigured as error:
         sys.stderr.write(f"dosong-probe: {error}\n")
         return EXIT_MISCONFIGURED
@@ -114,6 +116,7 @@ def _parser() -> argparse.ArgumentParser:
     survey.set_defaults(command=_survey)
     _add_export(commands, shared)
     _add_plan(commands, shared)
+    enrol_command.add_parsers(commands, shared)
     return parser
 
 

@@ -37,6 +37,7 @@ _PLAIN = {
     "sim": "16 hexadecimal digits",
     "usb": 'auto, or a USB path such as "1-1.2"',
     "url": "http://HOST or http://HOST:PORT",
+    "enrol_url": "https://HOST or https://HOST:PORT",
     "site": "at most 32 of A-Z a-z 0-9 _ -",
     "referral": "at most 32 of A-Z a-z 0-9 _ -",
     "server": "http://HOST:PORT, https://HOST:PORT or http://HOST:PORT/speedtest/upload.php",
@@ -200,6 +201,7 @@ class Settings(Table, frozen=True, kw_only=True):
     schedule: Schedule
     modem: Annotated[tuple[Modem, ...], Meta(min_length=1, max_length=4)]
     config_vkey: Name | None = None
+    enrol_url: Annotated[str, Meta(pattern=r"^https://\S+\Z")] | None = None
     simulated: bool = False
     referral: Code | None = None
     position: Surveyed | None = None

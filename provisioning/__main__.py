@@ -20,8 +20,9 @@ from argon2 import PasswordHasher
 
 from collector.registry import Registry
 from collector.registry_rows import Report
-from provisioning import config, deployment, visit
+from provisioning import config, deployment, identity, registry_commands, visit
 from provisioning.deployment import Deployment, Plan
+from provisioning.identity_commands import COMMANDS, desk_at
 from provisioning.label import Label, write_qr
 from provisioning.label import svg as label_svg
 from wire.errors import EXIT_FAILED, EXIT_MISCONFIGURED, Misconfigured, Refused, Unavailable
@@ -30,8 +31,11 @@ from wire.visit import shown
 EXAMPLES = """\b
 Examples:
   dosong-provision init --dir /srv/dosong --origin dosong.sokhcn.example --host mqtt.sokhcn.example
+  dosong-provision units load --dir /srv/dosong
   dosong-provision import --dir /srv/dosong units.toml
-  dosong-provision add-probe --dir /srv/dosong p-dong-dong --site nvh-dong-dong
+  dosong-provision claim --dir /srv/dosong p-dong-dong --site nvh-dong-dong
+  dosong-provision arm --dir /srv/dosong p-dong-dong
+  dosong-provision confirm --dir /srv/dosong p-dong-dong 123456
   dosong-provision add-point --dir /srv/dosong hn-1
   dosong-provision config --dir /srv/dosong p-dong-dong --limit-gb 10 --billing-day 17
   dosong-provision label --dir /srv/dosong p-dong-dong --out label.svg
@@ -57,6 +61,10 @@ def cli() -> None:
     """Make a deployment of dosong, fill its registry, give probes their identity."""
 
 
+for _command in COMMANDS:
+    cli.add_command(_command)
+
+
 def _plan_options(command: Callable[..., None]) -> Callable[..., None]:
     """The options that `init` and `configure` share."""
     options = (
@@ -71,6 +79,9 @@ def _plan_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option("--influx-database", default="dosong", show_default=True, help="Database or bucket."),
         click.option("--broker-user", default="mosquitto", show_default=True, help="User the broker runs as."),
         click.option("--socket", type=click.Path(path_type=Path), help="The collector's socket (at most 100 letters)."),
+        click.option("--enrol-bind", help="Where probes enrol: HOST:PORT, or unix:PATH behind nginx (0.0.0.0:8443)."),
+        click.option("--enrol-url", help="How probes find that (https://HOST:8443)."),
+        click.option("--ca-socket", type=click.Path(path_type=Path), help="Socket of ca serve (DIR/ca/ca.sock)."),
         click.option("--demo", is_flag=True, help="Mark the deployment as a demonstration."),
     )
     for option in reversed(options):
@@ -81,6 +92,9 @@ def _plan_options(command: Callable[..., None]) -> Callable[..., None]:
 @cli.command()
 @_dir
 @_plan_options
+@click.option(
+    "--root-key", type=click.Path(path_type=Path, dir_okay=False), help="Where the root's key goes (a stick)."
+)
 def init(root: Path, **options: Any) -> None:
     """Make keys, certificates and settings of a new deployment."""
     made = deployment.init(root, Plan(**options), datetime.now(UTC))
@@ -118,7 +132,10 @@ def import_(root: Path, file: Path, as_json: bool) -> None:
 @click.option("--site", required=True, help="Code of the site it goes to (must be imported).")
 @click.option("--simulated", is_flag=True, help="The simulator plays this probe; every record will say so.")
 def add_probe(root: Path, probe: str, site: str, simulated: bool) -> None:
-    """Make one probe's keys and certificate, and enter it in the registry."""
+    """Make one probe's keys here in the office, and enter it in the registry: for probes that the simulator plays.
+
+    A probe in the field makes its own keys: see claim.
+    """
     where = deployment.load(root)
     with closing(_registry(where)) as registry:
         if registry.site(site) is None:
@@ -129,6 +146,8 @@ def add_probe(root: Path, probe: str, site: str, simulated: bool) -> None:
         entry = {"id": probe, "vkey": deployment.probe_vkey(where, probe), "site": site, "simulated": simulated}
         try:
             registry.load({"probes": [entry]})
+            with desk_at(root, "office") as desk:
+                identity.keep_made_here(desk, probe)
         except BaseException:
             shutil.rmtree(directory)  # nobody has these keys yet; half a probe would block its own name
             raise
@@ -176,22 +195,6 @@ def visit_code(root: Path, probe: str) -> None:
     """Give out the next code that opens a station's page, once. Read it to the technician."""
     number, code = visit.next_code(deployment.load(root).probe(probe))
     click.echo(f"{shown(code)}  (number {number} of {probe}, works once)")
-
-
-@cli.command()
-@_dir
-@click.argument("probe")
-def revoke(root: Path, probe: str) -> None:
-    """Accept nothing more from a probe: effective for whatever is received from now on."""
-    where = deployment.load(root)
-    with closing(_registry(where)) as registry:
-        entry = registry.probe(probe)
-        if entry is None:
-            raise Refused("unknown_probe", f"probe {probe} is not in the registry; dosong-provision list shows them")
-        now_ms = int(datetime.now(UTC).timestamp() * 1000)
-        row = {"id": probe, "vkey": entry.vkey, "state": "revoked", "revoked_ms": now_ms, "simulated": entry.simulated}
-        registry.load({"probes": [row]})
-    click.echo(f"{probe} is revoked; its history stays valid")
 
 
 @cli.command("config", epilog=CONFIG_EXAMPLES)
@@ -261,6 +264,10 @@ def list_(root: Path, as_json: bool) -> None:
         for entry in registry.probes():
             row = {"probe": entry.id, "site": entry.site, "state": entry.state, "simulated": entry.simulated}
             click.echo(json.dumps(row) if as_json else f"{entry.id:32} {entry.site or '-':32} {entry.state}")
+
+
+for _command in registry_commands.COMMANDS:
+    cli.add_command(_command)
 
 
 def _registry(where: Deployment) -> Registry:

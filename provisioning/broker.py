@@ -2,12 +2,15 @@
 
 Two listeners: TLS for probes (client certificate; its common name becomes user name and client id), and a unix
 socket for the collector alone. `pattern` lines, because bare `topic` lines before any `user` apply to anonymous
-clients only. The broker keeps nothing on disk: probes' spools are the queue.
+clients only. A revoked probe has a section of its own that denies everything: read again at SIGHUP, it mutes a session
+that stands. The broker keeps nothing on disk: probes' spools are the queue.
 Source: facts note 08 §4 (this form was run on mosquitto 2.0.11), facts note 04 §3.
 """
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +27,7 @@ pattern read dosong/v1/ack/%u
 pattern read dosong/v1/config/%u
 pattern read dosong/v1/checkpoint
 """
+_ACL_REVOKED = "# Revoked: nothing may be written or read, by a session that still stands either.\n"
 ACL = _ACL_HEAD + "".join(f"pattern write dosong/v1/up/{part}/%u\n" for part in range(PARTS)) + _ACL_TAIL
 
 
@@ -43,6 +47,21 @@ class BrokerFiles:
         return self.socket_path or self.directory / "collector.sock"
 
     @property
+    def acl(self) -> Path:
+        """The access list."""
+        return self.directory / "acl"
+
+    @property
+    def crl(self) -> Path:
+        """The revocation list."""
+        return self.directory / "crl.pem"
+
+    @property
+    def pid(self) -> Path:
+        """Where the running broker writes its process id."""
+        return self.directory / "mosquitto.pid"
+
+    @property
     def config(self) -> Path:
         """mosquitto.conf itself."""
         return self.directory / "mosquitto.conf"
@@ -56,6 +75,7 @@ def config_text(files: BrokerFiles) -> str:
 user {files.user}
 per_listener_settings true
 persistence false
+pid_file {files.pid}
 log_dest stderr
 log_type error
 log_type warning
@@ -65,6 +85,7 @@ max_packet_size 65536
 max_keepalive 1200
 max_queued_messages 2000
 max_inflight_messages 100
+memory_limit 500000000
 set_tcp_nodelay true
 
 # The collector only; never exposed.
@@ -80,16 +101,36 @@ use_username_as_clientid true
 cafile {here / "ca.crt"}
 certfile {here / "server.crt"}
 keyfile {here / "server.key"}
+crlfile {files.crl}
 tls_version tlsv1.3
 acl_file {here / "acl"}
 max_connections 12000
 """
 
 
+def acl_text(revoked: Iterable[str]) -> str:
+    """Return the access list; `revoked`: ids of probes that may do nothing any more."""
+    denied = "".join(f"user {probe}\ntopic deny dosong/v1/#\n" for probe in sorted(set(revoked)))
+    return ACL + (_ACL_REVOKED + denied if denied else "")
+
+
 def write(files: BrokerFiles) -> None:
-    """Write mosquitto.conf and the access list into the broker's directory."""
+    """Write mosquitto.conf, and an access list if there is none; later ones are `provisioning.upkeep`'s."""
     files.directory.mkdir(parents=True, exist_ok=True)
-    acl = files.directory / "acl"
-    acl.write_text(ACL)
-    acl.chmod(0o600)
+    if not files.acl.exists():
+        put(files.acl, acl_text(()).encode())
     files.config.write_text(config_text(files))
+
+
+def put(path: Path, content: bytes) -> None:
+    """Write a file of the broker whole or not at all, readable by its folder's owner and group alone."""
+    partial = path.with_name(f"{path.name}.partial")
+    handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o640)
+    with os.fdopen(handle, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    if os.geteuid() == 0:
+        owner = path.parent.stat()
+        os.chown(partial, owner.st_uid, owner.st_gid)
+    partial.replace(path)

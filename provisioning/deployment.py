@@ -1,24 +1,30 @@
 """A deployment on disk: its authority, its keys, the settings of collector and broker, and each probe's files.
 
-<dir>/deployment.toml  origin, broker address      <dir>/ca/          certificate authority (keep it offline)
-<dir>/broker/          mosquitto.conf, acl, TLS    <dir>/collector/   collector.toml and its keys
+<dir>/deployment.toml  origin, addresses           <dir>/ca/          certificate authority: see provisioning.authority
+<dir>/broker/          mosquitto.conf, lists, TLS  <dir>/collector/   collector.toml and its keys
+<dir>/enrol/           TLS of the enrolment door   <dir>/claims/      claim files, one a card
 <dir>/probes/<id>/     record.key, tls.key, tls.crt, ca.crt, identity.toml: what goes on one card
 <dir>/points/<code>/   point.key, point.toml: what goes to one measurement point
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
+import pwd
 import re
 import secrets
-import shutil
 import tomllib
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from provisioning import pki
-from provisioning.broker import BrokerFiles, write
+from collector.registry_identity import Identities
+from provisioning import authority, broker, pki
+from provisioning.broker import BrokerFiles
+from provisioning.upkeep import Upkeep
 from wire import keyfile
 from wire.codec import probe_key_name
 from wire.errors import Misconfigured
@@ -27,6 +33,7 @@ from wire.topics import PROBE_PATTERN
 
 COLLECTOR_KEYS = ("ack", "config", "log", "registry")
 MAX_SOCKET_BYTES = 100
+ENROL_PORT = 8443
 _ORIGIN = re.compile(r"[a-z0-9][a-z0-9.-]{0,63}")
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.:-]{0,251}[A-Za-z0-9])?")
 _URL = re.compile(r"https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/\S*)?")
@@ -47,6 +54,15 @@ class Plan:
     broker_user: str
     demo: bool
     socket: Path | None = None
+    enrol_bind: str | None = None
+    enrol_url: str | None = None
+    ca_socket: Path | None = None
+    root_key: Path | None = None
+
+    @property
+    def door(self) -> str:
+        """Where probes enrol, as claims say it."""
+        return self.enrol_url or f"https://{_bracketed(self.host)}:{ENROL_PORT}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +73,28 @@ class Deployment:
     origin: str
     host: str
     port: int
+    enrol_url: str
+    socket: str
+
+    @property
+    def server_hosts(self) -> tuple[str, ...]:
+        """Names for which our servers have certificates."""
+        return tuple(dict.fromkeys((self.host, urlsplit(self.enrol_url).hostname or self.host, "localhost")))
+
+    @property
+    def ca(self) -> Path:
+        """Directory of the certificate authority."""
+        return self.root / "ca"
+
+    @property
+    def broker(self) -> BrokerFiles:
+        """The broker's lists; where it listens is not known here."""
+        return BrokerFiles(self.root.resolve() / "broker", "", self.port, "", Path(self.socket))
+
+    @property
+    def registry(self) -> Path:
+        """The registry's file."""
+        return self.collector / "state" / "registry.db"
 
     @property
     def collector(self) -> Path:
@@ -73,7 +111,7 @@ class Deployment:
 
     def public_key(self, purpose: str) -> str:
         """Text form of the collector's public key for `purpose` (ack, config, log, registry)."""
-        return keyfile.read_signer(self.collector / f"{purpose}.key").verifier.vkey
+        return _vkey(self.collector, purpose)
 
 
 def init(root: Path, plan: Plan, now: datetime) -> Deployment:
@@ -81,22 +119,43 @@ def init(root: Path, plan: Plan, now: datetime) -> Deployment:
     if (root / "deployment.toml").exists():
         raise Misconfigured(f"{root} already holds a deployment; choose another --dir, or move it away first")
     check_plan(plan)
-    for name in ("ca", "broker", "collector", "probes"):
+    for name in ("ca", "broker", "enrol", "collector", "probes", "claims"):
         (root / name).mkdir(parents=True, exist_ok=True)
     root.chmod(0o755)
-    ca = pki.make_ca(plan.origin, now)
-    pki.save(ca, root / "ca" / "ca.key", root / "ca" / "ca.crt")
-    broker = root / "broker"
-    pki.save(pki.make_server(ca, (plan.host, "localhost"), now), broker / "server.key", broker / "server.crt")
-    shutil.copy(root / "ca" / "ca.crt", broker / "ca.crt")
+    made = authority.create(root / "ca", plan.origin, plan.root_key, now)
+    give_to_broker(root / "broker", plan.broker_user)
     for purpose in COLLECTOR_KEYS:
         keyfile.write_signer(root / "collector" / f"{purpose}.key", Signer.generate(f"{plan.origin}/{purpose}"))
     secret = root / "collector" / "web.secret"
     secret.touch(mode=0o600)
     secret.write_text(secrets.token_hex(32) + "\n")
-    lines = f'origin = "{plan.origin}"\nhost = "{plan.host}"\nport = {plan.port}\n'
-    (root / "deployment.toml").write_text(lines)
-    return configure(root, plan)
+    _write_deployment(root, plan)
+    found = configure(root, plan)
+    servers = [authority.put_server(made, root / name, found.server_hosts, now) for name in ("broker", "enrol")]
+    with closing(Identities(found.registry)) as identities:
+        with identities.transaction():
+            for entry in servers:
+                identities.add_certificate(entry)
+        Upkeep(found.broker, made, identities, lambda: now).turn()
+    return found
+
+
+def _write_deployment(root: Path, plan: Plan) -> None:
+    socket = BrokerFiles(root.resolve() / "broker", "", plan.port, "", plan.socket).socket
+    (root / "deployment.toml").write_text(
+        f'origin = "{plan.origin}"\nhost = "{plan.host}"\nport = {plan.port}\nenrol_url = "{plan.door}"\n'
+        f'socket = "{socket}"\n'
+    )
+
+
+def give_to_broker(folder: Path, user: str) -> None:
+    """Give the broker's folder to the broker's group, if we are root and there is such a user: it drops its rights."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(KeyError, PermissionError):
+        found = pwd.getpwnam(user)
+        if os.geteuid() == 0:
+            os.chown(folder, found.pw_uid, found.pw_gid)
+            folder.chmod(0o750)
 
 
 def check_plan(plan: Plan) -> None:
@@ -127,10 +186,11 @@ def configure(root: Path, plan: Plan) -> Deployment:
             f"{root} is {made.origin}, not {plan.origin}: an origin stands in every signature and stays;"
             f" give --origin {made.origin}, or another --dir"
         )
+    _write_deployment(root, plan)
     files = BrokerFiles(root.resolve() / "broker", plan.bind, plan.port, plan.broker_user, plan.socket)
-    write(files)
+    broker.write(files)
     _write_collector(root / "collector", plan, files)
-    return made
+    return load(root)
 
 
 def _write_collector(directory: Path, plan: Plan, files: BrokerFiles) -> None:
@@ -140,6 +200,8 @@ def _write_collector(directory: Path, plan: Plan, files: BrokerFiles) -> None:
 origin = "{plan.origin}"
 state_dir = "{directory.resolve() / "state"}"
 ack_key_file = "ack.key"
+registry_vkey = "{_vkey(directory, "registry")}"
+config_vkey = "{_vkey(directory, "config")}"
 demo = {str(plan.demo).lower()}
 
 [broker]
@@ -157,15 +219,29 @@ language = "vi"
 
 [log]
 key_file = "log.key"
+
+[enrol]
+bind = "{plan.enrol_bind or f"0.0.0.0:{ENROL_PORT}"}"
+ca_socket = "{plan.ca_socket or directory.resolve().parent / "ca" / "ca.sock"}"
+cert_file = "../enrol/server.crt"
+tls_key_file = "../enrol/server.key"
 """
     )
+
+
+def _vkey(directory: Path, purpose: str) -> str:
+    return keyfile.read_signer(directory / f"{purpose}.key").verifier.vkey
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 def load(root: Path) -> Deployment:
     """Read a deployment back. Raises Misconfigured if there is none."""
     try:
         table = tomllib.loads((root / "deployment.toml").read_text())
-        return Deployment(root, table["origin"], table["host"], table["port"])
+        return Deployment(root, *(table[name] for name in ("origin", "host", "port", "enrol_url", "socket")))
     except (OSError, tomllib.TOMLDecodeError, KeyError) as error:
         raise Misconfigured(f"{root} holds no deployment; run: dosong-provision init --dir {root}") from error
 
@@ -183,9 +259,10 @@ def add_probe(deployment: Deployment, probe: str, now: datetime) -> Path:
     directory.mkdir(parents=True)
     signer = Signer.generate(probe_key_name(deployment.origin, probe))
     keyfile.write_signer(directory / "record.key", signer)
-    ca = pki.load(deployment.root / "ca" / "ca.key", deployment.root / "ca" / "ca.crt")
-    pki.save(pki.make_client(ca, probe, now), directory / "tls.key", directory / "tls.crt")
-    shutil.copy(deployment.root / "ca" / "ca.crt", directory / "ca.crt")
+    ca = authority.load(deployment.ca)
+    made = pki.make_client(ca.issuing, probe, now)
+    pki.save(made, directory / "tls.key", directory / "tls.crt", ca.issuing.certificate)
+    (directory / "ca.crt").write_bytes(ca.root)
     (directory / "identity.toml").write_text(_identity(deployment, probe))
     return directory
 

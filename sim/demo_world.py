@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from sim import cell, site, state
+from sim import cell, demo_enrol, site, state
 from sim.demo_scene import ORIGIN, PLACES, POINT, Pace, Place
 from sim.programs import Programs, free_port, listens, module, program_path, run
 
@@ -37,6 +37,7 @@ class Ports:
     influx_rpc: int
     broker: int
     point: int
+    enrol: int
 
 
 @dataclass(slots=True)
@@ -58,6 +59,11 @@ class World:
         return self.root / "deployment"
 
     @property
+    def core_pid(self) -> int | None:
+        """Process that holds the core's namespaces; None in loopback mode."""
+        return None if self.core is None else self.core.pid
+
+    @property
     def server(self) -> str:
         """Address at which probes find broker and point."""
         return "127.0.0.1" if self.core is None else self.core.address
@@ -75,16 +81,23 @@ class World:
     @property
     def is_new(self) -> bool:
         """Whether nothing has been kept from an earlier start."""
-        return not (self.root / "ready").exists()
+        return not is_kept(self.root)
+
+
+def is_kept(root: Path) -> bool:
+    """Whether a demonstration was brought up here before, by a version whose authority is built as ours."""
+    return (root / "ready").exists() and (root / "deployment/ca/issuing.key").exists()
 
 
 def make(root: Path, link: str, pace: Pace, run_name: str, web_port: int = 8080) -> World:
     """Prepare a world in `root`; nothing is started yet."""
     root.mkdir(parents=True, exist_ok=True)
-    if not (root / "ready").exists():
+    if not is_kept(root):
+        (root / "ready").unlink(missing_ok=True)
         shutil.rmtree(root / "deployment", ignore_errors=True)
         shutil.rmtree(root / "influx", ignore_errors=True)
-    ports = Ports(free_port(web_port), free_port(INFLUX_PORT), free_port(), free_port(18883), free_port(18080))
+    wanted = (web_port, INFLUX_PORT, 0, 18883, 18080, 18443)
+    ports = Ports(*(free_port(port) for port in wanted))
     parent = tempfile.gettempdir()
     scratch = Path(tempfile.mkdtemp(prefix="dosong-demo-", dir=parent if SCRATCH_PARENT.fullmatch(parent) else "/tmp"))  # noqa: S108
     return World(root, link, pace, ports, state.run_dir(run_name), Programs(root / "log"), scratch)
@@ -103,13 +116,17 @@ def provision(world: World) -> None:
         "--origin", ORIGIN, "--host", world.server, "--bind", world.server, "--port", str(_broker_port(world)),
         "--web-bind", f"127.0.0.1:{world.ports.web}", "--influx-url", world.influx_url,
         "--broker-user", "root", "--socket", str(world.scratch / "collector.sock"), "--demo",
+        "--enrol-bind", f"{world.server}:{_enrol_port(world)}", "--ca-socket", str(world.scratch / "ca.sock"),
+        "--enrol-url", f"https://{world.server}:{_enrol_port(world)}",
     ]  # fmt: skip
     # The broker, if root starts it, stays root: it must read keys in this folder. Started by others it is theirs.
     run(*module("provisioning", "init" if world.is_new else "configure", *where, *plan))
     if world.is_new:
         run(*module("provisioning", "import", *where, str(UNITS)))
+    demo_enrol.start(world.programs, world.deployment, world.scratch / "ca.sock", world.core_pid)
+    if world.is_new:
         for place in PLACES:
-            run(*module("provisioning", "add-probe", *where, place.probe, "--site", place.site, "--simulated"))
+            demo_enrol.enrol(world.deployment, place.probe, place.site, world.core_pid)
     if not point_settings(world).exists():
         run(*module("provisioning", "add-point", *where, POINT))
     for place in PLACES:
@@ -118,6 +135,10 @@ def provision(world: World) -> None:
 
 def _broker_port(world: World) -> int:
     return world.ports.broker if world.core is None else 8883
+
+
+def _enrol_port(world: World) -> int:
+    return world.ports.enrol if world.core is None else 8443
 
 
 def point_settings(world: World) -> Path:

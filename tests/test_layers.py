@@ -27,7 +27,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "probe": {"wire"},
     "collector": {"wire"},
     "point": {"wire"},
-    "provisioning": {"wire", "collector.registry", "collector.registry_rows", "collector.catalogue"},
+    "provisioning": {
+        *("wire", "collector.registry", "collector.registry_rows", "collector.registry_dated"),
+        *("collector.registry_identity", "collector.catalogue", "collector.core.fold"),
+    },
     "sim": {"wire"},
     "grafana": {"wire", "collector.registry", "collector.catalogue"},
 }
@@ -62,11 +65,11 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "gunicorn": ("collector/serve.py",),
     "argon2": ("collector/web/", "provisioning/"),
     "zstandard": ("collector/pack.py",),
-    "cryptography": ("wire/note.py", "provisioning/pki.py"),
+    "cryptography": ("wire/note.py", "provisioning/pki.py", "probe/devices/tls_key.py"),
     "msgspec": ("wire/", "probe/", "collector/", "point/", "provisioning/", "sim/", "grafana/"),
     "click": (
         *("collector/__main__.py", "collector/command.py", "collector/log_commands.py", "collector/token_commands.py"),
-        "provisioning/__main__.py",
+        *("provisioning/__main__.py", "provisioning/identity_commands.py", "provisioning/registry_commands.py"),
     ),
     "rich": ("collector/__main__.py", "provisioning/__main__.py"),
     "grafana_foundation_sdk": ("grafana/",),
@@ -74,9 +77,9 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "sqlite3": (
         *("probe/spool.py", "probe/spool_open.py", "probe/spool_read.py"),
         *("collector/sqlite.py", "collector/ledger.py", "collector/ledger_write.py"),
-        *("collector/registry.py", "collector/registry_load.py", "collector/forward_store.py", "collector/health.py"),
-        *("collector/seal_store.py", "collector/leaves.py", "collector/backup.py", "collector/tokens.py"),
-        "sim/spool_copy.py",
+        *("collector/registry.py", "collector/registry_write.py", "collector/forward_store.py", "collector/health.py"),
+        *("collector/registry_identity.py", "collector/seal_store.py", "collector/leaves.py", "collector/backup.py"),
+        *("collector/tokens.py", "provisioning/units_wheel.py", "sim/spool_copy.py"),
     ),
 }
 EXCEPTIONS: dict[str, str] = {

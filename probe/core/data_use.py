@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from probe.core.engine import LEAST_DOWNLINK_BYTES, LEAST_UPLINK_BYTES, LEAST_WINDOW_US, RAMP_BIN_US
+from probe.core.engine import LEAST_DOWNLINK_BYTES, LEAST_UPLINK_BYTES, LEAST_WINDOW_US
+from probe.core.engine_ramp import RAMP_BIN_US
 
 PACKET_BYTES, PAYLOAD_BYTES = 1500, 1448
 ACK_PPM = 18_000

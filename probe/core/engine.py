@@ -3,8 +3,7 @@
 Samples go in (`Estimator.add`), decisions come out; the transport obeys them. The rules, numbered as in the source:
 1  One connection first, four once over 8 Mbit/s, or over 3.5 while the rate doubles and no queue forms, which is the
    same a round trip earlier: four on a slow link read low, for each hole holds a stream back.
-4  The ramp ends with the first 200 ms that grew by at most 15 % over the 200 ms before, looked at every 50 ms, 1.5 s
-   after the first 20 KB at the latest. Its end is fixed once: a start that slides while throughput grows is biased.
+4  The ramp ends when the rate grows no more: `engine_ramp`. Its end is fixed once.
 5  Enough is 1.0 s after the ramp with a standard error of at most 2 %, halves within 3 % and application and link
    counts within 3 %; else 5 s after the ramp, 8 s in all, or the byte limit. Saver: 5 %, 7.5 %, and 3 s.
 6  The rate is the plain mean between the ramp's end and the last sample. Nothing is trimmed.
@@ -19,16 +18,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from probe.core.engine_ramp import BEGIN_BYTES, SLACK_US, Ramp
+from probe.core.engine_sample import Sample
 from probe.core.engine_stats import Curve, halves_differ_ppm, relative_error_ppm, series
 
-BEGIN_BYTES = 20_000
-RAMP_BIN_US = 200_000
-RAMP_LIMIT_US = 1_500_000
 BIN_US = 100_000
 OPEN_US = 50_000
-SLACK_US = 5_000
-"""A sample comes a little after or before its due time; a whole one more would be waited for otherwise."""
-
 LEAST_WINDOW_US = 1_000_000
 LEAST_DOWNLINK_BYTES, LEAST_UPLINK_BYTES, LEAST_SLOW_BYTES = 400_000, 700_000, 300_000
 SLOW_BPS = 3_000_000
@@ -50,34 +45,6 @@ CROSS_GATE_PPM = 50_000
 SERIES_STEP_US = 50_000
 SERIES_PLACES = 100
 TAIL_US = 200_000
-
-
-@dataclass(frozen=True, slots=True)
-class Flow:
-    """What TCP_INFO says of one connection. `window_bytes` is the receive window, None if the kernel has no word."""
-
-    rtt_us: int
-    rtt_us_min: int | None
-    retrans: int
-    window_bytes: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """Counts at one instant since the start of the transfer.
-
-    `payload_bytes`: received in order (downlink) or acknowledged by the far end (uplink). `link_bytes`: the
-    interface's own count in that direction without our echoes, None if it cannot be read. `sent_bytes` (uplink):
-    payload handed to the link, sent again or not; None if the kernel has no word. `step_us` (uplink): when the
-    count last stepped, None if that is not known (several connections).
-    """
-
-    at_us: int
-    payload_bytes: int
-    link_bytes: int | None
-    flows: tuple[Flow, ...] = ()
-    sent_bytes: int | None = None
-    step_us: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,29 +107,32 @@ class Estimator:
     _samples: list[Sample] = field(default_factory=list)
     _has_link: bool = True
     _first_us: int | None = None
-    _begin_us: int | None = None
+    _ramp: Ramp = field(default_factory=Ramp)
     _moved_us: int = 0
     _silence_us: int = 0
     _flows: int = 1
     _opened_us: int = 0
-    _start_us: int | None = None
-    _start_step_us: int | None = None
     _share_ppm: int = 0
     _stop: str | None = None
 
     def add(self, sample: Sample) -> Decision:
         """Take one sample in; returns what follows from all so far."""
         self._take(sample)
-        self._find_start(sample)
+        self._ramp.take(sample, self._shape, self._opened_us)
         self._stop = self._why_stop(sample)
-        if self._stop is None and self._start_us is None and self._flows < MOST_FLOWS and self._is_fast(sample):
+        if self._stop is None and not self.has_start and self._flows < MOST_FLOWS and self._is_fast(sample):
             self._flows, self._opened_us = MOST_FLOWS, sample.at_us
         return Decision(self._flows, self._stop)
 
     @property
     def has_start(self) -> bool:
         """Whether the ramp has ended."""
-        return self._start_us is not None
+        return self._ramp.start_us is not None
+
+    @property
+    def samples(self) -> tuple[Sample, ...]:
+        """All that was added, in order: what a replay needs."""
+        return tuple(self._samples)
 
     def outcome(self) -> Outcome:
         """What the samples so far say. Ask once a decision has stopped (or the transport has)."""
@@ -205,9 +175,7 @@ class Estimator:
         self._link.add(sample.at_us, sample.link_bytes or 0)
         if self._first_us is None and sample.payload_bytes:
             self._first_us = sample.at_us
-        if self._begin_us is None and sample.payload_bytes >= BEGIN_BYTES:
-            self._begin_us = sample.at_us
-        if self._begin_us is not None and sample.link_bytes:
+        if sample.payload_bytes >= BEGIN_BYTES and sample.link_bytes:
             self._share_ppm = max(self._share_ppm, sample.payload_bytes * 1_000_000 // sample.link_bytes)
 
     @property
@@ -247,20 +215,6 @@ class Estimator:
         is_growing = recent * 1_000_000 >= before * GROWTH_PPM
         return is_growing and not has_queue and _bps(recent, OPEN_US) > GROWING_BPS
 
-    def _find_start(self, sample: Sample) -> None:
-        """Fix the ramp's end once, at the sample that shows it."""
-        if self._start_us is not None or self._begin_us is None:
-            return
-        begin, now = self._begin_us, sample.at_us
-        is_over = now >= begin + RAMP_LIMIT_US
-        late = now + SLACK_US
-        if late >= begin + 2 * RAMP_BIN_US and late - RAMP_BIN_US >= self._opened_us:
-            before = self._shape.moved(now - 2 * RAMP_BIN_US, now - RAMP_BIN_US)
-            after = self._shape.moved(now - RAMP_BIN_US, now)
-            is_over = is_over or 0 < after * 100 <= before * 115
-        if is_over:
-            self._start_us, self._start_step_us = now, sample.step_us
-
     def _why_stop(self, now: Sample) -> str | None:
         limit_us = SILENCE_LIMIT_US if now.payload_bytes else START_LIMIT_US
         if now.at_us - self._moved_us >= limit_us:
@@ -269,11 +223,12 @@ class Estimator:
             return "bytes"
         if now.at_us >= self.terms.hard_us:
             return "time"
-        if self._start_us is None:
+        start_us = self._ramp.start_us
+        if start_us is None:
             return None
-        if self._is_precise(self._start_us, now):
+        if self._is_precise(start_us, now):
             return "precise"
-        return "time" if now.at_us - self._start_us >= self.terms.cap_us else None
+        return "time" if now.at_us - start_us >= self.terms.cap_us else None
 
     def _is_full(self, now: Sample) -> bool:
         """Whether what is under way could pass the byte limit: the bytes of one loaded round trip, 200 ms at least."""
@@ -329,14 +284,16 @@ class Estimator:
     def _span_us(self, start_us: int, last: Sample) -> int:
         """How long the window is: from step to step where these are known: on slow links the place within one errs."""
         span_us = last.at_us - start_us
-        if start_us != self._start_us or self._start_step_us is None or last.step_us is None or span_us <= 0:
+        first_us = self._ramp.start_step_us
+        if start_us != self._ramp.start_us or first_us is None or last.step_us is None or span_us <= 0:
             return span_us
-        return last.step_us - self._start_step_us
+        return last.step_us - first_us
 
     def _window_start(self, last: Sample) -> int:
         """The ramp's end; the transfer's start if less than 300 ms lie behind it."""
-        if self._start_us is not None and last.at_us - self._start_us >= SHORTEST_WINDOW_US:
-            return self._start_us
+        start_us = self._ramp.start_us
+        if start_us is not None and last.at_us - start_us >= SHORTEST_WINDOW_US:
+            return start_us
         return self._samples[0].at_us if self._samples else 0
 
     def _fault(self, last: Sample) -> str | None:
@@ -351,7 +308,8 @@ class Estimator:
         return None
 
     def _limit(self, last: Sample, bps: int | None, stop: str) -> str:
-        if stop == "bytes" and (self._start_us is None or last.at_us - self._start_us < LEAST_WINDOW_US):
+        start_us = self._ramp.start_us
+        if stop == "bytes" and (start_us is None or last.at_us - start_us < LEAST_WINDOW_US):
             return "cap"
         if bps is not None and self.terms.ceiling_bps and bps * 1_000_000 > self.terms.ceiling_bps * CEILING_GATE_PPM:
             return "host"

@@ -1,8 +1,9 @@
 """One connection of a transfer of our engine: from its SYN to its reset, never waiting.
 
 Downlink bytes are thrown away by the kernel (MSG_TRUNC), uplink bytes come from one random buffer; what was moved is
-read from TCP_INFO. Receive buffers are left to the kernel: a fixed SO_RCVBUF caps the rate while looking perfectly
-stable. At the end it is reset (SO_LINGER 0), so that nothing more is sent.
+read from TCP_INFO. Uplinks are sent by BBR and CUBIC in turn (decision 0019). Receive buffers are left to the kernel: a
+fixed SO_RCVBUF caps the rate while looking perfectly stable. At the end it is reset (SO_LINGER 0), so that nothing more
+is sent.
 Source: facts note 03 §5 rules 1 to 3, 7; tcp(7), struct tcp_info of linux/tcp.h.
 """
 
@@ -15,7 +16,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from probe.core import cause, engine_http
-from probe.core.engine import Flow, Terms
+from probe.core.engine import Terms
+from probe.core.engine_sample import Flow
 from probe.core.engine_terms import Trust
 from probe.devices.bound import bind_to, family_of
 
@@ -32,6 +34,10 @@ _TCP_INFO_BYTES = 256
 _LEAST_INFO_BYTES = 136
 _HANDSHAKE_OR_OPEN = (1, 2, 3)
 """TCP_ESTABLISHED, TCP_SYN_SENT, TCP_SYN_RECV."""
+
+_CONTROLS = (b"bbr", b"cubic")
+"""BBR finds a link's rate soon and leaves no queue, so that it follows a rate that rises only in seconds; CUBIC keeps a
+queue, from which such a link is served at once."""
 
 _NO_LINGER = struct.pack("ii", 1, 0)
 
@@ -71,9 +77,10 @@ class Connection:
     """One connection, from its SYN to its reset. `problem` is a word of `wire.failure` once it can do no more.
 
     It rests after its handshake until `begin`: the handshakes of connections that are needed soon cost no time then.
+    `number` counts the connections of a transfer, from 0 on.
     """
 
-    def __init__(self, order: Order, buffers: tuple[bytearray, memoryview]) -> None:
+    def __init__(self, order: Order, buffers: tuple[bytearray, memoryview], number: int) -> None:
         self.problem: str | None = None
         self.is_used = self.has_begun = False
         self._interface = order.interface
@@ -93,6 +100,8 @@ class Connection:
         try:
             bind_to(self._sock, order.interface)
             self._sock.setblocking(False)
+            if order.is_uplink:
+                _send_by(self._sock, _CONTROLS[number % len(_CONTROLS)])
             with contextlib.suppress(BlockingIOError):
                 self._sock.connect((order.address, order.port))
         except OSError as error:
@@ -229,6 +238,12 @@ class Connection:
                     return
             elif self._sock.send(self._source) < len(self._source):
                 return
+
+
+def _send_by(sock: socket.socket, control: bytes) -> None:
+    """Choose who says how fast to send; where the kernel has it not, or not for us, its own choice stays."""
+    with contextlib.suppress(OSError):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, control)
 
 
 def _tunnel(trust: Trust) -> Tunnel:

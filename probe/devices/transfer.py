@@ -12,7 +12,9 @@ import time
 from dataclasses import dataclass
 
 from probe.core import engine_echo
-from probe.core.engine import BEGIN_BYTES, MOST_FLOWS, Estimator, Outcome, Sample
+from probe.core.engine import MOST_FLOWS, Estimator, Outcome
+from probe.core.engine_ramp import BEGIN_BYTES
+from probe.core.engine_sample import Sample
 from probe.devices import links
 from probe.devices.connection import READ_BYTES, Connection, Order
 from probe.devices.ticket_echo import TicketEcho
@@ -64,7 +66,7 @@ class Transfer:
         self._echo: TicketEcho | None = None
         self._estimator = Estimator(order.terms)
         self._buffers = bytearray(READ_BYTES), memoryview(os.urandom(_SEND_BYTES if order.is_uplink else 1))
-        self._connections = [Connection(order, self._buffers) for _ in range(MOST_FLOWS)]
+        self._connections = [Connection(order, self._buffers, number) for number in range(MOST_FLOWS)]
         self._place = 1 if order.is_uplink else 0
         self._base_link, self._base_echoes = 0, 0
         self._started_ns = 0
@@ -123,7 +125,7 @@ class Transfer:
         for place, connection in enumerate(self._connections[:wanted]):
             if not connection.is_used and not connection.is_alive:
                 connection.end()
-                self._connections[place] = Connection(self._order, self._buffers)
+                self._connections[place] = Connection(self._order, self._buffers, place)
             self._connections[place].begin()
 
     def close(self) -> None:

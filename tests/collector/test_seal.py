@@ -320,3 +320,21 @@ def test_receipts_are_leaves_too(log: Log) -> None:
     log.round()
     assert log.seen().root == tlog.root([tlog.leaf_hash(one) for one in (*log.raws(), raw)])
     assert log.store.place("receipt", 1) == (log.shard(), 2)
+
+
+def test_a_log_that_ended_before_it_was_signed_does_not_hide_the_one_before(log: Log) -> None:
+    log.tests(5)
+    log.round()
+    before = log.seen()
+    log.door.ledger.raise_generation()
+    log.stop_at = "opened"
+    with pytest.raises(Stopped):
+        log.round()
+    log.stop_at = None
+    log.door.ledger.raise_generation()
+    log.again()
+    log.tests(1)
+    log.round()
+    first = log.shard().first_leaf
+    assert log.shard().name.endswith("/2026-2")
+    assert tlog.open_checkpoint(first, Signer.from_seed(before.origin, KEY.seed).verifier) == before

@@ -422,7 +422,7 @@ def _receiver() -> Iterator[str]:
 
 
 def _foreign_ca(place: Place) -> None:
-    foreign = pki.make_ca("foreign", datetime.now(UTC))
+    foreign = pki.make_root("foreign", datetime.now(UTC))
     (place.probe / "ca.crt").unlink()
     pki.save(foreign, place.probe / "foreign.key", place.probe / "ca.crt")
 
@@ -434,12 +434,12 @@ def _client(place: Place, ca: pki.Issued, when: datetime) -> None:
 
 
 def _foreign_client(place: Place) -> None:
-    _client(place, pki.make_ca("foreign", datetime.now(UTC)), datetime.now(UTC))
+    _client(place, pki.make_root("foreign", datetime.now(UTC)), datetime.now(UTC))
 
 
 def _expired_client(place: Place) -> None:
-    ca = pki.load(place.root / "ca/ca.key", place.root / "ca/ca.crt")
-    old = pki.make_ca("unused", datetime.now(UTC) - timedelta(days=4 * 365)).certificate
+    ca = pki.load(place.root / "ca/issuing.key", place.root / "ca/issuing.crt")
+    old = pki.make_root("unused", datetime.now(UTC) - timedelta(days=4 * 365)).certificate
     backdated = x509.CertificateBuilder().subject_name(ca.certificate.subject).issuer_name(ca.certificate.subject)
     backdated = backdated.public_key(ca.key.public_key()).serial_number(1)
     backdated = backdated.not_valid_before(old.not_valid_before_utc).not_valid_after(ca.certificate.not_valid_after_utc)

@@ -18,7 +18,7 @@ from point.desk import Desk, Identity, Lease, Limits
 from point.history import COLUMNS, MINUTES_KEPT, History, Minute, line_of
 from point.load import LAG_LIMIT_S, WINDOW_S, Load
 from point.protocol import Reply, Request
-from point.tcp import TcpInfo, parse_info, use_bbr
+from point.tcp import TcpInfo, parse_info, use_control
 from point.tickets import MOST_ECHOES, MOST_TICKETS, RECEIPT_S, Book, Denied, Ticket, echo_id, echo_mac
 from wire import notes
 from wire.note import Signer
@@ -307,15 +307,16 @@ def test_the_protocol_pages_example_is_what_the_code_makes() -> None:
     assert example == signed + echo_mac(bytes(range(16)), signed)
 
 
-def test_bbr_is_used_where_the_kernel_has_it_and_else_nothing_is_lost() -> None:
+@pytest.mark.parametrize(("number", "wanted"), [(1, "bbr"), (2, "cubic"), (3, "bbr"), (4, "cubic")])
+def test_connections_send_by_bbr_and_cubic_in_turn_where_the_kernel_has_them(number: int, wanted: str) -> None:
     available = Path("/proc/sys/net/ipv4/tcp_available_congestion_control").read_text().split()
     with socket.socket() as sock:
         before = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, 16).rstrip(b"\0")
-        used = use_bbr(sock)
+        used = use_control(sock, number)
         after = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, 16).rstrip(b"\0")
-        assert (used, after) == ((True, b"bbr") if "bbr" in available else (False, before))
+        assert (used, after) == ((True, wanted.encode()) if wanted in available else (False, before))
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
-        assert use_bbr(other) is False
+        assert use_control(other, number) is False
 
 
 def test_tcp_info_is_read_at_its_offsets_and_a_short_one_in_part() -> None:

@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from probe.core import engine_echo, engine_http
-from probe.core.engine import Estimator, Flow, Outcome, Sample, Terms, series_step_us
+from probe.core.engine import Estimator, Outcome, Terms, series_step_us
+from probe.core.engine_sample import Flow, Sample
 from probe.core.engine_stats import Curve, halves_differ_ppm, relative_error_ppm, series
 from wire import codec
 

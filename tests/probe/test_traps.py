@@ -91,8 +91,8 @@ def test_a_server_that_never_answers_has_an_upload_rate() -> None:
         assert said["seconds"] > 4, "three latency questions and an upload, each until its own timeout"
         assert failed(guarded(port), "connect", "timeout")
         began_s = time.monotonic()
-        assert failed(guarded(port, time_limit_s=1), "connect", "timeout")
-        assert time.monotonic() - began_s < 5
+        assert failed(guarded(port, time_limit_s=4), "connect", "timeout")
+        assert time.monotonic() - began_s < said["seconds"] + 10, "killed by the clock"
 
 
 def test_a_link_that_dies_gives_a_normal_result(tmp_path: Path) -> None:
@@ -265,6 +265,7 @@ def _runs(child: psutil.Process, word: str) -> bool:
         return False
 
 
+@pytest.mark.rates
 def test_a_host_without_processor_time_reads_low_and_says_nothing(tmp_path: Path) -> None:
     with the_point(tmp_path, capacity_bps=10**12) as port:
         free = bare(port, download=1)

