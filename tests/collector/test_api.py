@@ -24,6 +24,15 @@ from tests.collector.test_web_world import HAMLET, World, get, world
 from wire import codec
 
 
+@pytest.fixture(scope="module")
+def still(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A world in which nothing changes, for tests that only ask."""
+    with world(tmp_path_factory.mktemp("still")) as made:
+        made.tests(7)
+        made.take(made.probe.coverage("CCDNU", "..esf"))
+        yield made
+
+
 @pytest.fixture
 def here(tmp_path: Path) -> Iterator[World]:
     with world(tmp_path) as made:
@@ -51,22 +60,22 @@ def all_pages(here: World, path: str, role: str = "", key: str = "n") -> list[An
     pytest.fail("the list does not end")
 
 
-def test_every_route_of_the_table_answers_and_nothing_else_is_there(here: World) -> None:
-    served = {rule.endpoint for rule in here.app.url_map.iter_rules() if rule.endpoint.startswith("v1.")}
+def test_every_route_of_the_table_answers_and_nothing_else_is_there(still: World) -> None:
+    served = {rule.endpoint for rule in still.app.url_map.iter_rules() if rule.endpoint.startswith("v1.")}
     assert served == {route.endpoint for route in ROUTES}
-    links = ask(here, "", "operator")["links"]
+    links = ask(still, "", "operator")["links"]
     assert set(links) == {route.name for route in ROUTES if "operator" in route.roles}
 
 
-def test_a_hamlet_has_the_numbers_of_its_page(here: World) -> None:
-    row = here.app.extensions["pages"].hamlet_row(here.registry.hamlet(HAMLET))
-    item = ask(here, f"hamlets/{HAMLET}")["hamlet"]
+def test_a_hamlet_has_the_numbers_of_its_page(still: World) -> None:
+    row = still.app.extensions["pages"].hamlet_row(still.registry.hamlet(HAMLET))
+    item = ask(still, f"hamlets/{HAMLET}")["hamlet"]
     assert item["counts"]["tests"] == row.counts.tests == 7
     assert item["figures"]["downlink_bps"]["median"] == row.figures.downlink.median == 20_000_000
     assert item["state"] == row.service.state.value
     assert item["last_received"] == {"ms": row.last_ms, "iso": iso(row.last_ms)}
-    assert ask(here, "hamlets")["items"] == [item]
-    page = get(here.client(), f"/hamlets/{HAMLET}?lang=en").text
+    assert ask(still, "hamlets")["items"] == [item]
+    page = get(still.client(), f"/hamlets/{HAMLET}?lang=en").text
     assert "20.0" in page
 
 
@@ -107,40 +116,40 @@ def test_pages_by_code_and_id_go_on_behind_the_cursor(here: World) -> None:
 
 
 def test_a_rare_question_looks_at_a_bounded_stretch_and_misses_nothing(
-    here: World, monkeypatch: pytest.MonkeyPatch
+    still: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("collector.ledger_bulk.SPAN", 2)
-    reader = BulkReader(here.settings.ledger)
+    reader = BulkReader(still.settings.ledger)
     page = reader.after(Wanted(kind="coverage"), 0, 10, 8)
     assert (page.samples, page.next_n) == ([], 2)
-    assert all_pages(here, "records?kind=coverage&order=asc") == [8]
-    assert all_pages(here, "records?kind=coverage&order=desc") == [8]
-    assert all_pages(here, "records?kind=test&order=desc&limit=3") == [7, 6, 5, 4, 3, 2, 1]
+    assert all_pages(still, "records?kind=coverage&order=asc") == [8]
+    assert all_pages(still, "records?kind=coverage&order=desc") == [8]
+    assert all_pages(still, "records?kind=test&order=desc&limit=3") == [7, 6, 5, 4, 3, 2, 1]
     reader.close()
 
 
-def test_records_by_probe_time_and_kind(here: World) -> None:
-    item = ask(here, "records/p-one/1/2")
+def test_records_by_probe_time_and_kind(still: World) -> None:
+    item = ask(still, "records/p-one/1/2")
     assert (item["probe"], item["epoch"], item["seq"]) == ("p-one", 1, 2)
     span = f"records?probe=p-one&kind=test&since_ms={T0_MS + 600_000}&until_ms={T0_MS + 1_800_000}"
-    assert all_pages(here, span) == [3, 2]
-    assert ask(here, "records?probe=p-two")["items"] == []
-    strip = ask(here, f"coverage?hamlet={HAMLET}")["items"][0]
+    assert all_pages(still, span) == [3, 2]
+    assert ask(still, "records?probe=p-two")["items"] == []
+    strip = ask(still, f"coverage?hamlet={HAMLET}")["items"][0]
     assert [(run["state"], run["steps"]) for run in strip["runs"]] == [
         ("covered", 2), ("degraded", 1), ("no_service", 1), ("unknown", 1),
     ]  # fmt: skip
 
 
-def test_quota_and_probes_have_the_numbers_of_the_doors(here: World) -> None:
-    pages = here.app.extensions["pages"]
+def test_quota_and_probes_have_the_numbers_of_the_doors(still: World) -> None:
+    pages = still.app.extensions["pages"]
     row = pages.commune_rows("", pages.month())[0]
-    item = ask(here, "quota", "official")["items"][0]
+    item = ask(still, "quota", "official")["items"][0]
     assert (item["counted"], item["due"], item["ahead"]) == (row.pace.counted, row.pace.due, row.pace.ahead)
     assert (item["hamlets_with_evidence"], item["hamlets"]) == (row.evidence, row.registered) == (1, 1)
     site = pages.site_rows()[0]
-    probe = ask(here, "probes/p-one", "technician")
+    probe = ask(still, "probes/p-one", "technician")
     assert (probe["acknowledged"], probe["newest_code"]) == (site.checkup.acked, site.code)
-    assert ask(here, "quota?month=2020-01", "official")["items"][0]["counted"] == 0
+    assert ask(still, "quota?month=2020-01", "official")["items"][0]["counted"] == 0
 
 
 def test_an_answer_that_did_not_change_is_304(here: World) -> None:
@@ -170,20 +179,20 @@ def test_an_answer_that_did_not_change_is_304(here: World) -> None:
         ("probes", 401, "token_missing", None),
     ],
 )
-def test_what_is_wrong_says_what_to_do(here: World, path: str, status: int, word: str, parameter: str | None) -> None:
-    answer = get(here.client(), f"/api/v1/{path}")
+def test_what_is_wrong_says_what_to_do(still: World, path: str, status: int, word: str, parameter: str | None) -> None:
+    answer = get(still.client(), f"/api/v1/{path}")
     assert answer.status_code == status
     assert answer.mimetype == "application/problem+json"
     found = answer.json
     assert (found["status"], found["word"], found["parameter"]) == (status, word, parameter)
     assert found["type"] == f"urn:dosong:problem:{word}"
     assert len(found["detail"]) > 15
-    vi = get(here.client(), f"/api/v1/{path}", **{"Accept-Language": "vi"}).json
+    vi = get(still.client(), f"/api/v1/{path}", **{"Accept-Language": "vi"}).json
     assert vi["title"] != found["title"]
 
 
-def test_other_methods_are_405_with_allow(here: World) -> None:
-    answer = here.client().delete("/api/v1/hamlets", base_url="https://dosong.example")
+def test_other_methods_are_405_with_allow(still: World) -> None:
+    answer = still.client().delete("/api/v1/hamlets", base_url="https://dosong.example")
     assert answer.status_code == 405
     assert "GET" in answer.headers["Allow"]
     assert answer.json["word"] == "method"
@@ -261,14 +270,14 @@ def test_a_bucket_empties_and_fills_again() -> None:
     assert take(bucket, 60, 2, 0.5)[1] == 1  # a clock that goes back gives nothing
 
 
-def test_the_note_of_a_record_is_its_signed_bytes(here: World) -> None:
-    held = here.reader.sample("p-one", 1, 0)
+def test_the_note_of_a_record_is_its_signed_bytes(still: World) -> None:
+    held = still.reader.sample("p-one", 1, 0)
     assert held is not None
-    path = ask(here, "records/p-one/1/0")["links"]["note"]
-    assert get(here.client("auditor"), path).data == held.raw
-    refused = get(here.client(), path)
+    path = ask(still, "records/p-one/1/0")["links"]["note"]
+    assert get(still.client("auditor"), path).data == held.raw
+    refused = get(still.client(), path)
     assert (refused.status_code, refused.json["word"]) == (403, "forbidden")
-    assert codec.leaf_text(held.leaf) == ask(here, "records/p-one/1/0")["leaf"]
+    assert codec.leaf_text(held.leaf) == ask(still, "records/p-one/1/0")["leaf"]
 
 
 def test_a_fork_has_no_address_of_its_own(here: World) -> None:
