@@ -8,7 +8,7 @@ ARGS ?=
 again = { echo "== once more, one at a time: what failed above"; .venv/bin/pytest -q --last-failed --last-failed-no-failures none -m "$(1)"; }
 export LINK
 
-.PHONY: faults walk help ready demo demo-reset demo-check test lint unit flow boards spec bench bench-pipeline bench-footprint bench-point bench-link bench-soak bench-engine bench-idle-traffic bench-month bench-year clean
+.PHONY: faults walk help ready demo demo-reset demo-check test lint unit flow boards spec bench bench-pipeline bench-footprint bench-point bench-link bench-soak bench-engine bench-idle-traffic bench-month bench-year bench-registry clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-16s %s\n", $$1, $$2 }'
@@ -61,7 +61,7 @@ faults: ## power cuts, kills at every step, tampering, restores, outages: each p
 	@$(PY) -m tests.probe.power_cuts --cuts 1000
 	@$(PY) -m tests.faults.kills --kills 100
 
-bench: bench-pipeline bench-footprint bench-point bench-link bench-soak bench-engine bench-idle-traffic bench-month bench-year ## all measurements; each ends in `goal:` lines
+bench: bench-pipeline bench-footprint bench-point bench-link bench-soak bench-engine bench-idle-traffic bench-month bench-year bench-registry ## all measurements; each ends in `goal:` lines
 
 bench-footprint: ## idle memory of dosong-probe run
 	@scripts/setup.sh bench
@@ -98,6 +98,10 @@ bench-pipeline: ## broker to ledger: drain, live latency, memory, disk, beside p
 bench-idle-traffic: ## what a month of coverage and management traffic costs the SIM (root; 9 minutes)
 	@scripts/setup.sh bench
 	@$(PY) bench/idle_traffic.py
+
+bench-registry: ## all units of Vietnam, then a province's hamlets and probes from a workbook
+	@scripts/setup.sh bench
+	@$(PY) -m bench.registry
 
 clean: ## drop what was built (not the demo's data)
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache build *.egg-info bench/results collector/web/static/vendor

@@ -201,6 +201,17 @@ def rebuild_influx(settings: Settings) -> None:
         sys.exit(EXIT_FAILED)
 
 
+@rebuild.command("rollups")
+@with_config
+def rebuild_rollups(settings: Settings) -> None:
+    """Make the sums by hamlet, operator and hour again from the records. Stop `receive` first: it alone writes them."""
+    ledger = SqliteLedger(settings.ledger)
+    try:
+        click.echo(f"records in the rollups: {ledger.rebuild_rollups()}")
+    finally:
+        ledger.close()
+
+
 @main.command()
 @with_config
 def reconcile(settings: Settings) -> None:

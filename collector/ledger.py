@@ -17,40 +17,12 @@ from collector.core.accept import leaf_bytes
 from collector.core.sample import Deliveries, HamletCounts, ProbeState, Refusal, Sample
 from collector.core.witness import Direction, Named, named_by
 from collector.pack import Packer
+from collector.rollups import Rollups
 from collector.sqlite import open_reader
 from wire import codec
 from wire.errors import Refused, Unavailable
 from wire.notes import Receipt
 from wire.records import TestRecord
-
-HOUR_MS = 3_600_000
-_SUMS = (
-    "tests",
-    "ok",
-    "partial",
-    "failed",
-    "skipped",
-    "counted",
-    "invalid_path",
-    "covered",
-    "degraded",
-    "no_service",
-    "unknown",
-)
-_RAW_SUMS = (
-    "SELECT hamlet, sum(kind = 'test') tests, sum(outcome = 'ok') ok, sum(outcome = 'partial') partial,"
-    " sum(outcome = 'failed') failed, sum(outcome = 'skipped') skipped, sum(counted) counted,"
-    " sum(invalid_path) invalid_path, sum(covered) covered, sum(degraded) degraded, sum(no_service) no_service,"
-    " sum(unknown) unknown, max(received_ms) last_received_ms, max(t_ms) last_t_ms FROM record"
-    " WHERE t_ms >= ? AND t_ms < ? AND kind IN ('test', 'coverage') AND standing = 0 GROUP BY hamlet"
-)
-_HOUR_COLUMNS = ", ".join(f"sum({name}) {name}" for name in _SUMS)
-_HOUR_SUMS = (
-    f"SELECT hamlet, {_HOUR_COLUMNS},"  # noqa: S608 (fixed names)
-    " max(last_received_ms) last_received_ms, max(last_t_ms) last_t_ms"
-    " FROM hour WHERE hour_ms >= ? AND hour_ms < ? GROUP BY hamlet"
-)
-_FOREVER_MS = 2**53
 
 
 class LedgerReader:
@@ -102,19 +74,19 @@ class LedgerReader:
         where = f"WHERE {' AND '.join(text for text, _ in given)}" if given else ""
         order = "DESC" if newest_first else "ASC"
         values = tuple(value for _, value in given)
-        rows = self._rows(f"SELECT * FROM record {where} ORDER BY n {order} LIMIT ?", *values, limit)  # noqa: S608
+        rows = self.rows(f"SELECT * FROM record {where} ORDER BY n {order} LIMIT ?", *values, limit)  # noqa: S608
         return [self._sample(row) for row in rows]
 
     def sample(self, probe: str, epoch: int, seq: int) -> Sample | None:
         """The record with this identity (of a fork: the first); None if it is not held."""
-        rows = self._rows(
+        rows = self.rows(
             "SELECT * FROM record WHERE probe = ? AND epoch = ? AND seq = ? AND standing = 0", probe, epoch, seq
         )
         return self._sample(rows[0]) if rows else None
 
     def numbered(self, n: int) -> Sample | None:
         """The record with number `n`; None if there is none."""
-        rows = self._rows("SELECT * FROM record WHERE n = ?", n)
+        rows = self.rows("SELECT * FROM record WHERE n = ?", n)
         return self._sample(rows[0]) if rows else None
 
     def receipts(self, sample: Sample) -> dict[Direction, Named]:
@@ -132,12 +104,12 @@ class LedgerReader:
 
     def _named(self, n: int, leaf: str) -> Named:
         raw = self._receipt_raw(leaf)
-        before = self._rows("SELECT 1 FROM witness WHERE leaf = ? AND record < ? LIMIT 1", leaf_bytes(leaf), n)
+        before = self.rows("SELECT 1 FROM witness WHERE leaf = ? AND record < ? LIMIT 1", leaf_bytes(leaf), n)
         held = None if raw is None else msgspec.json.decode(codec.body_of(raw), type=Receipt)
         return Named(leaf, held, is_shown_before=bool(before))
 
     def _receipt_raw(self, leaf: str) -> bytes | None:
-        rows = self._rows("SELECT raw FROM receipt WHERE leaf = ?", leaf_bytes(leaf))
+        rows = self.rows("SELECT raw FROM receipt WHERE leaf = ?", leaf_bytes(leaf))
         if not rows or self._packer is None:
             return None
         with self._lock:
@@ -145,52 +117,39 @@ class LedgerReader:
 
     def last_n(self) -> int:
         """Number of the newest record; 0 in an empty ledger."""
-        return int(self._rows("SELECT coalesce(max(n), 0) FROM record")[0][0])
+        return int(self.rows("SELECT coalesce(max(n), 0) FROM record")[0][0])
 
     def last_redo(self) -> int:
         """Number of the newest entry in the list of records that changed after they were stored."""
-        return int(self._rows("SELECT coalesce(max(n), 0) FROM redo")[0][0])
+        return int(self.rows("SELECT coalesce(max(n), 0) FROM redo")[0][0])
 
     def redone(self, after: int, limit: int) -> list[tuple[int, Sample]]:
         """Records that changed after they were stored (dated, found out of chain), with the number of the change."""
-        rows = self._rows("SELECT n, record FROM redo WHERE n > ? ORDER BY n LIMIT ?", after, limit)
+        rows = self.rows("SELECT n, record FROM redo WHERE n > ? ORDER BY n LIMIT ?", after, limit)
         found = ((int(row["n"]), self.numbered(int(row["record"]))) for row in rows)
         return [(n, sample) for n, sample in found if sample is not None]
 
     def parts(self) -> list[int]:
         """Partitions that have records."""
-        return [int(row[0]) for row in self._rows("SELECT DISTINCT part FROM record ORDER BY part")]
+        return [int(row[0]) for row in self.rows("SELECT DISTINCT part FROM record ORDER BY part")]
 
     def hamlet_counts(self, since_ms: int | None = None, until_ms: int | None = None) -> dict[str, HamletCounts]:
         """Sums by hamlet over `since_ms` <= t_ms < `until_ms`: whole hours from rollups, the edges from records.
 
         Undated records belong to no time and are left out. Probes that stand nowhere are under "".
         """
-        since = 0 if since_ms is None else since_ms
-        until = _FOREVER_MS if until_ms is None else until_ms
-        first = -(-since // HOUR_MS) * HOUR_MS
-        last = until // HOUR_MS * HOUR_MS
-        if first >= last:
-            rows = self._rows(_RAW_SUMS, since, until)
-        else:
-            rows = self._rows(_HOUR_SUMS, first, last)
-            rows += self._rows(_RAW_SUMS, since, first) if since < first else []
-            rows += self._rows(_RAW_SUMS, last, until) if last < until else []
-        counts: dict[str, HamletCounts] = {}
-        for row in rows:
-            counts[row["hamlet"]] = _add(counts.get(row["hamlet"], HamletCounts()), row)
-        return counts
+        return Rollups(self).hamlet_counts(since_ms, until_ms)
 
     def refusals(self, limit: int = 100) -> list[Refusal]:
         """What was refused, newest first."""
-        rows = self._rows(
+        rows = self.rows(
             "SELECT n, received_ms, topic, probe, reason, detail, size FROM refusal ORDER BY n DESC LIMIT ?", limit
         )
         return [Refusal(*row) for row in rows]
 
     def refused_bytes(self, n: int) -> bytes | None:
         """The bytes of refusal `n`, at most 64 KiB; None if it is unknown or so old that they were let go."""
-        rows = self._rows("SELECT raw FROM refusal WHERE n = ?", n)
+        rows = self.rows("SELECT raw FROM refusal WHERE n = ?", n)
         if not rows or rows[0]["raw"] is None or self._packer is None:
             return None
         with self._lock:
@@ -198,13 +157,13 @@ class LedgerReader:
 
     def deliveries(self) -> Deliveries:
         """What became of all records that ever reached the collector."""
-        held = {row["key"]: int(row["value"]) for row in self._rows("SELECT key, value FROM total")}
+        held = {row["key"]: int(row["value"]) for row in self.rows("SELECT key, value FROM total")}
         names = ("accepted", "duplicate", "refused", "let_go")
         return Deliveries(*(held.get(name, 0) for name in names))
 
     def probe_states(self) -> list[ProbeState]:
         """Every probe that ever sent a record or a status, by id."""
-        rows = self._rows(
+        rows = self.rows(
             "SELECT id, epoch, upto, max_seq, records, last_received_ms, last_t_ms, last_kind, status, status_ms"
             " FROM probe LEFT JOIN chain ON chain.probe = id"
             " AND epoch = (SELECT max(epoch) FROM chain c WHERE c.probe = id) ORDER BY id"
@@ -213,7 +172,7 @@ class LedgerReader:
 
     def kind_counts(self) -> dict[tuple[str, str], int]:
         """By probe and kind: how many dated, readable records in the chain (what InfluxDB must hold)."""
-        rows = self._rows(
+        rows = self.rows(
             "SELECT probe, kind, count(*) FROM record WHERE t_ms IS NOT NULL AND kind IS NOT NULL AND standing = 0"
             " GROUP BY probe, kind"
         )
@@ -221,13 +180,14 @@ class LedgerReader:
 
     def step_counts(self) -> dict[str, int]:
         """By probe: how many steps the dated coverage records have."""
-        rows = self._rows(
+        rows = self.rows(
             "SELECT probe, sum(covered + degraded + no_service + unknown) FROM record"
             " WHERE t_ms IS NOT NULL AND kind = 'coverage' AND standing = 0 GROUP BY probe"
         )
         return {row[0]: int(row[1]) for row in rows}
 
-    def _rows(self, sql: str, *values: Any) -> list[Any]:
+    def rows(self, sql: str, *values: Any) -> list[Any]:
+        """Answer one statement: all of its rows at once, in one short read. Raises Unavailable."""
         with self._lock:
             try:
                 return self._open().execute(sql, values).fetchall()
@@ -277,10 +237,3 @@ class LedgerReader:
             counted=bool(row["counted"]),
             not_counted=tuple(row["not_counted"].split()),
         )
-
-
-def _add(one: HamletCounts, row: Any) -> HamletCounts:
-    sums = {name: getattr(one, name) + (row[name] or 0) for name in _SUMS}
-    received = max((t for t in (one.last_received_ms, row["last_received_ms"]) if t is not None), default=None)
-    began = max((t for t in (one.last_t_ms, row["last_t_ms"]) if t is not None), default=None)
-    return HamletCounts(**sums, last_received_ms=received, last_t_ms=began)

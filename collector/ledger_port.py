@@ -130,8 +130,8 @@ class Ledger(Protocol):
     def undated(self, probe: str, boot: str) -> list[StoredRow]:
         """Readable records of one boot that have no time yet."""
 
-    def judge_again(self, stored: StoredRow, row: Row) -> None:
-        """Replace what is derived of a stored record and have it forwarded again; its place is found once, dated."""
+    def judge_again(self, stored: StoredRow, row: Row, *, moves: bool = False) -> None:
+        """Replace what is derived of a stored record and have it forwarded again; its place stays unless it `moves`."""
 
     def slot_taken(self, probe: str, modem: str, slot_ms: int, but_n: int) -> bool:
         """Whether a counted sample of this slot and modem is held, other than record `but_n`."""

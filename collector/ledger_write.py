@@ -9,17 +9,18 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from collector import ledger_notes
 from collector.core.accept import Chain, Found, GapRange, Link, Standing, leaf_bytes, leaf_of
-from collector.core.clock import hour_of
-from collector.core.row import Row, Sums, invalid_path, plmn_of, sums_of
+from collector.core.place import Place
+from collector.core.row import Row, invalid_path, plmn_of, sums_of
 from collector.core.witness import named_by
 from collector.ledger_port import DeliveryRow, Head, NoteRow, ReceiptRow, RefusedBytes, StoredRow
 from collector.pack import MAX_PLAIN_BYTES, Packer, make_dictionary
+from collector.rollup_write import RollupWriter
 from collector.sqlite import Ownership, open_writer
 from wire import codec
 from wire.errors import Unavailable
@@ -34,15 +35,6 @@ KEEP_IDLE_DELIVERIES = 65_536
 MAX_LOOSE_WALK = 10_000
 """How many records without a readable place are followed back from one that has a place."""
 
-_SUM_NAMES = tuple(f.name for f in fields(Sums))
-_ADD_SUMS = (
-    f"INSERT INTO hour (hamlet, plmn, hour_ms, {', '.join(_SUM_NAMES)}, last_received_ms, last_t_ms)"  # noqa: S608
-    f" VALUES ({', '.join('?' * (len(_SUM_NAMES) + 5))}) ON CONFLICT DO UPDATE SET"
-    f" {', '.join(f'{name} = {name} + excluded.{name}' for name in _SUM_NAMES)},"
-    " last_received_ms = max(last_received_ms, excluded.last_received_ms),"
-    " last_t_ms = max(last_t_ms, excluded.last_t_ms)"
-)
-
 
 class SqliteLedger:
     """`ledger.db`. Not safe for several threads."""
@@ -53,6 +45,8 @@ class SqliteLedger:
         self._own = Ownership(path)
         self._db = open_writer(path, "ledger")
         self._packer = Packer(self._dictionary())
+        self._rollups = RollupWriter(self._db, self._packer)
+        self._rollups.catch_up()
 
     def close(self) -> None:
         """Close the file and give up the right to write it."""
@@ -70,6 +64,7 @@ class SqliteLedger:
         try:
             self._db.execute("BEGIN IMMEDIATE")
             yield
+            self._rollups.flush()
             self._db.execute("COMMIT")
         except sqlite3.Error as error:
             self._roll_back()
@@ -79,6 +74,7 @@ class SqliteLedger:
             raise
 
     def _roll_back(self) -> None:
+        self._rollups.forget()
         if self._db.in_transaction:
             self._db.execute("ROLLBACK")
 
@@ -167,7 +163,7 @@ class SqliteLedger:
             " last_kind = excluded.last_kind",
             (row.probe, row.received_ms, row.t_ms, row.kind),
         )
-        self._add_sums(row, sums_of(row.record, counted=row.counted), values["hamlet"])
+        self._rollups.add(row)
         n = int(cursor.lastrowid or 0)
         self._link_receipts(n, row.record)
         return n
@@ -190,19 +186,6 @@ class SqliteLedger:
             ),
         )
         return cursor.rowcount == 1
-
-    def _add_sums(self, row: Row, sums: Sums, hamlet: str) -> None:
-        """Add to the sums of hamlet and hour; undated rows and those beside the chain have no part in them."""
-        if row.t_ms is None or row.standing is not Standing.IN_CHAIN or sums == Sums():
-            return
-        self._db.execute(
-            _ADD_SUMS,
-            (
-                *(hamlet, plmn_of(row.record), hour_of(row.t_ms)),
-                *(getattr(sums, name) for name in _SUM_NAMES),
-                *(row.received_ms, row.t_ms),
-            ),
-        )
 
     def keep_note(self, row: NoteRow) -> bool:
         """Keep a note for good, once by its leaf; say whether it is new."""
@@ -245,30 +228,39 @@ class SqliteLedger:
     def _decode(self, packed: bytes) -> AnyRecord:
         return codec.decode_body(codec.body_of(self._packer.unpack(packed)))
 
-    def judge_again(self, stored: StoredRow, row: Row) -> None:
+    def judge_again(self, stored: StoredRow, row: Row, *, moves: bool = False) -> None:
         """Replace what is derived of a stored record (time, fault, counted) and have it forwarded again.
 
-        Its place is found once, when it is first dated: a point under other tags would be a second point, and sums
-        would move away from where they were added.
+        Its place is found when it is first dated and then stays, unless `moves`: the registry says that the probe
+        stood elsewhere. Then the codes that its points lie under are kept for forward.
         """
-        was_counted, was_t_ms, hamlet = self._one("SELECT counted, t_ms, hamlet FROM record WHERE n = ?", stored.n)
+        t_ms, reasons, *codes = self._one(
+            "SELECT t_ms, not_counted, province, commune, hamlet FROM record WHERE n = ?", stored.n
+        )
+        held = Place(codes[0], codes[1], codes[2], "", None, None)
+        was = replace(row, t_ms=t_ms, not_counted=tuple(reasons.split()), place=held)
+        row = row if t_ms is None or moves else replace(row, place=held)
         values = _columns(row)
-        kept: tuple[str, ...] = ("t_ms", "fault", "counted", "not_counted")
-        if was_t_ms is None:
-            kept, hamlet = (*kept, "province", "commune", "hamlet"), values["hamlet"]
+        kept = ("t_ms", "fault", "counted", "not_counted", "province", "commune", "hamlet")
         self._db.execute(
             f"UPDATE record SET {', '.join(f'{name} = ?' for name in kept)} WHERE n = ?",  # noqa: S608
             (*(values[name] for name in kept), stored.n),
         )
-        if was_t_ms is None:
-            self._add_sums(row, sums_of(row.record, counted=row.counted), hamlet)
-        else:
-            self._add_sums(row, Sums(counted=int(row.counted) - was_counted), hamlet)
-        self._db.execute("INSERT INTO redo (record, part) VALUES (?, ?)", (stored.n, stored.part))
+        self._rollups.move(was, row)
+        elsewhere = t_ms is not None and codes != [values["province"], values["commune"], values["hamlet"]]
+        self._db.execute(
+            "INSERT INTO redo (record, part, was) VALUES (?, ?, ?)",
+            (stored.n, stored.part, " ".join(codes) if elsewhere else None),
+        )
         self._db.execute(
             "UPDATE probe SET last_t_ms = coalesce(max(last_t_ms, ?1), last_t_ms, ?1) WHERE id = ?2",
             (row.t_ms, row.probe),
         )
+
+    def rebuild_rollups(self) -> int:
+        """Make every rollup again from the stored bytes; return how many records are in them. Raises Unavailable."""
+        with self.transaction():
+            return self._rollups.rebuild()
 
     def slot_taken(self, probe: str, modem: str, slot_ms: int, but_n: int) -> bool:
         """Whether a counted sample of this slot and modem is held, other than record `but_n`."""

@@ -17,7 +17,6 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
 
-from collector.core.fold import matches
 from collector.core.place import Place
 from collector.registry_load import decode_document
 from collector.registry_read import Dated
@@ -36,6 +35,7 @@ from collector.registry_rows import (
 from collector.registry_write import Writer
 from collector.sqlite import open_writer
 from wire.errors import Refused, Unavailable
+from wire.fold import matches
 
 E = TypeVar("E", ProvinceEntry, CommuneEntry, HamletEntry, SiteEntry, UserEntry, PointEntry)
 _ALWAYS = 2**53 - 1

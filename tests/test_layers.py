@@ -29,7 +29,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "point": {"wire"},
     "provisioning": {
         *("wire", "collector.registry", "collector.registry_rows", "collector.registry_dated"),
-        *("collector.registry_identity", "collector.catalogue", "collector.core.fold"),
+        *("collector.registry_identity", "collector.catalogue"),
     },
     "sim": {"wire"},
     "grafana": {"wire", "collector.registry", "collector.catalogue"},
@@ -57,6 +57,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "requests": ("probe/hilink_child.py",),
     "gpsd": ("probe/devices/gps.py",),
     "speedtest": ("probe/devices/ookla.py",),
+    "prometheus_client": ("collector/metrics.py",),
     "influxdb_client": ("collector/influx.py",),
     "urllib3": ("collector/influx.py",),
     "flask": ("collector/web/",),
@@ -69,17 +70,20 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "msgspec": ("wire/", "probe/", "collector/", "point/", "provisioning/", "sim/", "grafana/"),
     "click": (
         *("collector/__main__.py", "collector/command.py", "collector/log_commands.py", "collector/token_commands.py"),
+        *("collector/retention_commands.py",),
         *("provisioning/__main__.py", "provisioning/identity_commands.py", "provisioning/registry_commands.py"),
     ),
     "rich": ("collector/__main__.py", "provisioning/__main__.py"),
     "grafana_foundation_sdk": ("grafana/",),
+    "openpyxl": ("provisioning/workbook.py",),
     "segno": ("provisioning/label.py",),
     "sqlite3": (
         *("probe/spool.py", "probe/spool_open.py", "probe/spool_read.py"),
         *("collector/sqlite.py", "collector/ledger.py", "collector/ledger_write.py"),
         *("collector/registry.py", "collector/registry_write.py", "collector/forward_store.py", "collector/health.py"),
         *("collector/registry_identity.py", "collector/seal_store.py", "collector/leaves.py", "collector/backup.py"),
-        *("collector/tokens.py", "provisioning/units_wheel.py", "sim/spool_copy.py"),
+        *("collector/tokens.py", "collector/retention.py"),
+        *("collector/rollup_write.py", "provisioning/units_wheel.py", "sim/spool_copy.py"),
     ),
 }
 EXCEPTIONS: dict[str, str] = {

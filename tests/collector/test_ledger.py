@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from collector import ledger_write
+from collector.core.clock import HOUR_MS
 from collector.core.row import Sums
-from collector.ledger import HOUR_MS, LedgerReader
+from collector.ledger import LedgerReader
 from collector.ledger_write import SqliteLedger
 from collector.pack import Packer, make_dictionary
 from collector.sqlite import migrate, open_writer, versions
@@ -74,7 +75,7 @@ def test_hourly_sums_equal_the_records(door: Door, one: FakeProbe, two: FakeProb
         raws.append(probe.test(path={**PATH, "verdict": "invalid_path"}))
         door.take(probe.probe, *raws)
     names = [f.name for f in fields(Sums)]
-    hours = door.sql(f"SELECT {', '.join(f'sum({n})' for n in names)} FROM hour")[0]  # noqa: S608
+    hours = door.sql(f"SELECT {', '.join(f'sum({n})' for n in names)} FROM rollup_day")[0]  # noqa: S608
     counts = door.reader.hamlet_counts()["h-dong-chuoi"]
     assert hours == tuple(getattr(counts, n) for n in names)
     # Any span gives the same as counting the records one by one, whole hours or not.
@@ -140,7 +141,7 @@ def test_opened_twice_changes_nothing(tmp_path: Path) -> None:
     connection = sqlite3.connect(tmp_path / "ledger.db")
     newest = versions("ledger")[-1][0]
     assert connection.execute("PRAGMA user_version").fetchone()[0] == newest
-    assert connection.execute("SELECT count(*) FROM meta").fetchone()[0] == 2
+    assert connection.execute("SELECT count(*) FROM meta").fetchone()[0] == 3
     connection.execute(f"PRAGMA user_version={newest + 1}")
     with pytest.raises(Misconfigured, match="install the newer program"):
         migrate(connection, "ledger", tmp_path / "ledger.db")

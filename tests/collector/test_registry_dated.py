@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from collector.core.fold import fold
 from collector.registry import Registry
 from collector.registry_dated import LISTS, AssignmentRow, CampaignQuotaRow, LimitRow, SurveyRow
 from collector.sqlite import open_writer, versions
 from tests.collector.kit import FakeProbe, document
 from wire.errors import Refused
+from wire.fold import fold
 
 DAY = 86_400_000
 NOW = 1_790_000_400_000

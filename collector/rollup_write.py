@@ -1,0 +1,191 @@
+"""Keeping the rollups beside the records: gathered in memory during a transaction, each touched day written once.
+
+A part of `SqliteLedger`, on its connection: what `flush` writes commits with the records or not at all.
+Source: design §7, rollups and order; decision note on packed days.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+
+from collector.core.accept import Standing
+from collector.core.clock import HOUR_MS, month_of
+from collector.core.rollup import COUNTS, Change, DayKey, Fact, Hour, merged
+from collector.core.row import Row, plmn_of
+from collector.pack import Packer
+from collector.rollup_pack import pack_hours, unpack_hours
+from wire import codec
+
+VERSION = 1
+"""Of what rollups hold; a ledger whose rollups are older makes them again when it is opened."""
+FLUSH_EVERY = 20_000
+_KEY = ("day_ms", "province", "commune", "hamlet", "plmn")
+_MEANS = (("downlink", 0), ("uplink", 1), ("rtt", 2))
+_MEAN_NAMES = tuple(f"{name}_{what}" for name, _ in _MEANS for what in ("n", "sum"))
+_TOTAL_KEY = ("span", "start_ms", "province", "commune", "plmn")
+_TOTAL_SUMS = (*COUNTS, *_MEAN_NAMES)
+_DAY_COLUMNS = (*_KEY, *COUNTS, "last_received_ms", "last_t_ms", "hours")
+_WHERE_DAY = " AND ".join(f"{name} = ?" for name in _KEY)
+_READ_DAY = f"SELECT hours FROM rollup_day WHERE {_WHERE_DAY}"  # noqa: S608 (fixed names, here and below)
+_DROP_DAY = f"DELETE FROM rollup_day WHERE {_WHERE_DAY}"  # noqa: S608
+_PUT_DAY = (
+    f"INSERT OR REPLACE INTO rollup_day ({', '.join(_DAY_COLUMNS)}) VALUES ({', '.join('?' * len(_DAY_COLUMNS))})"  # noqa: S608
+)
+_ADD_TOTAL = (
+    f"INSERT INTO rollup_total ({', '.join((*_TOTAL_KEY, *_TOTAL_SUMS))})"  # noqa: S608
+    f" VALUES ({', '.join('?' * (len(_TOTAL_KEY) + len(_TOTAL_SUMS)))}) ON CONFLICT DO UPDATE SET"
+    f" {', '.join(f'{name} = {name} + excluded.{name}' for name in _TOTAL_SUMS)}"
+)
+_LAST = (
+    "SELECT max(t_ms), max(received_ms) FROM record WHERE hamlet = ? AND province = ? AND commune = ? AND plmn = ?"
+    " AND t_ms >= ? AND t_ms < ? AND standing = 0 AND kind IN ('test', 'coverage')"
+)
+_RECORDS = (
+    "SELECT province, commune, hamlet, t_ms, received_ms, raw, not_counted FROM record"
+    " WHERE standing = 0 AND t_ms IS NOT NULL AND kind IN ('test', 'coverage') ORDER BY n"
+)
+
+
+class RollupWriter:
+    """Rollups of one ledger. `add`, `move` and `flush` are called inside its transaction."""
+
+    def __init__(self, db: sqlite3.Connection, packer: Packer) -> None:
+        self._db = db
+        self._packer = packer
+        self._pending: dict[DayKey, dict[int, Change]] = {}
+
+    def catch_up(self) -> None:
+        """Make the rollups again if an older program wrote this ledger. Raises sqlite3.Error; then nothing changed."""
+        held = self._db.execute("SELECT value FROM meta WHERE key = 'rollup'").fetchone()
+        if held is None or held[0] < VERSION:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                self.rebuild()
+                self._db.execute("INSERT OR REPLACE INTO meta VALUES ('rollup', ?)", (VERSION,))
+                self._db.execute("COMMIT")
+            finally:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+
+    def add(self, row: Row) -> None:
+        """A record was stored, or was dated for the first time."""
+        fact = fact_of(row)
+        if fact is not None:
+            self._put(fact)
+
+    def move(self, was: Row, now: Row) -> None:
+        """A stored record was judged again: it was in the rollups as `was`, and is as `now` from here on."""
+        old, new = fact_of(was), fact_of(now)
+        if old is not None and new is not None and old.place == new.place and old.t_ms == new.t_ms:
+            change = self._change(old)
+            change.apply(old, -1)
+            change.apply(new, 1)
+            return
+        if old is not None:
+            change = self._change(old)
+            change.apply(old, -1)
+            change.stale = True
+        if new is not None:
+            self._put(new)
+
+    def forget(self) -> None:
+        """The transaction was rolled back."""
+        self._pending.clear()
+
+    def flush(self) -> None:
+        """Write every touched day and the totals over it."""
+        pending, self._pending = self._pending, {}
+        totals: dict[tuple[str, int, str, str, str], list[int]] = {}
+        for key, changes in pending.items():
+            self._write_day(key, changes)
+            sums = _sums(changes.values())
+            _, province, commune, _, plmn = key
+            for span, start_ms in (("day", key.day_ms), ("month", month_of(key.day_ms)[0])):
+                total = totals.setdefault((span, start_ms, province, commune, plmn), [0] * len(sums))
+                total[:] = [a + b for a, b in zip(total, sums, strict=True)]
+        self._db.executemany(_ADD_TOTAL, ((*named, *total) for named, total in totals.items()))
+        for named, total in totals.items():
+            if min(total) < 0:
+                where = " AND ".join(f"{name} = ?" for name in _TOTAL_KEY)
+                self._db.execute(f"DELETE FROM rollup_total WHERE {where} AND tests = 0 AND coverages = 0", named)  # noqa: S608
+
+    def rebuild(self) -> int:
+        """Make every rollup again from the stored bytes; return how many records are in them."""
+        self.forget()
+        self._db.execute("DELETE FROM rollup_day")
+        self._db.execute("DELETE FROM rollup_total")
+        number = 0
+        for number, fact in enumerate(self._facts(), 1):
+            self._put(fact)
+            if number % FLUSH_EVERY == 0:
+                self.flush()
+        self.flush()
+        return number
+
+    def _facts(self) -> Iterator[Fact]:
+        for province, commune, hamlet, t_ms, received_ms, raw, reasons in self._db.execute(_RECORDS):
+            record = codec.decode_body(codec.body_of(self._packer.unpack(raw)))
+            yield Fact(province, commune, hamlet, plmn_of(record), t_ms, received_ms, record, reasons.split())
+
+    def _change(self, fact: Fact) -> Change:
+        key, number = fact.place
+        return self._pending.setdefault(key, {}).setdefault(number, Change())
+
+    def _put(self, fact: Fact) -> None:
+        key, number = fact.place
+        change = self._pending.setdefault(key, {}).setdefault(number, Change())
+        change.apply(fact, 1)
+        change.see(fact, key.day_ms + number * HOUR_MS)
+
+    def _write_day(self, key: DayKey, changes: dict[int, Change]) -> None:
+        held = self._db.execute(_READ_DAY, key).fetchone()
+        hours = unpack_hours(held[0]) if held else {}
+        for number, change in changes.items():
+            hour = merged(hours.get(number), change)
+            if hour is None:
+                hours.pop(number, None)
+            else:
+                hours[number] = self._with_last(key, number, hour) if change.stale else hour
+        if hours:
+            self._db.execute(_PUT_DAY, day_row(key, hours))
+        else:
+            self._db.execute(_DROP_DAY, key)
+
+    def _with_last(self, key: DayKey, number: int, hour: Hour) -> Hour:
+        """The hour with its last times looked up: a record was taken from it, perhaps the last one."""
+        start_ms = key.day_ms + number * HOUR_MS
+        asked = (key.hamlet, key.province, key.commune, key.plmn, start_ms, start_ms + HOUR_MS)
+        t_ms, received_ms = self._db.execute(_LAST, asked).fetchone()
+        return hour._replace(last_t=t_ms - start_ms, last_received=received_ms - start_ms)
+
+
+def fact_of(row: Row) -> Fact | None:
+    """What a row is to the rollups; None if it has no part in them: undated, beside the chain, no test or coverage."""
+    if row.t_ms is None or row.standing is not Standing.IN_CHAIN or row.kind not in {"test", "coverage"}:
+        return None
+    place = row.place
+    codes = (place.province, place.commune, place.hamlet) if place else ("", "", "")
+    return Fact(*codes, plmn_of(row.record), row.t_ms, row.received_ms, row.record, row.not_counted)
+
+
+def day_row(key: DayKey, hours: dict[int, Hour]) -> tuple[object, ...]:
+    """The row of `rollup_day` that holds these hours."""
+    columns = [sum(column) for column in zip(*(hour.counts for hour in hours.values()), strict=True)]
+    starts = {number: key.day_ms + number * HOUR_MS for number in hours}
+    received_ms = max(starts[number] + hour.last_received for number, hour in hours.items())
+    t_ms = max(starts[number] + hour.last_t for number, hour in hours.items())
+    return (*key, *columns, received_ms, t_ms, pack_hours(hours))
+
+
+def _sums(changes: Iterable[Change]) -> list[int]:
+    """What some changes add to a total: COUNTS, then number and sum of the values that have a mean."""
+    counts = [0] * len(COUNTS)
+    means = [0] * len(_MEAN_NAMES)
+    for change in changes:
+        counts = [a + b for a, b in zip(counts, change.counts, strict=True)]
+        for place, (_, metric) in enumerate(_MEANS):
+            plus, minus = change.plus[metric], change.minus[metric]
+            means[2 * place] += len(plus) - len(minus)
+            means[2 * place + 1] += sum(plus) - sum(minus)
+    return counts + means

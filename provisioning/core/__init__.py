@@ -1,0 +1,1 @@
+"""Pure parts of provisioning: tables in and out, and the arithmetic of what a campaign costs."""
