@@ -51,7 +51,7 @@ def read(mark: str | None) -> Ceiling | None:
 
 @dataclass(frozen=True, slots=True)
 class OnSite:
-    """What one test over a modem's link showed. A direction that moved nothing is None, so is a bus that is not USB."""
+    """What one test over a modem's link showed. A direction without a rate is None, so is a bus that is not USB."""
 
     result: EngineResult
     downlink: host_load.Load | None
@@ -89,7 +89,9 @@ def measure_link(interface: str, test: Callable[[], EngineResult]) -> OnSite:
     finally:
         over.set()
         watcher.join()
-    down, up = (host_load.load_of(moments, is_uplink=is_uplink) for is_uplink in (False, True))
+    # Without a rate what moved was a failed test's own chatter: no link, however busy the cores were meanwhile.
+    down = host_load.load_of(moments, is_uplink=False) if result.downlink_bps is not None else None
+    up = host_load.load_of(moments, is_uplink=True) if result.uplink_bps is not None else None
     return OnSite(result, down, up, bus_mbit(interface))
 
 

@@ -316,6 +316,40 @@ def test_unknown_modem_is_wrong_usage(world: World) -> None:
     assert "there are m1" in done.stderr
 
 
+def marks(world: World) -> dict[str, str]:
+    """What the program remembers of this host's ceilings."""
+    with closing(sqlite3.connect(f"file:{world.folder}/state/spool.db?mode=ro", uri=True, timeout=10)) as db:
+        return dict(db.execute("SELECT name, value FROM mark WHERE name LIKE 'ceiling%'").fetchall())
+
+
+def test_calibrate_measures_the_host_then_one_test_over_the_link_of_a_modem(world: World) -> None:
+    done = world.call("calibrate", "--link", "--modem", "m1")
+    assert done.returncode == EXIT_OK, done.stderr
+    assert re.search(r"^this host moves \d+ Mbit/s down and \d+ Mbit/s up at most \(loopback\)$", done.stdout, re.M)
+    for way in ("down", "up"):
+        assert re.search(rf"^m1: [\d.]+ Mbit/s {way} kept the busiest core \d+ % busy: .* over lo$", done.stdout, re.M)
+    kept = marks(world)
+    assert set(kept) == {"ceiling", "ceiling m1"}
+    host, link = (list(map(int, words.split())) for words in (kept["ceiling"], kept["ceiling m1"]))
+    assert all(0 < own <= most for own, most in zip(link, host, strict=True)), "never more than the host can"
+    assert not kept_tests(world), "a calibration is no test of the network"
+
+
+def test_calibrate_over_a_link_that_gives_nothing_says_so_and_keeps_no_ceiling_of_it(world: World) -> None:
+    world.edit('server = "http://127.0.0.1:', 'server = "http://127.0.0.9:')
+    done = world.call("calibrate", "--link")
+    assert done.returncode == EXIT_FAILED
+    assert "m1: the test moved nothing" in done.stdout
+    assert set(marks(world)) == {"ceiling"}
+
+
+@pytest.mark.parametrize("words", [("--link", "--modem", "m4"), ("--modem", "m1")])
+def test_calibrate_of_a_modem_needs_link_and_a_modem_of_the_settings(world: World, words: tuple[str, ...]) -> None:
+    done = world.call("calibrate", *words)
+    assert done.returncode == EXIT_USAGE
+    assert "needs --link and a modem of the settings: m1" in done.stderr
+
+
 def test_status_before_the_first_run_says_so(world: World) -> None:
     done = world.call("status")
     assert done.returncode == EXIT_FAILED
