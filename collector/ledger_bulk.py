@@ -10,8 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from collector.core.rollup import DayKey, Hour
 from collector.core.sample import Sample
 from collector.ledger import LedgerReader
+from collector.rollup_pack import unpack_hours
 
 SPAN = 20_000
 
@@ -40,22 +42,6 @@ class RecordPage:
 
     samples: list[Sample]
     next_n: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class HourRow:
-    """Sums of one hour, hamlet and operator; the columns of table `hour`."""
-
-    hour_ms: int
-    plmn: str
-    hamlet: str
-    sums: dict[str, int]
-
-
-HOUR_SUMS = (
-    "tests", "ok", "partial", "failed", "skipped", "counted", "invalid_path",
-    "covered", "degraded", "no_service", "unknown", "last_received_ms", "last_t_ms",
-)  # fmt: skip
 
 
 class BulkReader(LedgerReader):
@@ -91,18 +77,18 @@ class BulkReader(LedgerReader):
         given = [(text, value) for text, value in asked if value is not None]
         where = " AND ".join(["n > ?", "n <= ?", *(text for text, _ in given)])
         values = [above, upto, *(value for _, value in given), limit]
-        rows = self._rows(f"SELECT * FROM record WHERE {where} ORDER BY n {order} LIMIT ?", *values)  # noqa: S608
+        rows = self.rows(f"SELECT * FROM record WHERE {where} ORDER BY n {order} LIMIT ?", *values)  # noqa: S608
         return [self._sample(row) for row in rows]
 
-    def hours(
-        self, since_ms: int, until_ms: int, after: tuple[int, str, str], limit: int, hamlet: str | None = None
-    ) -> list[HourRow]:
-        """Sums of the hours that begin in the span, behind (hour_ms, hamlet, plmn) `after`, in that order."""
-        one, values = ("", ()) if hamlet is None else (" AND hamlet = ?", (hamlet,))
-        names = ", ".join(HOUR_SUMS)
-        rows = self._rows(
-            f"SELECT hour_ms, plmn, hamlet, {names} FROM hour WHERE hour_ms >= ? AND hour_ms < ?"  # noqa: S608
-            f" AND (hour_ms, hamlet, plmn) > (?, ?, ?){one} ORDER BY hour_ms, hamlet, plmn LIMIT ?",
-            *(max(since_ms, after[0]), until_ms, *after, *values, limit),
+    def days(
+        self, since_ms: int, after: DayKey, limit: int, *, including: bool = False
+    ) -> list[tuple[DayKey, dict[int, Hour]]]:
+        """Rollups of the days from `since_ms` on behind `after` (or from it on), by key: the hours that have sums."""
+        beyond = ">=" if including else ">"
+        found = self.rows(
+            "SELECT day_ms, province, commune, hamlet, plmn, hours FROM rollup_day WHERE day_ms >= ?"  # noqa: S608
+            f" AND (day_ms, province, commune, hamlet, plmn) {beyond} (?, ?, ?, ?, ?)"
+            " ORDER BY day_ms, province, commune, hamlet, plmn LIMIT ?",
+            *(max(since_ms, after.day_ms), *after, limit),
         )
-        return [HourRow(row[0], row[1], row[2], {name: row[name] for name in HOUR_SUMS}) for row in rows]
+        return [(DayKey(*tuple(row)[:5]), unpack_hours(row["hours"])) for row in found]

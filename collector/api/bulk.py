@@ -13,11 +13,14 @@ from itertools import islice
 
 from collector.api.params import Asked
 from collector.api.views import Caller, Sources, inside_codes, sees, wanted
+from collector.core.clock import DAY_MS, HOUR_MS
 from collector.core.csv_line import BOM, Cell, line
+from collector.core.rollup import COUNTS, METRICS, DayKey, Hour
+from collector.core.rollup_view import summary
 from collector.core.sample import Sample
 from collector.core.view import iso
 from collector.core.view_record import metric_values
-from collector.ledger_bulk import HOUR_SUMS, Wanted
+from collector.ledger_bulk import Wanted
 from wire import codec
 from wire.failure import COVERAGE_CAUSES, COVERAGE_STATES
 from wire.metrics import metrics
@@ -32,7 +35,11 @@ _IDENTITY = (
 )  # fmt: skip
 _STEP = ("cursor", "n", "probe", "province", "commune", "hamlet", "plmn", "began_ms", "began", "step_ms", "state",
          "cause")  # fmt: skip
-_HOUR = ("cursor", "hour_ms", "hour", "hamlet", "plmn", *HOUR_SUMS)
+_SUMS = (
+    "cursor", "start_ms", "start", "span", "province", "commune", "hamlet", "plmn", *COUNTS,
+    *(f"{name}_{what}" for name in METRICS for what in ("n", "median", "mean")),
+)  # fmt: skip
+_LAST_HOUR = 23
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,28 +107,44 @@ def _steps(one: Sample, after_step: int) -> Iterator[tuple[Cell, ...]]:
 
 
 def rollups(sources: Sources, caller: Caller, asked: Asked) -> Table:
-    """Sums by hour, hamlet and operator."""
+    """Sums and exact medians by hamlet and operator, a local day or an hour a row."""
     wanted(sources, caller, asked)  # refuses a unit outside the caller's scope
-    hour, _, rest = (asked["cursor"] or "0..").partition(".")
-    plmn, _, hamlet = rest.partition(".")
     inside = inside_codes(sources, caller, asked["commune"])
-    return Table(_HOUR, _hours(sources, asked, (int(hour), hamlet, plmn), inside))
+    return Table(_SUMS, _sums(sources, asked, inside))
 
 
-def _hours(
-    sources: Sources, asked: Asked, after: tuple[int, str, str], inside: frozenset[str] | None
-) -> Iterator[tuple[Cell, ...]]:
+def _sums(sources: Sources, asked: Asked, inside: frozenset[str] | None) -> Iterator[tuple[Cell, ...]]:
     since_ms, until_ms = asked["since_ms"] or 0, _FOREVER_MS if asked["until_ms"] is None else asked["until_ms"]
+    *place, hour = (asked["cursor"] or "0.....-1").split(".")
+    at = key = DayKey(int(place[0]), *place[1:])
+    # Hours go on inside the day in which the last download stopped, so that day is read again.
+    including = asked["span"] == "hour"
     while True:
-        found = sources.ledger.hours(since_ms, until_ms, after, PAGE_ROWS, asked["hamlet"])
-        for row in found:
-            if inside is None or row.hamlet in inside:
-                cursor = f"{row.hour_ms}.{row.plmn}.{row.hamlet}"
-                begin = (cursor, row.hour_ms, iso(row.hour_ms), row.hamlet or None, row.plmn or None)
-                yield (*begin, *(row.sums[name] for name in HOUR_SUMS))
-        if len(found) < PAGE_ROWS:
+        found = sources.ledger.days(since_ms - DAY_MS, key, PAGE_ROWS, including=including)
+        for key, hours in found:
+            if (inside is None or key.hamlet in inside) and asked["hamlet"] in (None, key.hamlet):
+                rest = {n: one for n, one in hours.items() if key != at or n > int(hour)}
+                yield from _spans(key, rest, asked["span"], since_ms, until_ms)
+        if len(found) < PAGE_ROWS or key.day_ms >= until_ms:
             return
-        after = (found[-1].hour_ms, found[-1].hamlet, found[-1].plmn)
+        including = False
+
+
+def _spans(key: DayKey, hours: dict[int, Hour], span: str, since_ms: int, until_ms: int) -> Iterator[tuple[Cell, ...]]:
+    """The rows of one day: itself, or its hours."""
+    groups = [(_LAST_HOUR, key.day_ms, list(hours.values()))]
+    if span == "hour":
+        groups = [(n, key.day_ms + n * HOUR_MS, [hours[n]]) for n in sorted(hours)]
+    for number, start_ms, some in groups:
+        if some and since_ms <= start_ms < until_ms:
+            found = summary(some)
+            stats = (found.stats[name] for name in METRICS)
+            yield (
+                *(".".join((*map(str, key), str(number))), start_ms, iso(start_ms), span),
+                *(code or None for code in key[1:]),
+                *found.counts,
+                *(cell for one in stats for cell in (one.n, one.median, one.mean)),
+            )
 
 
 def csv_text(table: Table, limit: int | None, *, bom: bool) -> Iterator[str]:

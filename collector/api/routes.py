@@ -122,8 +122,10 @@ ROUTES: tuple[Route, ...] = (
                            words=("test", "coverage"), default="test")), NUMBER),
     *_bulk("coverage", "Coverage step by step (a minute each), oldest first",
            "Vùng phủ từng bước (mỗi bước một phút), cũ trước", _WHERE, rf"{NUMBER}\.[0-9]{{1,6}}"),
-    *_bulk("rollups", "Sums by hamlet, operator and hour, in that order of hours",
-           "Tổng theo thôn, nhà mạng và giờ, theo thứ tự giờ", (HAMLET, COMMUNE, SINCE, UNTIL),
-           rf"{NUMBER}\.([0-9]{{5,6}})?\.({CODE})?"),
+    *_bulk("rollups", "Sums and exact medians by hamlet and operator, a local day or an hour a row",
+           "Tổng và trung vị theo thôn và nhà mạng, mỗi dòng một ngày hoặc một giờ",
+           (HAMLET, COMMUNE, SINCE, UNTIL, Param("span", "what a row covers", "mỗi dòng là một", "word",
+                                                 words=("day", "hour"), default="day")),
+           rf"{NUMBER}(\.({CODE})?){{3}}\.([0-9]{{5,6}})?\.[0-9]{{1,2}}"),
 )  # fmt: skip
 BY_NAME = {route.name: route for route in ROUTES}
