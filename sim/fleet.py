@@ -36,12 +36,14 @@ CARE_EVERY_S = 1.0
 FILES_A_PROBE = 4
 KEEPALIVE_S = 60
 BACK_WITHIN_S = 2.0
+MOST_RETRY_S = 600.0
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
     """How the fleet behaves. `backlog_h`: hours of records that wait at the start; `rate`: records a second of each
-    probe afterwards; `batch`: most records a message; `retry_s`: sent again after so long without an answer."""
+    probe afterwards; `batch`: most records a message; `retry_s`: sent again after so long without an answer,
+    and twice as long every time up to `MOST_RETRY_S`, drawn, as probes do."""
 
     backlog_h: float
     rate: float
@@ -62,7 +64,9 @@ class Probe:
     ready: bool = False
     back_s: float = 0.0
     due_s: float = 0.0
-    moved_s: float = 0.0
+    retry_s: float | None = None
+    attempt: int = 0
+    unconfirmed: int = 0
 
 
 @dataclass(slots=True)
@@ -111,9 +115,9 @@ class Fleet:
                     self._open(probe)
                 continue
             probe.client.loop_misc()
-            waits = probe.chain.sent > probe.chain.acked
-            if probe.ready and waits and time.monotonic() - probe.moved_s > self.wish.retry_s:
-                probe.moved_s = time.monotonic()
+            overdue = probe.retry_s is not None and now_s >= probe.retry_s
+            if probe.ready and overdue and not probe.unconfirmed:
+                probe.attempt, probe.retry_s = probe.attempt + 1, None
                 probe.chain.again()
 
     def _open(self, probe: Probe) -> None:
@@ -132,7 +136,8 @@ class Fleet:
         client.on_connect = lambda c, *_: c.subscribe(topic, topics.QOS) and None
         client.on_subscribe = lambda *_: self._ready(probe)
         client.on_message = lambda _c, _u, message: self._answer(probe, message)
-        probe.client, probe.ready = client, False
+        client.on_publish = lambda *_: self._confirmed(probe)
+        probe.client, probe.ready, probe.unconfirmed = client, False, 0
         try:
             client.connect(self.host, self.port, KEEPALIVE_S)
         except (OSError, ValueError):
@@ -143,7 +148,7 @@ class Fleet:
             self._selector.modify(sock, events, client)
 
     def _ready(self, probe: Probe) -> None:
-        probe.ready, probe.moved_s = True, time.monotonic()
+        probe.ready, probe.retry_s, probe.attempt = True, None, 0
         probe.chain.again()
         self.sessions += 1
         self.connects += 1
@@ -160,13 +165,19 @@ class Fleet:
     def _answer(self, probe: Probe, message: MQTTMessage) -> None:
         with contextlib.suppress(Refused):
             if probe.chain.take(notes.open_note(bytes(message.payload), notes.Ack, self.origin, self.ack)):
-                probe.moved_s = time.monotonic()
+                probe.attempt, probe.retry_s = 0, None
+
+    def _confirmed(self, probe: Probe) -> None:
+        probe.unconfirmed -= 1
 
     def _send(self, probe: Probe) -> None:
         while probe.client is not None and (payload := probe.chain.next_message(self.wish.batch)) is not None:
-            if probe.chain.sent - probe.chain.acked <= self.wish.batch:
-                probe.moved_s = time.monotonic()
+            probe.unconfirmed += 1
             probe.client.publish(topics.up(probe.chain.probe), payload, topics.QOS)
+        if probe.retry_s is None and probe.chain.sent > probe.chain.acked:
+            most_s = min(MOST_RETRY_S, self.wish.retry_s * 2 ** min(probe.attempt + 1, 20))
+            wait_s = random.uniform(self.wish.retry_s, max(self.wish.retry_s, most_s))  # noqa: S311 (jitter)
+            probe.retry_s = time.monotonic() + wait_s
 
     def end(self) -> None:
         """Say goodbye."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter
 from contextlib import closing
 from dataclasses import asdict, dataclass
@@ -11,7 +12,7 @@ from typing import Any
 from collector.forward import reconcile_counts
 from collector.influx import Influx
 from collector.ledger import LedgerReader
-from tests.faults.world import HAMLET, RESULTS, Witness, World, reader, wait_for
+from tests.faults.world import HAMLET, RESULTS, Witness, World, reader
 from wire.errors import Unavailable
 
 PAGE = 2000
@@ -51,7 +52,7 @@ def judge(world: World, truth: dict[str, Any], witness: Witness | None = None) -
     with closing(reader(world)) as ledger:
         _records(ledger, truth, found)
         _sums(ledger, truth, found)
-        found.influx_off = _influx(world, ledger)
+    found.influx_off = _influx(world)
     status = truth["status"]
     found.promises_broken = status["lowered"] + status["other_head"]
     if witness is not None:
@@ -93,23 +94,29 @@ def _sums(ledger: LedgerReader, truth: dict[str, Any], found: Verdict) -> None:
         found.sums_off = abs(sums.tests - tests) + abs(sums.counted - found.counted)
 
 
-def _influx(world: World, ledger: LedgerReader) -> int:
-    """By how many points InfluxDB differs from the ledger, once it has caught up."""
+def _influx(world: World) -> int:
+    """By how many points InfluxDB differs from the ledger, once it had time to catch up; -1 if it does not answer."""
+    deadline_s = time.monotonic() + 120
+    while (found := influx_off(world)) != 0 and time.monotonic() < deadline_s:
+        time.sleep(0.5)
+    return found
+
+
+def influx_off(world: World) -> int:
+    """By how many points InfluxDB differs from the ledger now; -1 if it does not answer."""
     influx = Influx(world.settings)
-
-    def differences() -> int:
-        try:
-            return sum(abs(row.ledger - row.influx) for row in reconcile_counts(ledger, influx))
-        except Unavailable:
-            return -1
-
     try:
-        wait_for("forward has caught up", lambda: differences() == 0, 120)
-    except SystemExit:
-        return differences()
+        with closing(reader(world)) as ledger:
+            return sum(abs(row.ledger - row.influx) for row in reconcile_counts(ledger, influx))
+    except Unavailable:
+        return -1
     finally:
         influx.close()
-    return 0
+
+
+def influx_equal(world: World) -> bool:
+    """Whether InfluxDB has what the ledger has."""
+    return influx_off(world) == 0
 
 
 def report(name: str, verdict: Verdict, what: str) -> list[str]:

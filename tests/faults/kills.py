@@ -54,7 +54,7 @@ def run(folder: Path, kills: int, probes: int, rate: float, patience_s: float = 
     began_s = time.monotonic()
     with worlds(folder, probes) as world:
         witness = Witness(world)
-        fleet = world.fleet("--rate", str(rate), "--undated-every", str(UNDATED_EVERY))
+        fleet = world.fleet("--rate", str(rate), "--days", "400", "--undated-every", str(UNDATED_EVERY))
         try:
             first, truth = _under_load(world, fleet, kills, patience_s)
             told = [first, _open_logs(world, kills, patience_s)]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from collector.failpoint import STEPS
-from tests.faults import kills
+from tests.faults import kills, outage, restore
 
 pytestmark = [pytest.mark.services, pytest.mark.timeout(240)]
 
@@ -18,3 +18,17 @@ def test_killed_once_at_every_step_everybody_agrees(tmp_path: Path) -> None:
     assert {step for step, count in done.kills.items() if count} == set(STEPS)
     assert done.verdict.records == done.verdict.acknowledged > 0
     assert done.verdict.counted > 0
+
+
+def test_a_backup_put_back_under_load_loses_nothing_that_probes_hold(tmp_path: Path) -> None:
+    done = restore.run(tmp_path, 3, 20.0, 100, 100)
+    assert done.verdict.ok, done.verdict
+    assert done.lost_with_disk >= 100
+    assert done.names_lost
+
+
+def test_probes_that_come_back_together_are_drained_once_each(tmp_path: Path) -> None:
+    done = outage.run(tmp_path, 8, 12.0)
+    assert done.verdict.ok, done.verdict
+    assert done.verdict.acknowledged == done.records > 100
+    assert done.quota == done.truth > 0

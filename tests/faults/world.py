@@ -167,6 +167,14 @@ class Keeper:
             self.process = subprocess.Popen([*argv, *words], stdout=log, stderr=log, cwd=ROOT)
         self.log = world.folder / "collector.log"
 
+    def kill(self) -> None:
+        """SIGKILL to supervisor and programs at once, as a power cut would."""
+        pids = [pid for pid in self.told()["pids"].values() if pid]
+        self.process.kill()
+        self.process.wait()
+        for pid in pids:
+            wait_for("the programs are gone", lambda p=pid: not Path(f"/proc/{p}").exists(), 10)
+
     def told(self) -> dict[str, Any]:
         """Kills so far by step, what is left, other ends."""
         if self.process.poll() is not None:
@@ -238,11 +246,13 @@ def wait_for(what: str, is_so: Callable[[], Any], patience_s: float) -> Any:
 def worlds(folder: Path, probes: int, **rest: Any) -> Iterator[World]:
     """A started world, stopped whatever happens."""
     world = World(folder, probes, **rest)
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what we started ends with us
     try:
         world.start()
         yield world
     finally:
         world.stop()
+        signal.signal(signal.SIGTERM, before)
 
 
 def is_sealed(world: World) -> bool:
