@@ -27,7 +27,7 @@ from probe.settings import Settings, load
 from probe.spool import Standing, read_standing
 from probe.spool_read import FIRST, LAST, mark, records
 from wire import codec
-from wire.errors import EXIT_FAILED, EXIT_MISCONFIGURED, EXIT_OK, EXIT_USAGE, Misconfigured, Unavailable
+from wire.errors import EXIT_FAILED, EXIT_MISCONFIGURED, EXIT_OK, EXIT_USAGE, Misconfigured, Refused, Unavailable
 from wire.failure import Cause, Stage
 from wire.records import TestRecord
 
@@ -74,7 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Misconfigured as error:
         sys.stderr.write(f"dosong-probe: {error}\n")
         return EXIT_MISCONFIGURED
-    except Unavailable as error:
+    except (Unavailable, Refused) as error:
         sys.stderr.write(f"dosong-probe: {error}\n")
         return EXIT_FAILED
     return status

@@ -92,6 +92,10 @@ class Probe:
         self._boot_id = kernel_clock.boot_id()
         self.gps: GpsReader | None = None
         self.recorder = Recorder(self.spool, signer, settings.origin, identity, self.stamp)
+        if settings.path(settings.key_file).with_name("key.accepted").exists():
+            from probe import rotation  # noqa: PLC0415 (X.509 is no part of an idle daemon)
+
+            rotation.settle(settings, self.spool, self.recorder)
         self._caretaker = self._make_caretaker() if has_coverage else None
         is_reduced = self._caretaker is not None and self._caretaker.is_reduced
         self.gps = None if is_reduced else _gps(settings, stack)

@@ -126,18 +126,18 @@ def _keys(folder: Path, claim: Claim, step: Callable[[str], None]) -> Signer:
 
 def _ask(folder: Path, claim: Claim, signer: Signer) -> ClaimAsk:
     key = (folder / "tls.key").read_bytes()
-    note = make_note(folder, claim.origin, claim.probe, claim.token, signer)
+    note = make_note(folder / "tls.key", claim.origin, claim.probe, claim.token, signer)
     return ClaimAsk(token=claim.token, note=note, request=tls_key.request(key, claim.probe))
 
 
-def make_note(folder: Path, origin: str, probe: str, token: str, signer: Signer) -> str:
+def make_note(tls_key_file: Path, origin: str, probe: str, token: str, signer: Signer) -> str:
     """The signed note that shows this probe's keys, for a claim's token or a nonce."""
     signed = notes.Enrol(
         v=1,
         signed_ms=time.time_ns() // 1_000_000,
         probe=probe,
         record_key=signer.verifier.vkey,
-        tls_key_sha256=tls_key.key_sha256((folder / "tls.key").read_bytes()),
+        tls_key_sha256=tls_key.key_sha256(tls_key_file.read_bytes()),
         token_sha256=enrolment.token_sha256(token),
         model=host.model(),
         fw=build.firmware(),

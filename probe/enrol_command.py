@@ -1,14 +1,16 @@
-"""`dosong-probe enrol`, `fingerprint`: the commands that run before there are any settings."""
+"""`dosong-probe enrol`, `fingerprint`, `renew`, `rotate`: who this machine is, on the command line."""
 
 from __future__ import annotations
 
 import argparse
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
-from probe import enrol
-from wire.errors import EXIT_FAILED, EXIT_OK, Refused
+from probe import show
+from probe.settings import Settings
+from wire.errors import EXIT_OK
 
 FOLDER = "/etc/dosong"
 _ENROL = """make this machine a probe: keys are made here, the claim file says once who it is and is wiped
@@ -18,7 +20,7 @@ end it shows six digits: read them to the office, which confirms them; until the
 
 
 def add_parsers(commands: Any, shared: argparse.ArgumentParser) -> None:
-    """Register both commands; they need no settings file."""
+    """Register the commands; the first two need no settings file."""
     one = commands.add_parser(
         "enrol",
         parents=[shared],
@@ -35,14 +37,23 @@ def add_parsers(commands: Any, shared: argparse.ArgumentParser) -> None:
     other = commands.add_parser("fingerprint", parents=[shared], help="show the six digits of this probe's keys")
     other.add_argument("--folder", type=Path, default=Path(FOLDER), help=f"where the keys are ({FOLDER})")
     other.set_defaults(command=_fingerprint, bare=True)
+    _add_renewals(commands, shared)
+
+
+def _add_renewals(commands: Any, shared: argparse.ArgumentParser) -> None:
+    renewal = commands.add_parser(
+        "renew", parents=[shared], help="another certificate, if two thirds of the old one's life are over"
+    )
+    renewal.add_argument("--force", action="store_true", help="even if it is not due")
+    renewal.set_defaults(command=_renew)
+    change = commands.add_parser("rotate", parents=[shared], help="another record key; stop the daemon first")
+    change.set_defaults(command=_rotate)
 
 
 def _enrol(_settings: object, arguments: argparse.Namespace) -> int:
-    try:
-        done = enrol.enrol(arguments.claim, arguments.folder, arguments.interface, arguments.wait)
-    except Refused as error:
-        sys.stderr.write(f"dosong-probe: {error}\n")
-        return EXIT_FAILED
+    from probe import enrol  # noqa: PLC0415 (X.509 is no part of an idle daemon)
+
+    done = enrol.enrol(arguments.claim, arguments.folder, arguments.interface, arguments.wait)
     digits = f"{done.fingerprint[:3]} {done.fingerprint[3:]}"
     sys.stdout.write(f"{done.probe} is enrolled. Read these digits to the office: {digits}\n")
     if not done.is_wiped:
@@ -51,6 +62,26 @@ def _enrol(_settings: object, arguments: argparse.Namespace) -> int:
 
 
 def _fingerprint(_settings: object, arguments: argparse.Namespace) -> int:
+    from probe import enrol  # noqa: PLC0415 (as above)
+
     probe, digits = enrol.fingerprint(arguments.folder)
     sys.stdout.write(f"{probe} {digits[:3]} {digits[3:]}\n")
+    return EXIT_OK
+
+
+def _renew(settings: Settings, arguments: argparse.Namespace) -> int:
+    from probe import renew  # noqa: PLC0415 (as above)
+
+    done = renew.renew(settings, time.time_ns() // 1_000_000, is_forced=arguments.force)
+    what = "renewed" if done.is_new else "not due yet"
+    sys.stdout.write(f"certificate of {settings.probe}: {what}, good until {show.when(done.not_after_ms)}\n")
+    return EXIT_OK
+
+
+def _rotate(settings: Settings, _arguments: argparse.Namespace) -> int:
+    from probe import compose, rotation  # noqa: PLC0415 (as above)
+
+    with compose.opened(settings, has_coverage=False) as probe:
+        epoch = rotation.rotate(settings, probe.spool, probe.recorder)
+    sys.stdout.write(f"{settings.probe} has a new record key, which signs from epoch {epoch} on\n")
     return EXIT_OK

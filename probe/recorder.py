@@ -46,6 +46,10 @@ class Recorder:
         """Say something else of this probe from now on: fields of `Identity`, such as site and config_rev."""
         self._identity = replace(self._identity, **fields)
 
+    def sign_with(self, signer: Signer) -> None:
+        """Sign with another key from now on; the next record must be the first of a new epoch."""
+        self._signer = signer
+
     def head(self, stamp: Stamp | None = None) -> Head:
         """Return the head of a draft begun at `stamp` (None: now)."""
         return head(self._identity, stamp or self.stamp())

@@ -2,7 +2,8 @@
 
 A test moves bytes for as long as its ramp and its window last, at the link's rate, and then what still waits in the
 queue: it was sent before anyone could say stop. So bytes are rate x time, and only the window depends on how steady the
-link is: a second on a steady one, up to the cap on one that never settles. Headers and acknowledgements come on top.
+link is: a second on a steady one, the rest of the cap on one that never settles. Headers and acknowledgements come
+on top.
 Checked against kernel counters by `make bench-month`.
 Source: facts note 03 §3, §5 (rules 4, 5, 7); design §5 (Budget).
 """
@@ -12,13 +13,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from probe.core.engine import LEAST_DOWNLINK_BYTES, LEAST_UPLINK_BYTES, LEAST_WINDOW_US
-from probe.core.engine_ramp import RAMP_BIN_US
+from probe.core.engine_ramp import FULL_BIN_US
 
 PACKET_BYTES, PAYLOAD_BYTES = 1500, 1448
 ACK_PPM = 18_000
 """Acknowledgements on the way back: 52 bytes for every two packets, fewer where the kernel joins packets."""
-RAMP_US = 2 * RAMP_BIN_US
-"""The shortest ramp: two bins that differ little. Slow start fills it in part, the first 20 KB come before it."""
+RAMP_US = 3 * FULL_BIN_US
+"""The usual ramp: two bins that differ little, once a queue stands. Slow start fills it in part."""
 EXCHANGE_BYTES = 12_000
 """Ticket, forty echoes both ways, two receipts, connections' handshakes, headers included."""
 ECHO_BYTES = 2 * (20 + 8 + 28)
@@ -97,9 +98,9 @@ def _direction_bytes(link: Link, bps: int, window_us: int | None, seconds: int, 
     if seconds <= 0 or bps <= 0:
         return 0
     shortest_us = max(LEAST_WINDOW_US, least_bytes * 8_000_000 // bps)
-    wanted_us = min(window_us or shortest_us, cap_us, seconds * 1_000_000)
+    longest_us = max(min(cap_us, seconds * 1_000_000), RAMP_US + LEAST_WINDOW_US)
     # The queue fills while the ramp lasts, and what is in it at the end still comes: it stands for the slow start.
-    busy_us = RAMP_US + wanted_us + link.queue_us - 2 * link.rtt_us
+    busy_us = min(RAMP_US + (window_us or shortest_us), longest_us) + link.queue_us - 2 * link.rtt_us
     return bps * busy_us // 8_000_000 * PACKET_BYTES // PAYLOAD_BYTES
 
 

@@ -5,7 +5,8 @@ Samples go in (`Estimator.add`), decisions come out; the transport obeys them. T
    same a round trip earlier: four on a slow link read low, for each hole holds a stream back.
 4  The ramp ends when the rate grows no more: `engine_ramp`. Its end is fixed once.
 5  Enough is 1.0 s after the ramp with a standard error of at most 2 %, halves within 3 % and application and link
-   counts within 3 %; else 5 s after the ramp, 8 s in all, or the byte limit. Saver: 5 %, 7.5 %, and 3 s.
+   counts within 3 %; else 5 s after the first 20 KB, 8 s in all, or the byte limit. Saver: 5 %, 7.5 %, and 3 s.
+   The ramp counts, for it costs the SIM as much; but a window always gets its second.
 6  The rate is the plain mean between the ramp's end and the last sample. Nothing is trimmed.
 Four rules are our own. Bytes come in steps (a packet on the link, two for an acknowledgement), so 400 KB (uplink:
 700 KB, or 300 KB under 3 Mbit/s) at least are needed to be precise. Over one connection both ends of an uplink's window
@@ -49,7 +50,7 @@ TAIL_US = 200_000
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """How long a transfer may last and which way it goes.
+    """How long a transfer may last (`cap_us`: from its first 20 KB, ramp included) and which way it goes.
 
     `link_is_last` (downlink): the interface counts what the bottleneck let through, so that its bytes give the shape.
     In the uplink it counts what enters the modem's queue: there the acknowledged bytes are used alone.
@@ -228,7 +229,11 @@ class Estimator:
             return None
         if self._is_precise(start_us, now):
             return "precise"
-        return "time" if now.at_us - start_us >= self.terms.cap_us else None
+        return "time" if now.at_us + SLACK_US >= self._cap_us(start_us) else None
+
+    def _cap_us(self, start_us: int) -> int:
+        """When time is up: the cap after the first 20 KB, at the shortest window's end at the earliest."""
+        return max((self._ramp.begin_us or 0) + self.terms.cap_us, start_us + LEAST_WINDOW_US)
 
     def _is_full(self, now: Sample) -> bool:
         """Whether what is under way could pass the byte limit: the bytes of one loaded round trip, 200 ms at least."""

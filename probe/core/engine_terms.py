@@ -29,12 +29,12 @@ class EngineRequest:
     ours and must give the fixed body first. A duration of 0 leaves that direction out; the byte limits count
     the link's bytes, None is no limit. `time_limit_s` None allows the durations and a minute for the rest.
 
-    For the engine `dosong`: `probe` and `epoch` are whom the ticket is for; `cap_ms` is the longest window after the
-    ramp (a duration that is shorter wins), `error_goal_ppm` the standard error at which it ends before;
-    `busy_wait_s` how long a busy point is waited for; `quiet_wait_s` how long others may be waited for that use the
-    link; `expected_bps` what the link gave last (5 % of it is others' traffic); `ceiling_*_bps` what this host can do
-    at most, None if it was never calibrated; `tls_ca_file` the PEM file that vouches for the server over TLS, None is
-    plain TCP.
+    For the engine `dosong`: `probe` and `epoch` are whom the ticket is for; `cap_ms` is how long a direction may
+    last, ramp included (a duration that is shorter wins), `error_goal_ppm` the standard error at which it ends
+    before; `busy_wait_s` how long a busy point is waited for; `quiet_wait_s` how long others may be waited for that
+    use the link; `expected_bps` what the link gave last (5 % of it is others' traffic); `ceiling_*_bps` what this
+    host can do at most, None if it was never calibrated; `tls_ca_file` the PEM file that vouches for the server
+    over TLS, None is plain TCP.
     """
 
     interface: str

@@ -206,8 +206,11 @@ def test_caps_in_time_saver_and_bytes() -> None:
     normal = _hear(_stream(wild)).outcome
     saver = _hear(_stream(wild), Terms(link_is_last=True, cap_us=3_000_000)).outcome
     assert (normal.stop, saver.stop) == ("time", "time")
-    assert normal.window_us == pytest.approx(5_000_000, abs=STEP_US)
-    assert saver.window_us == pytest.approx(3_000_000, abs=STEP_US)
+    began_us = 100_000  # 20 KB have come by the third sample
+    assert normal.end_us - began_us == pytest.approx(5_000_000, abs=STEP_US)
+    assert saver.end_us - began_us == pytest.approx(3_000_000, abs=STEP_US), "the ramp costs the SIM as much"
+    short = _hear(_stream(wild), Terms(link_is_last=True, cap_us=800_000)).outcome
+    assert short.window_us == pytest.approx(1_000_000, abs=STEP_US), "a window always gets its second"
     hard = _hear(_stream(wild), Terms(link_is_last=True, cap_us=60_000_000)).outcome
     assert hard.end_us == 8_000_000
     full = _hear(_stream(lambda _at: 20e6), Terms(link_is_last=True, most_bytes=2_000_000)).outcome
