@@ -8,7 +8,7 @@ ARGS ?=
 again = { echo "== once more, one at a time: what failed above"; .venv/bin/pytest -q --last-failed --last-failed-no-failures none -m "$(1)"; }
 export LINK
 
-.PHONY: faults walk help ready demo demo-reset demo-check test lint unit flow boards spec bench bench-pipeline bench-footprint bench-point bench-link bench-soak bench-engine bench-idle-traffic bench-month bench-year bench-registry clean
+.PHONY: fuzz-api faults walk help ready demo demo-reset demo-check test lint unit flow boards spec bench bench-pipeline bench-footprint bench-point bench-link bench-soak bench-engine bench-idle-traffic bench-month bench-year bench-registry clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-16s %s\n", $$1, $$2 }'
@@ -38,6 +38,7 @@ lint: ready ## format, lint, types, generated files
 	@.venv/bin/mypy
 	@$(PY) -m grafana build --check
 	@$(PY) -m wire.spec --check
+	@$(PY) -m collector.api.page --check
 	@$(PY) scripts/architecture.py --check
 
 unit: ready ## all tests but the long ones
@@ -62,6 +63,10 @@ faults: ## power cuts, kills at every step, tampering, restores, outages: each p
 	@$(PY) -m tests.faults.restore
 	@$(PY) -m tests.faults.outage
 	@$(PY) -m tests.faults.kills --kills 100
+
+fuzz-api: ## the running collector is asked all that its OpenAPI document allows, and more (2 minutes)
+	@scripts/setup.sh test
+	@$(PY) -m tests.collector.api_fuzz $(ARGS)
 
 bench: bench-pipeline bench-footprint bench-point bench-link bench-soak bench-engine bench-idle-traffic bench-month bench-year bench-registry ## all measurements; each ends in `goal:` lines
 

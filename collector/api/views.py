@@ -80,7 +80,7 @@ def index(sources: Sources, caller: Caller, _asked: Asked) -> shapes.IndexOut:
         scope=caller.scope or None,
         now=shapes.Instant(ms=now_ms, iso=iso(now_ms)),
         last_n=sources.ledger.last_n(),
-        links={route.name: route.path for route in ROUTES if caller.role in route.roles},
+        links={r.name: r.path for r in ROUTES if caller.role in r.roles and "{" not in r.path},
     )
 
 

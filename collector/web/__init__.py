@@ -12,16 +12,13 @@ from flask_wtf import CSRFProtect
 from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from collector.api.views import Sources
 from collector.health import read_health
-from collector.ledger_bulk import BulkReader
-from collector.seal_store import SealReader
 from collector.settings import Settings, read_secret
-from collector.tokens import TokenStore
-from collector.web import access, api, doors, headers, language, log, pages, v1
-from collector.web.gate import Gate
+from collector.web import access, api, doors, headers, language, log, pages
+from collector.web.machine import install as install_machine
 from collector.web.ports import HealthSource, Reader, Registry
 from collector.web.present import Pages
+from collector.web.v1 import install_problems, is_program, refuse_status, refuse_unavailable
 from wire.errors import Misconfigured, Unavailable
 
 KNOWN_ERRORS = frozenset({400, 403, 404, 405, 413, 500, 503})
@@ -50,20 +47,17 @@ def create_app(
     language.install(app, settings.web.language, gathered)
     CSRFProtect(app)
     headers.install(app)
-    gate = Gate(settings.api, TokenStore(settings.registry), accounts, time.monotonic, clock)
+    gate = install_machine(app, settings, accounts, gathered, source)
     app.before_request(access.guard(accounts, gate.is_for))
     app.register_blueprint(access.blueprint(accounts, access.Throttle(), lambda: clock() / 1000))
     app.register_blueprint(pages.blueprint(gathered, settings.origin))
     app.register_blueprint(doors.blueprint(gathered, source))
     app.register_blueprint(api.blueprint(gathered, source))
     app.register_blueprint(log.blueprint(gathered, settings))
-    sources = Sources(gathered, BulkReader(settings.ledger), SealReader(settings.seal))
-    app.register_blueprint(v1.blueprint(sources, gate))
     _install_errors(app)
     if settings.web.bind.startswith("unix:"):
         # Only a proxy on this machine reaches a unix socket, so exactly its word on the visitor's address is taken.
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1)  # type: ignore[method-assign]
-    app.extensions["pages"], app.extensions["gate"] = gathered, gate
     return app
 
 
@@ -101,18 +95,18 @@ def _install_errors(app: Flask) -> None:
         known = code if code in KNOWN_ERRORS else 500
         return render_template("error.html", word_key=f"error.{known}", code=code), code
 
-    v1.install_errors(app)
+    install_problems(app)
 
     @app.errorhandler(HTTPException)
     def refused(error: HTTPException) -> tuple[str, int] | HTTPException | Response:
-        if v1.is_here() and (error.code or 500) >= 400:
-            return v1.refuse_status(error)
+        if is_program() and (error.code or 500) >= 400:
+            return refuse_status(error)
         code = error.code or 500
         return error if code < 400 else page(code)
 
     @app.errorhandler(Unavailable)
     def unavailable(error: Unavailable) -> tuple[str, int] | Response:
-        if v1.is_here():
-            return v1.unavailable(error)
+        if is_program():
+            return refuse_unavailable(error)
         app.logger.warning("%s %s: %s", request.method, request.path, error)
         return page(503)

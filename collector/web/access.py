@@ -45,6 +45,8 @@ RULES: dict[str, frozenset[str]] = {
     "api.places": PUBLIC,
     "api.healthz": PUBLIC,
     **{route.endpoint: route.roles for route in ROUTES},
+    "machine.readyz": PUBLIC,
+    "machine.metrics": frozenset({"technician", "operator"}),
     "doors.technician": frozenset({"technician", "operator"}),
     "doors.operator": frozenset({"operator"}),
     "doors.official": frozenset({"official", "operator"}),

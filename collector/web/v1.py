@@ -124,7 +124,7 @@ def refuse(wrong: Wrong) -> Response:
     return response
 
 
-def is_here() -> bool:
+def is_program() -> bool:
     """Whether this request is for a program, so that its errors are problems."""
     return request.path.startswith(f"{BASE}/") or request.path == BASE or is_machine(request.endpoint)
 
@@ -137,7 +137,7 @@ def refuse_status(error: HTTPException) -> Response:
     return response
 
 
-def install_errors(app: Flask) -> None:
+def install_problems(app: Flask) -> None:
     """Have refusals of the gate and of views answered."""
 
     @app.errorhandler(Wrong)
@@ -145,7 +145,7 @@ def install_errors(app: Flask) -> None:
         return refuse(error)
 
 
-def unavailable(error: Unavailable) -> Response:
+def refuse_unavailable(error: Unavailable) -> Response:
     """The problem for a ledger or registry that cannot be read now."""
     LOG.warning("unavailable route=%s: %s", request.endpoint, error)
     return refuse(Wrong("unavailable", wait_s=60))

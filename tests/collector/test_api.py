@@ -64,7 +64,7 @@ def test_every_route_of_the_table_answers_and_nothing_else_is_there(still: World
     served = {rule.endpoint for rule in still.app.url_map.iter_rules() if rule.endpoint.startswith("v1.")}
     assert served == {route.endpoint for route in ROUTES}
     links = ask(still, "", "operator")["links"]
-    assert set(links) == {route.name for route in ROUTES if "operator" in route.roles}
+    assert set(links) == {route.name for route in ROUTES if "operator" in route.roles and "{" not in route.path}
 
 
 def test_a_hamlet_has_the_numbers_of_its_page(still: World) -> None:

@@ -80,6 +80,7 @@ def make(store: TokenStore, here: World, role: Role = "operator", scope: str = "
 
 def test_the_table_names_every_route(here: World) -> None:
     assert set(PATHS) == {route.name for route in ROUTES}
+    assert RULES["machine.metrics"] == {"technician", "operator"}
     assert {name for name in RULES if name.startswith("v1.")} == {route.endpoint for route in ROUTES}
 
 
