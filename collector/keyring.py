@@ -30,10 +30,14 @@ class KeyRing:
                     return verifier
         return self.keys[-1][1]
 
+    def is_of(self, verifier: Verifier, epoch: int) -> bool:
+        """Whether records of this epoch are this key's to sign."""
+        due = [key for begin, key in self.keys if begin <= epoch]
+        return len(self.keys) == 1 or (bool(due) and due[-1] == verifier)
+
     def check(self, verifier: Verifier, epoch: int) -> None:
         """Raise Refused("unknown_key") if the record's epoch is not one of this key's."""
-        due = [key for begin, key in self.keys if begin <= epoch]
-        if len(self.keys) > 1 and (not due or due[-1] != verifier):
+        if not self.is_of(verifier, epoch):
             raise Refused(RefusalReason.UNKNOWN_KEY, f"a record of epoch {epoch}, signed by the key of another epoch")
 
 

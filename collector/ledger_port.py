@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -103,14 +104,17 @@ class Ledger(Protocol):
     def prev_at(self, probe: str, epoch: int, seq: int) -> str | None:
         """`prev` of the record in this place; None if there is none."""
 
+    def leaves(self, probe: str, epoch: int, places: range) -> dict[int, bytes]:
+        """Leaves of the records held in these places, by place."""
+
     def is_aside(self, probe: str, leaf: bytes) -> bool:
         """Whether these very bytes are held as the second of a fork or without a place."""
 
     def look(self, probe: str, epoch: int, seq: int) -> Found:
         """What is held at this place or first behind it, the gap over it, and the loose records that lead up to it."""
 
-    def insert(self, row: Row) -> int:
-        """Store a record and add it to the sums; return its number."""
+    def insert(self, rows: Sequence[Row]) -> int:
+        """Store records of one probe under consecutive numbers, add them to the sums; return the first one's number."""
 
     def keep_receipt(self, row: ReceiptRow) -> bool:
         """Keep a receipt for good, once by its leaf; say whether it is new."""
@@ -133,6 +137,9 @@ class Ledger(Protocol):
     def judge_again(self, stored: StoredRow, row: Row, *, moves: bool = False) -> None:
         """Replace what is derived of a stored record and have it forwarded again; its place stays unless it `moves`."""
 
+    def slots_taken(self, probe: str, first_ms: int, last_ms: int) -> set[tuple[str, int]]:
+        """Modem and slot of the counted samples held of slots that begin from `first_ms` to `last_ms`."""
+
     def slot_taken(self, probe: str, modem: str, slot_ms: int, but_n: int) -> bool:
         """Whether a counted sample of this slot and modem is held, other than record `but_n`."""
 
@@ -142,8 +149,8 @@ class Ledger(Protocol):
     def set_clock(self, probe: str, boot: str, mono_ms: int, t_ms: int) -> bool:
         """Remember what dates a boot; the first word holds. Say whether it was the first."""
 
-    def deliver(self, delivery: DeliveryRow) -> None:
-        """Keep what became of one message, and the bytes that were refused."""
+    def deliver(self, deliveries: Sequence[DeliveryRow]) -> None:
+        """Keep what became of messages, and the bytes that were refused."""
 
     def head_of(self, probe: str, epoch: int | None = None) -> Head | None:
         """What an ACK of this probe says now of `epoch` (None: its highest); None if it has no place there."""

@@ -7,7 +7,7 @@ Source: design §7, ledger; facts note 04 §1c.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -16,22 +16,18 @@ from typing import Any
 from collector import ledger_notes
 from collector.core.accept import Chain, Found, GapRange, Link, Standing, leaf_bytes, leaf_of
 from collector.core.place import Place
-from collector.core.row import Row, invalid_path, plmn_of, sums_of
+from collector.core.row import Row
 from collector.core.witness import named_by
-from collector.ledger_port import DeliveryRow, Head, NoteRow, ReceiptRow, RefusedBytes, StoredRow
-from collector.pack import MAX_PLAIN_BYTES, Packer, make_dictionary
+from collector.ledger_delivery import keep_deliveries
+from collector.ledger_port import DeliveryRow, Head, NoteRow, ReceiptRow, StoredRow
+from collector.ledger_rows import INSERT, column, values
+from collector.pack import Packer, make_dictionary
 from collector.rollup_write import RollupWriter
 from collector.sqlite import Ownership, open_writer
 from wire import codec
 from wire.errors import Unavailable
-from wire.records import AnyRecord, CoverageRecord, TestRecord
+from wire.records import AnyRecord, TestRecord
 
-KEEP_REFUSED_BYTES = 4096
-"""The bytes of this many refusals are kept (at most 256 MiB); of older ones only reason and size."""
-KEEP_REFUSALS = 65_536
-"""Of this many refusals reason and size are kept; older ones are only counted, or a flood would fill the disk."""
-KEEP_IDLE_DELIVERIES = 65_536
-"""So many deliveries that brought nothing new (refused, or held already) are kept; older ones are only counted."""
 MAX_LOOSE_WALK = 10_000
 """How many records without a readable place are followed back from one that has a place."""
 
@@ -115,6 +111,11 @@ class SqliteLedger:
         row = self._one(sql, probe, epoch, seq)
         return row[0] if row else None
 
+    def leaves(self, probe: str, epoch: int, places: range) -> dict[int, bytes]:
+        """Leaves of the records held in these places, by place."""
+        sql = "SELECT seq, leaf FROM record WHERE probe = ? AND epoch = ? AND seq BETWEEN ? AND ? AND standing = 0"
+        return dict(self._db.execute(sql, (probe, epoch, places.start, places.stop - 1)).fetchall())
+
     def is_aside(self, probe: str, leaf: bytes) -> bool:
         """Whether these very bytes are held as the second of a fork or without a place."""
         return self._one("SELECT 1 FROM record WHERE probe = ? AND leaf = ? AND standing > 0", probe, leaf) is not None
@@ -151,22 +152,29 @@ class SqliteLedger:
             found[leaf] = wanted = row[0]
         return found
 
-    def insert(self, row: Row) -> int:
-        """Store a record and add it to the sums; return its number."""
-        values = {**_columns(row), "raw": self._packer.pack(row.raw)}
-        names, marks = ", ".join(values), ", ".join("?" * len(values))
-        cursor = self._db.execute(f"INSERT INTO record ({names}) VALUES ({marks})", tuple(values.values()))  # noqa: S608
+    def insert(self, rows: Sequence[Row]) -> int:
+        """Store records of one probe under consecutive numbers, add them to the sums; return the first one's number."""
+        first = int(self._one("SELECT coalesce(max(n), 0) FROM record")[0]) + 1
+        self._db.executemany(INSERT, [(*values(row), self._packer.pack(row.raw)) for row in rows])
+        self._add_to_probe(rows)
+        for n, row in enumerate(rows, first):
+            self._rollups.add(row)
+            self._link_receipts(n, row.record)
+        return first
+
+    def _add_to_probe(self, rows: Sequence[Row]) -> None:
+        last = rows[-1]
         self._db.execute(
-            "INSERT INTO probe (id, records, last_received_ms, last_t_ms, last_kind) VALUES (?, 1, ?, ?, ?)"
-            " ON CONFLICT DO UPDATE SET records = records + 1, last_received_ms = excluded.last_received_ms,"
+            "INSERT INTO probe (id, records, last_received_ms, last_t_ms, last_kind) VALUES (?, ?, ?, ?, ?)"
+            " ON CONFLICT DO UPDATE SET records = records + excluded.records,"
+            " last_received_ms = excluded.last_received_ms,"
             " last_t_ms = coalesce(max(last_t_ms, excluded.last_t_ms), last_t_ms, excluded.last_t_ms),"
             " last_kind = excluded.last_kind",
-            (row.probe, row.received_ms, row.t_ms, row.kind),
+            (
+                *(last.probe, len(rows), last.received_ms),
+                *(max((row.t_ms for row in rows if row.t_ms is not None), default=None), last.kind),
+            ),
         )
-        self._rollups.add(row)
-        n = int(cursor.lastrowid or 0)
-        self._link_receipts(n, row.record)
-        return n
 
     def _link_receipts(self, n: int, record: AnyRecord | None) -> None:
         """Note which receipts a record names, so that one that is named again is seen."""
@@ -240,7 +248,7 @@ class SqliteLedger:
         held = Place(codes[0], codes[1], codes[2], "", None, None)
         was = replace(row, t_ms=t_ms, not_counted=tuple(reasons.split()), place=held)
         row = row if t_ms is None or moves else replace(row, place=held)
-        values = _columns(row)
+        values = column(row)
         kept = ("t_ms", "fault", "counted", "not_counted", "province", "commune", "hamlet")
         self._db.execute(
             f"UPDATE record SET {', '.join(f'{name} = ?' for name in kept)} WHERE n = ?",  # noqa: S608
@@ -256,6 +264,11 @@ class SqliteLedger:
             "UPDATE probe SET last_t_ms = coalesce(max(last_t_ms, ?1), last_t_ms, ?1) WHERE id = ?2",
             (row.t_ms, row.probe),
         )
+
+    def slots_taken(self, probe: str, first_ms: int, last_ms: int) -> set[tuple[str, int]]:
+        """Modem and slot of the counted samples held of slots that begin from `first_ms` to `last_ms`."""
+        sql = "SELECT modem, slot_ms FROM record WHERE probe = ? AND slot_ms BETWEEN ? AND ? AND counted = 1"
+        return set(self._db.execute(sql, (probe, first_ms, last_ms)).fetchall())
 
     def rebuild_rollups(self) -> int:
         """Make every rollup again from the stored bytes; return how many records are in them. Raises Unavailable."""
@@ -280,50 +293,9 @@ class SqliteLedger:
         )
         return cursor.rowcount == 1
 
-    def deliver(self, delivery: DeliveryRow) -> None:
-        """Keep what became of one message, and the bytes that were refused."""
-        d = delivery
-        cursor = self._db.execute(
-            "INSERT INTO delivery (received_ms, topic, probe, bytes, accepted, duplicate, refused)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (d.received_ms, d.topic, d.probe, d.size, d.accepted, d.duplicate, len(d.refusals)),
-        )
-        for key, value in (("accepted", d.accepted), ("duplicate", d.duplicate), ("refused", len(d.refusals))):
-            self._count(key, value)
-        for refused in d.refusals:
-            self._refuse(int(cursor.lastrowid or 0), d, refused)
-        if d.accepted == 0:
-            self._let_go_idle()
-
-    def _count(self, key: str, value: int) -> int:
-        """Add to a total; return what it is then."""
-        row = self._one(
-            "INSERT INTO total VALUES (?, ?) ON CONFLICT DO UPDATE SET value = value + excluded.value RETURNING value",
-            *(key, value),
-        )
-        return int(row[0])
-
-    def _let_go_idle(self) -> None:
-        """Drop the oldest delivery that brought nothing new, once there are too many of them."""
-        if self._count("idle_deliveries", 1) > KEEP_IDLE_DELIVERIES:
-            self._db.execute("DELETE FROM delivery WHERE n = (SELECT min(n) FROM delivery WHERE accepted = 0)")
-            self._count("idle_deliveries", -1)
-
-    def _refuse(self, delivery_n: int, delivery: DeliveryRow, refused: RefusedBytes) -> None:
-        packed = self._packer.pack(refused.raw[:MAX_PLAIN_BYTES])
-        cursor = self._db.execute(
-            "INSERT INTO refusal (delivery, received_ms, topic, probe, reason, detail, size, raw)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                *(delivery_n, delivery.received_ms, delivery.topic, refused.probe),
-                *(refused.reason, refused.detail[:200], len(refused.raw), packed),
-            ),
-        )
-        n = int(cursor.lastrowid or 0)
-        self._db.execute("UPDATE refusal SET raw = NULL WHERE n = ?", (n - KEEP_REFUSED_BYTES,))
-        gone = self._db.execute("DELETE FROM refusal WHERE n <= ?", (n - KEEP_REFUSALS,)).rowcount
-        if gone:
-            self._count("let_go", gone)
+    def deliver(self, deliveries: Sequence[DeliveryRow]) -> None:
+        """Keep what became of messages, and the bytes that were refused."""
+        keep_deliveries(self._db, self._packer, deliveries)
 
     def head_of(self, probe: str, epoch: int | None = None) -> Head | None:
         """What an ACK of this probe says now of `epoch` (None: its highest); None if it has no place there."""
@@ -349,40 +321,3 @@ class SqliteLedger:
             " status = excluded.status",
             (probe, status, at_ms),
         )
-
-
-def _columns(row: Row) -> dict[str, Any]:
-    """Columns of table `record`, `raw` left out."""
-    record, place = row.record, row.place
-    sums = sums_of(record, counted=row.counted)
-    test = record if isinstance(record, TestRecord) else None
-    return {
-        "part": row.part,
-        "probe": row.probe,
-        "epoch": row.epoch,
-        "seq": row.seq,
-        "standing": int(row.standing),
-        "leaf": row.leaf,
-        "prev": row.prev,
-        "received_ms": row.received_ms,
-        "kind": row.kind,
-        "boot": record.boot if record else None,
-        "mono_ms": record.mono_ms if record else None,
-        "t_ms": row.t_ms,
-        "fault": row.fault,
-        "fault_detail": row.fault_detail,
-        "province": place.province if place else "",
-        "commune": place.commune if place else "",
-        "hamlet": place.hamlet if place else "",
-        "modem": record.modem if isinstance(record, TestRecord | CoverageRecord) else None,
-        "plmn": plmn_of(record),
-        "slot_ms": test.slot_ms if test else None,
-        "counted": int(row.counted),
-        "not_counted": " ".join(row.not_counted),
-        "outcome": test.outcome if test else None,
-        "invalid_path": int(invalid_path(test)) if test else 0,
-        "covered": sums.covered,
-        "degraded": sums.degraded,
-        "no_service": sums.no_service,
-        "unknown": sums.unknown,
-    }

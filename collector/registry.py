@@ -12,7 +12,8 @@ import sqlite3
 import threading
 import time
 from bisect import bisect_right
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -42,6 +43,7 @@ _ALWAYS = 2**53 - 1
 _TIMELINES = {
     "probe_site": "SELECT valid_from_ms, site FROM probe_site WHERE probe = ? ORDER BY valid_from_ms, n",
     "site_hamlet": "SELECT valid_from_ms, hamlet FROM site_hamlet WHERE site = ? ORDER BY valid_from_ms, n",
+    "referral_unit": "SELECT valid_from_ms, unit FROM referral WHERE code = ? ORDER BY valid_from_ms, n",
     "hamlet_commune": "SELECT valid_from_ms, commune FROM hamlet_name WHERE hamlet = ? ORDER BY valid_from_ms, n",
 }
 _PROBE = """
@@ -61,21 +63,38 @@ class Registry:
         self._connection = open_writer(path, "registry", wal=False)
         self._connection.create_function("matches", 2, matches, deterministic=True)
         self._version = -1
+        self._is_still = False
         self._probes: dict[str, ProbeEntry | None] = {}
         self._places: dict[tuple[str, str, str], Place | None] = {}
         self._timelines: dict[tuple[str, str], tuple[list[int], list[str | None]]] = {}
-        self.dated = Dated(self._rows)
+        self._dated = Dated(self._rows)
 
     def close(self) -> None:
         """Close the file."""
         with self._lock:
             self._connection.close()
 
+    @property
+    def dated(self) -> Dated:
+        """The dated lists: what held when, what changed, units by any name."""
+        return self._dated
+
     def version(self) -> int:
         """A number that changes whenever anyone, this object included, has changed the registry."""
         with self._lock:
             seen: int = self._rows("PRAGMA data_version")[0][0]
             return (seen << 32) + self._connection.total_changes
+
+    @contextmanager
+    def still(self) -> Iterator[None]:
+        """Look for changes once, now, and not at every call until it is left: one group is judged by one registry."""
+        with self._lock:
+            self._refresh()
+            self._is_still = True
+            try:
+                yield
+            finally:
+                self._is_still = False
 
     def probe(self, probe: str) -> ProbeEntry | None:
         """The probe with this id; None if it is unknown."""
@@ -149,12 +168,9 @@ class Registry:
 
     def referral_unit(self, code: str, at_ms: int | None = None) -> str | None:
         """Commune or hamlet code that a referral code belonged to at `at_ms` (None: now); None if to none."""
-        rows = self._rows(
-            "SELECT unit FROM referral WHERE code = ? AND valid_from_ms <= ? ORDER BY valid_from_ms DESC, n DESC",
-            code,
-            _ALWAYS if at_ms is None else at_ms,
-        )
-        return rows[0][0] if rows else None
+        with self._lock:
+            self._refresh()
+            return self._at("referral_unit", code, _ALWAYS if at_ms is None else at_ms)
 
     def referrals(self) -> list[tuple[str, str, int]]:
         """All referral assignments to a unit: code, unit code, valid from (UTC ms)."""
@@ -177,6 +193,15 @@ class Registry:
             if found not in self._places:
                 self._places[found] = self._read_place(site, hamlet, commune)
             return self._places[found]
+
+    def stood_in(self, hamlet: str) -> list[str]:
+        """Probes that ever stood at a site that was ever in this hamlet, by id."""
+        rows = self._rows(
+            "SELECT DISTINCT probe FROM probe_site WHERE site IN (SELECT site FROM site_hamlet WHERE hamlet = ?)"
+            " ORDER BY probe",
+            hamlet,
+        )
+        return [row[0] for row in rows]
 
     def _at(self, timeline: str, code: str, at_ms: int, *, earliest: bool = False) -> str | None:
         """What held for `code` at a moment; before the first entry None, or the first one if `earliest`."""
@@ -249,6 +274,8 @@ class Registry:
         self._timelines.clear()
 
     def _refresh(self) -> None:
+        if self._is_still:
+            return
         seen = self.version()
         if seen != self._version:
             self._forget()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,6 +22,7 @@ from collector.registry_rows import (
     UserRow,
 )
 from wire.errors import Refused
+from wire.fold import deceptive
 from wire.note import parse_vkey
 
 SHAPES: dict[str, type[Row]] = {
@@ -68,15 +70,28 @@ def decode_document(document: Mapping[str, Any]) -> dict[str, list[Any]]:
 
 def _row(name: str, number: int, row: object, shape: type[Row]) -> Row:
     try:
-        decoded = msgspec.convert(row, shape)
+        decoded = msgspec.convert(_composed(row), shape)
         if isinstance(decoded, ProbeRow):
             _check_key(decoded, f"probe/{decoded.id}", "record key")
         elif isinstance(decoded, PointRow):
             _check_key(decoded, f"point/{decoded.code}", "key")
     except (msgspec.ValidationError, Refused) as error:
         keys = ", ".join(shape.__struct_fields__)
-        raise Refused("schema", f"{name}, row {number}: {_plain(str(error), name)}; its keys are {keys}") from error
+        said = error.detail if isinstance(error, Refused) else _plain(str(error), name)
+        raise Refused("schema", f"{name}, row {number}: {said}; its keys are {keys}") from error
     return decoded
+
+
+def _composed(row: object) -> object:
+    """The row with its texts in NFC. Raises Refused for a character that nobody sees, or that no text needs."""
+    if not isinstance(row, dict):
+        return row
+    made = {key: unicodedata.normalize("NFC", value) if isinstance(value, str) else value for key, value in row.items()}
+    for key, value in made.items():
+        found = deceptive(value) if isinstance(value, str) else None
+        if found is not None:
+            raise Refused("schema", f"{key} holds the {found[0]} character {found[1]}; type it again by hand")
+    return made
 
 
 def _plain(text: str, name: str) -> str:

@@ -161,10 +161,25 @@ class Writer:
             return "unchanged"
         if name == "surveys":
             self._follow("site", row.site, "site_survey", "site", ("lat_e7", "lon_e7"))
+        elif isinstance(row, HamletEndRow) and row.how == "merged":
+            self._carry_over(row)
         elif name == "unit_names":
             for table in ("province", "commune"):
                 self._follow(table, row.code, "unit_name", "code", ("name",))
         return "added"
+
+    def _carry_over(self, row: HamletEndRow) -> None:
+        """Sites and referral codes of a hamlet that was merged belong to its successor from that moment on."""
+        for table, key, column in (("site_hamlet", "site", "hamlet"), ("referral", "code", "unit")):
+            rows = self._connection.execute(
+                f"SELECT {key}, {column} FROM {table} WHERE valid_from_ms <= ? ORDER BY valid_from_ms, n",  # noqa: S608
+                (row.valid_from_ms,),
+            ).fetchall()
+            for code in sorted(code for code, held in dict(rows).items() if held == row.hamlet):
+                values = {key: code, column: row.successors}
+                self._append(table, (key,), values, row.valid_from_ms, row.source)
+                if table == "site_hamlet":
+                    self._follow("site", code, table, key, (column,))
 
     def _with_history(self, name: str, row: Any, table: str, key: str, columns: tuple[str, ...]) -> str:
         """An entry whose `columns` are dated: the row becomes its newest version, or one further back."""

@@ -66,6 +66,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "gunicorn": ("collector/serve.py",),
     "argon2": ("collector/web/", "provisioning/"),
     "zstandard": ("collector/pack.py",),
+    "nacl": ("collector/verify.py",),
     "cryptography": ("wire/note.py", "provisioning/pki.py", "probe/devices/tls_key.py"),
     "msgspec": ("wire/", "probe/", "collector/", "point/", "provisioning/", "sim/", "grafana/"),
     "click": (
@@ -79,7 +80,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "segno": ("provisioning/label.py",),
     "sqlite3": (
         *("probe/spool.py", "probe/spool_open.py", "probe/spool_read.py"),
-        *("collector/sqlite.py", "collector/ledger.py", "collector/ledger_write.py"),
+        *("collector/sqlite.py", "collector/ledger.py", "collector/ledger_write.py", "collector/ledger_delivery.py"),
         *("collector/registry.py", "collector/registry_write.py", "collector/forward_store.py", "collector/health.py"),
         *("collector/registry_identity.py", "collector/seal_store.py", "collector/leaves.py", "collector/backup.py"),
         *("collector/tokens.py", "collector/retention.py"),

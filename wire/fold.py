@@ -1,4 +1,4 @@
-"""Vietnamese text as people search for it: tone marks, đ/d, case and kinds of apostrophes make no difference."""
+"""Vietnamese text as people write and search for it: what must not stand in a name, and folding without tone marks."""
 
 from __future__ import annotations
 
@@ -38,3 +38,15 @@ def matches(text: str, wanted: str) -> bool:
 @lru_cache(maxsize=64)
 def _pieces(wanted: str) -> tuple[str, ...]:
     return tuple(piece for part in fold(wanted).split(",") if (piece := part.strip()))
+
+
+def deceptive(text: str) -> tuple[str, str] | None:
+    """The first character that a name must not hold: ("control" or "hidden", "U+202E"); None for none.
+
+    Control characters, line ends, unassigned ones; and what no reader sees: zero-width and text-reversing ones.
+    """
+    for letter in text:
+        kind = unicodedata.category(letter)
+        if kind in {"Cc", "Cs", "Cn", "Co", "Zl", "Zp", "Cf"}:
+            return ("hidden" if kind == "Cf" else "control"), f"U+{ord(letter):04X}"
+    return None

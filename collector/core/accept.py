@@ -180,7 +180,7 @@ def _arrive(chain: Chain, event: Arrival) -> tuple[Chain, tuple[Effect, ...]]:
 def _take(chain: Chain, event: Arrival, seq: int, prev: str, fault: str | None) -> tuple[Chain, tuple[Effect, ...]]:
     """A record with a new identity takes its place."""
     leaf = event.opened.leaf
-    gap = _gap_of(event.opened)
+    gap = gap_of(event.opened)
     effects: list[Effect] = [NoteGap(gap)] if gap else []
     end = max(chain.end_seq, seq + 1)
     if seq < chain.next_seq:
@@ -189,7 +189,7 @@ def _take(chain: Chain, event: Arrival, seq: int, prev: str, fault: str | None) 
         )
         after = replace(chain, end_seq=end)
     elif seq == chain.next_seq:
-        broken = prev != _expected(chain)
+        broken = prev != expected(chain)
         after = replace(chain, next_seq=seq + 1, head=leaf, end_seq=end)
     else:
         broken = False
@@ -204,12 +204,12 @@ def _take(chain: Chain, event: Arrival, seq: int, prev: str, fault: str | None) 
     return after, tuple(effects)
 
 
-def _expected(chain: Chain) -> str:
+def expected(chain: Chain) -> str:
     """What `prev` of the record at `next_seq` must be."""
     return "" if chain.head is None else leaf_text(chain.head)
 
 
-def _gap_of(opened: Opened) -> GapRange | None:
+def gap_of(opened: Opened) -> GapRange | None:
     """The range that a gap record names; None if it is no gap, or claims places that it cannot know of."""
     record = opened.record
     if not isinstance(record, GapRecord) or record.gap_epoch > record.epoch:
@@ -234,7 +234,7 @@ def _advance(chain: Chain, found: Found) -> tuple[Chain, tuple[Effect, ...]]:
     """Move the head over what is held at its place, if anything is."""
     link, gap = found.link, found.gap
     if link is not None and link.seq == chain.next_seq:
-        broken = link.prev != _expected(chain) and link.fault is None
+        broken = link.prev != expected(chain) and link.fault is None
         marks: tuple[Effect, ...] = (Mark(link.seq, RefusalReason.BROKEN_CHAIN),) if broken else ()
         return _moved(chain, link.seq + 1, link.leaf, marks)
     if gap is not None and gap.from_seq <= chain.next_seq <= gap.to_seq:

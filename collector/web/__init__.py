@@ -14,7 +14,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from collector.health import read_health
 from collector.settings import Settings, read_secret
-from collector.web import access, api, doors, headers, language, log, pages
+from collector.web import access, api, coverage, doors, headers, language, log, pages, registry_pages
 from collector.web.machine import install as install_machine
 from collector.web.ports import HealthSource, Reader, Registry
 from collector.web.present import Pages
@@ -51,9 +51,11 @@ def create_app(
     app.before_request(access.guard(accounts, gate.is_for))
     app.register_blueprint(access.blueprint(accounts, access.Throttle(), lambda: clock() / 1000))
     app.register_blueprint(pages.blueprint(gathered, settings.origin))
+    app.register_blueprint(coverage.blueprint(gathered))
     app.register_blueprint(doors.blueprint(gathered, source))
     app.register_blueprint(api.blueprint(gathered, source))
     app.register_blueprint(log.blueprint(gathered, settings))
+    app.register_blueprint(registry_pages.blueprint(registry, clock))
     _install_errors(app)
     if settings.web.bind.startswith("unix:"):
         # Only a proxy on this machine reaches a unix socket, so exactly its word on the visitor's address is taken.

@@ -30,6 +30,8 @@ RULES: dict[str, frozenset[str]] = {
     "pages.hamlets": PUBLIC,
     "pages.hamlet": PUBLIC,
     "pages.hamlet_live": PUBLIC,
+    "coverage.calendar": PUBLIC,
+    "coverage.outages": PUBLIC,
     "pages.sample": PUBLIC,
     "pages.raw": PUBLIC,
     "log.overview": PUBLIC,
@@ -52,6 +54,14 @@ RULES: dict[str, frozenset[str]] = {
     "doors.official": frozenset({"official", "operator"}),
     "doors.health": frozenset({"technician", "operator"}),
     "doors.refusals": frozenset({"operator"}),
+    **dict.fromkeys(
+        (f"registry.{page}" for page in ("search", "unit", "hamlet", "probe", "referral")),
+        frozenset({"technician", "operator", "official"}),
+    ),
+    **dict.fromkeys(
+        (f"registry.{deed}" for deed in ("add_hamlet", "change_hamlet", "merge_hamlet", "move_probe", "remap_code")),
+        frozenset({"operator"}),
+    ),
 }
 """Roles that may use each endpoint; "" is a visitor without a login. Exact positions: see `sees_positions`."""
 

@@ -6,12 +6,26 @@ The pages import neither sqlite3 nor paho nor influxdb-client: `collector.__main
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
+from collector.core.place import Place
 from collector.core.sample import Deliveries, HamletCounts, ProbeState, Refusal, Sample
 from collector.core.witness import Direction, Named
 from collector.health import Health
-from collector.registry_rows import CommuneEntry, HamletEntry, ProbeEntry, ProvinceEntry, Quota, SiteEntry, UserEntry
+from collector.registry_rows import (
+    CommuneEntry,
+    HamletEntry,
+    ProbeEntry,
+    ProvinceEntry,
+    Quota,
+    Report,
+    SiteEntry,
+    Trouble,
+    UserEntry,
+)
+
+if TYPE_CHECKING:
+    from collector.registry_read import Dated
 
 
 class Reader(Protocol):
@@ -73,6 +87,14 @@ class Registry(Protocol):
         """A probe by its id."""
         ...
 
+    def place(self, probe: str, at_ms: int | None = None, /) -> Place | None:
+        """Where a probe stood at a moment."""
+        ...
+
+    def stood_in(self, hamlet: str, /) -> Sequence[str]:
+        """Probes that ever stood in a hamlet."""
+        ...
+
     def site(self, code: str, /) -> SiteEntry | None:
         """A site by its code."""
         ...
@@ -115,6 +137,31 @@ class Registry(Protocol):
 
     def user(self, name: str, /) -> UserEntry | None:
         """A login."""
+        ...
+
+    def provinces(self) -> Sequence[ProvinceEntry]:
+        """All provinces."""
+        ...
+
+    def sites(self) -> Sequence[SiteEntry]:
+        """All sites."""
+        ...
+
+    def referrals(self) -> Sequence[tuple[str, str, int]]:
+        """All referral assignments: code, unit, valid from (UTC ms)."""
+        ...
+
+    @property
+    def dated(self) -> Dated:
+        """The dated lists."""
+        ...
+
+    def check(self, document: Mapping[str, Any], now_ms: int | None = None, /) -> tuple[Report, list[Trouble]]:
+        """What `load` would change, and every mistake."""
+        ...
+
+    def load(self, document: Mapping[str, Any], now_ms: int | None = None, /) -> Report:
+        """Append; all of it or nothing."""
         ...
 
 

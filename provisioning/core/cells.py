@@ -15,7 +15,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any, Literal
 
-from wire.fold import fold
+from wire.fold import deceptive, fold
 from wire.slots import VIETNAM
 
 Mark = Literal["comma", "dot"]
@@ -59,12 +59,9 @@ def text_of(cell: Cell, most: int = MOST_TEXT) -> str:
     if isinstance(cell, bool | int | float | date | time):
         raise Wrong("not_text")
     text = unicodedata.normalize("NFC", cell or "").strip()
-    for letter in text:
-        kind = unicodedata.category(letter)
-        if kind in {"Cc", "Cs", "Cn", "Co", "Zl", "Zp"}:
-            raise Wrong("control", f"U+{ord(letter):04X}")
-        if kind == "Cf":
-            raise Wrong("hidden", f"U+{ord(letter):04X}")
+    found = deceptive(text)
+    if found is not None:
+        raise Wrong(*found)
     if len(text) > most:
         raise Wrong("long", str(most))
     return text

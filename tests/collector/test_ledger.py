@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from collector import ledger_write
+from collector import ledger_delivery
 from collector.core.clock import HOUR_MS
 from collector.core.row import Sums
 from collector.ledger import LedgerReader
@@ -193,9 +193,9 @@ def test_status_is_liveness_of_known_probes_only(door: Door) -> None:
 def test_a_flood_of_refused_bytes_is_bounded_oldest_first_and_counted(
     door: Door, one: FakeProbe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ledger_write, "KEEP_REFUSALS", 10)
-    monkeypatch.setattr(ledger_write, "KEEP_REFUSED_BYTES", 4)
-    monkeypatch.setattr(ledger_write, "KEEP_IDLE_DELIVERIES", 6)
+    monkeypatch.setattr(ledger_delivery, "KEEP_REFUSALS", 10)
+    monkeypatch.setattr(ledger_delivery, "KEEP_REFUSED_BYTES", 4)
+    monkeypatch.setattr(ledger_delivery, "KEEP_IDLE_DELIVERIES", 6)
     good = one.test()
     door.take("p-one", good)
     for _ in range(9):

@@ -263,3 +263,36 @@ def test_units_are_found_by_old_and_new_names_without_marks(registry: Registry) 
 )
 def test_folding(text: str, folded: str) -> None:
     assert fold(text) == folded
+
+
+def test_a_merged_hamlet_hands_its_sites_and_codes_to_its_successor(registry: Registry) -> None:
+    two_hamlets(registry, referrals=[{"code": "TN2", "unit": "h-dong-chuoi"}, {"code": "TN3", "unit": "h-two"}])
+    begun = registry.dated.last_change()
+    merged = {"hamlet": "h-dong-chuoi", "how": "merged", "successors": "h-two", "valid_from_ms": 5000, "source": "NQ 9"}
+    registry.load({"hamlet_ends": [merged]}, NOW)
+    found = [registry.place("p-one", at) for at in (4999, 5000)]
+    assert [(place.hamlet, place.commune) for place in found if place] == [
+        ("h-dong-chuoi", "05755"), ("h-two", "05758"),
+    ]  # fmt: skip
+    assert [registry.referral_unit("TN2", at) for at in (4999, 5000)] == ["h-dong-chuoi", "h-two"]
+    assert registry.referral_unit("TN1") == "05755"
+    site = registry.site("s-one")
+    assert site is not None
+    assert site.hamlet == "h-two"
+    assert {(c.what, c.code, c.from_ms) for c in registry.dated.changes(begun)} == {
+        ("site_hamlet", "s-one", 5000), ("referral", "TN2", 5000),
+    }  # fmt: skip
+    assert registry.dated.ended() == {"h-dong-chuoi": 5000}
+    before = registry.dated.last_change()
+    registry.load({"hamlet_ends": [merged]}, NOW)
+    assert registry.dated.last_change() == before
+    registry.load({"hamlet_ends": [{"hamlet": "h-dong-chuoi", "how": "reopened", "valid_from_ms": 6000}]}, NOW)
+    assert registry.dated.ended() == {}
+
+
+def test_texts_are_composed_and_hidden_characters_refused_by_every_door(registry: Registry) -> None:
+    registry.load({"operators": [{"plmn": "45202", "name": "Vie\u0302\u0323t"}]}, NOW)
+    assert registry.operators()["45202"] == "Việt"
+    for bad in ("a\u202eb", "a\u200bb", "a\nb", "a\x00b"):
+        with pytest.raises(Refused, match=r"row 1: name holds the (hidden|control) character U\+"):
+            registry.load({"operators": [{"plmn": "45202", "name": bad}]}, NOW)

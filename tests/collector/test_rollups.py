@@ -7,7 +7,6 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -112,10 +111,7 @@ def rejudge_places(door: Door, probe: str) -> None:
             if sample.seq is not None and sample.in_chain and sample.epoch is not None:
                 stored = door.ledger.at(probe, sample.epoch, sample.seq)
             if stored is not None:
-                row = door.ingest._row(
-                    entry, stored.record, stored.standing, stored.fault, forked=stored.forked, n=stored.n
-                )
-                door.ledger.judge_again(stored, replace(row, received_ms=stored.received_ms), moves=True)
+                door.ledger.judge_again(stored, door.ingest.placer.again(entry, stored), moves=True)
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))

@@ -27,6 +27,8 @@ PATHS = {
     "pages.hamlets": "/hamlets",
     "pages.hamlet": f"/hamlets/{HAMLET}",
     "pages.hamlet_live": f"/hamlets/{HAMLET}/live",
+    "coverage.calendar": f"/hamlets/{HAMLET}/coverage",
+    "coverage.outages": f"/hamlets/{HAMLET}/coverage.csv",
     "pages.sample": "/samples/p-one/1/0",
     "api.feed": "/api/feed",
     "api.samples": f"/api/hamlets/{HAMLET}/samples",
@@ -37,6 +39,11 @@ PATHS = {
     "doors.official": "/official",
     "doors.health": "/health",
     "doors.refusals": "/refusals",
+    "registry.search": "/registry",
+    "registry.unit": "/registry/units/05755",
+    "registry.hamlet": f"/registry/hamlets/{HAMLET}",
+    "registry.probe": "/registry/probes/p-one",
+    "registry.referral": "/registry/codes/TN1",
     "log.overview": "/log/",
     "log.newest": "/log/checkpoint",
     "log.vkeys": "/log/vkeys",
@@ -56,7 +63,15 @@ MEANT = {
     "doors.health": {"technician", "operator"},
     "doors.refusals": {"operator"},
     "log.entries": {"operator", "official", "auditor"},
+    "registry.search": {"technician", "operator", "official"},
+    "registry.unit": {"technician", "operator", "official"},
+    "registry.hamlet": {"technician", "operator", "official"},
+    "registry.probe": {"technician", "operator", "official"},
+    "registry.referral": {"technician", "operator", "official"},
 }
+POSTS = {
+    f"registry.{deed}" for deed in ("add_hamlet", "change_hamlet", "merge_hamlet", "move_probe", "remap_code")
+}  # `test_web_registry` asks each role
 
 
 @pytest.fixture
@@ -69,7 +84,7 @@ def here(tmp_path: Path) -> Iterator[World]:
 def test_every_route_is_in_the_table_and_the_table_has_no_others(here: World) -> None:
     assert {rule.endpoint for rule in here.app.url_map.iter_rules()} == set(RULES)
     pages = {endpoint for endpoint in RULES if not is_machine(endpoint)}  # the others: test_api_access
-    assert set(PATHS) | {"access.logout", "pages.raw"} == pages
+    assert set(PATHS) | POSTS | {"access.logout", "pages.raw"} == pages
 
 
 @pytest.mark.parametrize("role", ["", "technician", "operator", "official", "auditor"])

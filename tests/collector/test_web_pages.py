@@ -29,7 +29,16 @@ from wire import failure
 from wire.metrics import metrics
 from wire.records import KINDS
 
-PUBLIC = ("/", "/live", "/hamlets", f"/hamlets/{HAMLET}", f"/hamlets/{HAMLET}/live", "/samples/p-one/1/0", "/login")
+PUBLIC = (
+    "/",
+    "/live",
+    "/hamlets",
+    f"/hamlets/{HAMLET}",
+    f"/hamlets/{HAMLET}/live",
+    f"/hamlets/{HAMLET}/coverage",
+    "/samples/p-one/1/0",
+    "/login",
+)
 DOORS = ("/technician", "/operator", "/official", "/health", "/refusals")
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>{{7*7}}"
 

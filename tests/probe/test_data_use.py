@@ -30,6 +30,7 @@ def test_an_unsteady_link_costs_up_to_the_cap_and_a_saver_less() -> None:
     full, saver = bytes_of_test(restless, Terms()), bytes_of_test(restless, Terms(cap_us=3_000_000))
     assert bytes_of_test(HAMLET, Terms()) * 2 < saver < full
     assert bytes_of_test(restless, Terms(downlink_s=2, uplink_s=2)) < saver
+    assert full / saver == pytest.approx((5 + 0.15) / (3 + 0.15), rel=0.01), "ramp and window share the cap"
 
 
 @given(

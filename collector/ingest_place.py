@@ -1,0 +1,190 @@
+"""Where authentic records go in the ledger: at the head of their chain as a run, or each by what is held around it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from collector.core import accept, run
+from collector.core.accept import Arrival, Chain, Duplicate, Look, Mark, NoteGap, Settle, Standing, Store
+from collector.core.row import Row, prev_of
+from collector.failpoint import reached
+from collector.ingest_judge import Bytes, Judge
+from collector.ledger_port import Ledger, StoredRow
+from collector.registry import Registry
+from collector.registry_rows import ProbeEntry
+from wire.codec import Opened
+from wire.records import AnyRecord, EventRecord, TestRecord
+
+Slots = set[tuple[str, int]]
+
+
+class Placer:
+    """Works inside one transaction of the ledger at a time."""
+
+    def __init__(self, ledger: Ledger, registry: Registry) -> None:
+        self._ledger = ledger
+        self._judge = Judge(ledger, registry)
+
+    # --- runs -----------------------------------------------------------------------------------------------------
+
+    def extend(self, entry: ProbeEntry, opened: Sequence[Opened], received_ms: int) -> int | None:
+        """Let a run go on at its chain's head; return how many of it were held, None if each must be asked."""
+        head = opened[0].head
+        if head is None:
+            return None
+        chain = self._ledger.chain(entry.id, head.epoch)
+        places = run.overlap(chain, opened)
+        if places is None:
+            return None
+        held = self._ledger.leaves(entry.id, head.epoch, places) if places else {}
+        found = run.extend(chain, opened, held)
+        if found is None:
+            return None
+        if found.held < len(opened):
+            first = self._keep(entry, opened[found.held :], received_ms)
+            reached("receive.stored")
+            self._ledger.keep_chain(entry.id, found.chain)
+            for at, gap in found.gaps:
+                if at >= found.held:
+                    self._ledger.note_gap(entry.id, gap, first + at - found.held)
+                    if gap.epoch != head.epoch:
+                        self._look(entry, Look(gap.epoch, gap.from_seq), found.chain)
+        return found.held
+
+    def _keep(self, entry: ProbeEntry, opened: Sequence[Opened], received_ms: int) -> int:
+        """Store records that go on at the head; return the first one's number, of consecutive ones.
+
+        Behind a record that dates its boot the others are judged with what it says.
+        """
+        first, start = 0, 0
+        for at, one in enumerate(opened):
+            if self._is_clock(one.record) or at == len(opened) - 1:
+                n = self._keep_stretch(entry, opened[start : at + 1], received_ms)
+                first, start = first or n, at + 1
+        return first
+
+    def _keep_stretch(self, entry: ProbeEntry, opened: Sequence[Opened], received_ms: int) -> int:
+        dates_boot = self._set_clock(entry.id, opened[-1].record)
+        taken = self._slots(entry.id, opened)
+        rows = []
+        for one in opened:
+            row = self._judge.row(
+                entry, one.record, Bytes.of(one, received_ms), Standing.IN_CHAIN, None, forked=False, taken=taken
+            )
+            if row.counted and isinstance(one.record, TestRecord) and one.record.slot_ms is not None:
+                taken.add((one.record.modem, one.record.slot_ms))
+            rows.append(row)
+        first = self._ledger.insert(rows)
+        self._date(entry, dates_boot)
+        return first
+
+    def _slots(self, probe: str, opened: Sequence[Opened]) -> Slots:
+        """Slots of these records that counted samples hold already."""
+        records = [one.record for one in opened]
+        slots = [one.slot_ms for one in records if isinstance(one, TestRecord) and one.slot_ms is not None]
+        return self._ledger.slots_taken(probe, min(slots), max(slots)) if slots else set()
+
+    # --- one by one -----------------------------------------------------------------------------------------------
+
+    def place(self, entry: ProbeEntry, opened: Opened, received_ms: int) -> bool:
+        """Put one authentic record where it belongs; say whether it is new."""
+        probe = entry.id
+        epoch = opened.head.epoch if opened.head else self._ledger.last_epoch(probe) or 1
+        before = self._ledger.chain(probe, epoch)
+        chain, effects = accept.step(before, self._arrival(opened, probe, before))
+        new = not isinstance(effects[0], Duplicate)
+        n = 0
+        for effect in effects:
+            if isinstance(effect, Store):
+                n = self._store(opened, entry, effect, before, received_ms)
+            elif isinstance(effect, NoteGap):
+                self._ledger.note_gap(probe, effect.gap, n)
+            elif isinstance(effect, Look):
+                chain = self._look(entry, effect, chain)
+        if chain not in (before, Chain(epoch)):
+            self._ledger.keep_chain(probe, chain)
+        return new
+
+    def doubt(self, entry: ProbeEntry, stored: StoredRow, fault: str) -> None:
+        """A stored record turns out to have a fault: it stays and counts no more."""
+        self._judge_again(entry, replace(stored, fault=fault))
+
+    def _arrival(self, opened: Opened, probe: str, chain: Chain) -> Arrival:
+        """Fetch what the step needs to know about the record's place."""
+        head = opened.head
+        if head is None:
+            return Arrival(opened, aside=self._ledger.is_aside(probe, opened.leaf))
+        if head.seq >= chain.end_seq:
+            return Arrival(opened)
+        held = self._ledger.leaf_at(probe, head.epoch, head.seq)
+        if held is not None:
+            return Arrival(opened, held, aside=held != opened.leaf and self._ledger.is_aside(probe, opened.leaf))
+        before = self._ledger.leaf_at(probe, head.epoch, head.seq - 1)
+        return Arrival(opened, before=before, after=self._ledger.prev_at(probe, head.epoch, head.seq + 1))
+
+    def _look(self, entry: ProbeEntry, look: Look, chain: Chain) -> Chain:
+        """Move a chain's head as far as it goes; return `chain`, moved if the look was at its own epoch."""
+        own = look.epoch == chain.epoch
+        moving = chain if own else self._ledger.chain(entry.id, look.epoch)
+        todo: list[Look] = [replace(look, seq=moving.next_seq)]
+        while todo:
+            asked = todo.pop()
+            moving, effects = accept.step(moving, self._ledger.look(entry.id, asked.epoch, asked.seq))
+            for effect in effects:
+                if isinstance(effect, Look):
+                    todo.append(effect)
+                elif isinstance(effect, Mark):
+                    self._mark(entry, moving.epoch, effect)
+                elif isinstance(effect, Settle):
+                    self._ledger.settle(entry.id, effect.leaf, moving.epoch, effect.seq)
+        if not own:
+            self._ledger.keep_chain(entry.id, moving)
+        return moving if own else chain
+
+    def _mark(self, entry: ProbeEntry, epoch: int, mark: Mark) -> None:
+        stored = self._ledger.at(entry.id, epoch, mark.seq)
+        if stored is not None:
+            self.doubt(entry, stored, mark.fault)
+
+    def _store(self, opened: Opened, entry: ProbeEntry, store: Store, chain: Chain, received_ms: int) -> int:
+        dates_boot = self._set_clock(entry.id, opened.record)
+        own = replace(Bytes.of(opened, received_ms), prev=prev_of(opened, accept.loose_prev(opened.raw)))
+        forked = chain.fork_seq is not None
+        taken = self._slots(entry.id, [opened])
+        row = self._judge.row(entry, opened.record, own, store.standing, store.fault, forked=forked, taken=taken)
+        n = self._ledger.insert([row])
+        reached("receive.stored")
+        self._date(entry, dates_boot)
+        return n
+
+    # --- clocks ---------------------------------------------------------------------------------------------------
+
+    @staticmethod
+    def _is_clock(record: AnyRecord | None) -> bool:
+        return isinstance(record, EventRecord) and record.event == "clock_set"
+
+    def _set_clock(self, probe: str, record: AnyRecord | None) -> str | None:
+        """Take the word of a `clock_set` event; return the boot that it dates, None if it dates nothing new."""
+        if not isinstance(record, EventRecord) or record.event != "clock_set":
+            return None
+        if record.set_mono_ms is None or record.set_t_ms is None:
+            return None
+        first = self._ledger.set_clock(probe, record.boot, record.set_mono_ms, record.set_t_ms)
+        return record.boot if first else None
+
+    def _date(self, entry: ProbeEntry, boot: str | None) -> None:
+        """Judge the undated records of a boot again, once its clock is known."""
+        for stored in self._ledger.undated(entry.id, boot) if boot is not None else ():
+            self._judge_again(entry, stored)
+
+    def _judge_again(self, entry: ProbeEntry, stored: StoredRow) -> None:
+        self._ledger.judge_again(stored, self.again(entry, stored))
+
+    def again(self, entry: ProbeEntry, stored: StoredRow) -> Row:
+        """The row that a stored record would get now."""
+        record = stored.record
+        slot = (record.modem, record.slot_ms) if isinstance(record, TestRecord) and record.slot_ms is not None else None
+        taken = {slot} if slot and self._ledger.slot_taken(entry.id, *slot, stored.n) else set()
+        own = Bytes(received_ms=stored.received_ms)
+        return self._judge.row(entry, record, own, stored.standing, stored.fault, forked=stored.forked, taken=taken)
