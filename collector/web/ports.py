@@ -111,10 +111,6 @@ class Registry(Protocol):
         """A province by its code."""
         ...
 
-    def sites(self) -> Sequence[SiteEntry]:
-        """All sites."""
-        ...
-
     def hamlets(self) -> Sequence[HamletEntry]:
         """All hamlets."""
         ...
