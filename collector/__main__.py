@@ -30,6 +30,8 @@ from collector.log_commands import COMMANDS
 from collector.proofs import Prover
 from collector.receive import Receiver
 from collector.registry import Registry
+from collector.retention import Sweeper
+from collector.retention_commands import COMMANDS as RETENTION_COMMANDS
 from collector.seal_service import SealService, log_signer
 from collector.seal_store import SealReader
 from collector.settings import Settings, read_settings
@@ -83,7 +85,7 @@ def main() -> None:
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
 
 
-for _command in (*COMMANDS, *TOKEN_COMMANDS):
+for _command in (*COMMANDS, *TOKEN_COMMANDS, *RETENTION_COMMANDS):
     main.add_command(_command)
 
 
@@ -111,7 +113,9 @@ def receive(settings: Settings) -> None:
     ingest = Ingest(ledger, registry, settings.origin)
     ingest.statements = statements_of(settings)
     try:
-        Receiver(settings, ingest, signer, stop).run()
+        receiver = Receiver(settings, ingest, signer, stop)
+        receiver.sweep = Sweeper(lambda: ledger.let_go(settings.retention, now_ms()))
+        receiver.run()
     finally:
         ledger.close()
         registry.close()

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from collector import log_lines
 from collector.settings import read_settings
 from wire.errors import EXIT_FAILED, EXIT_MISCONFIGURED, Misconfigured, Refused, Unavailable
 
@@ -37,6 +38,8 @@ def with_config(function: Callable[..., Any]) -> Callable[..., Any]:
     @click.option("--config", "config", required=True, type=click.Path(path_type=Path), help="Settings file (TOML).")
     @wraps(function)
     def wrapped(config: Path, **kwargs: Any) -> Any:
-        return function(read_settings(config), **kwargs)
+        settings = read_settings(config)
+        log_lines.use(settings.log_format, click.get_current_context().info_name or "collector")
+        return function(settings, **kwargs)
 
     return sentence(wrapped)

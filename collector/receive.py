@@ -13,7 +13,7 @@ import os
 import random
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from collector.broker import Connection, Incoming, NotLetIn, tls_context, where
 from collector.config_shelf import ConfigShelf
@@ -63,6 +63,8 @@ class Receiver:
         self._unsaid_as: set[str] = set()
         self._say_refused_due_s = 0.0
         self._checkpoint: tuple[Connection, int] | None = None
+        self.sweep: Callable[[], None] = lambda: None
+        """Asked at every turn of a connection: lets go what may go with time."""
 
     def run(self) -> None:
         """Receive until stopped, over as many connections as it takes."""
@@ -114,6 +116,7 @@ class Receiver:
                 connection.acknowledge(taken)
                 reached("receive.acked")
             self._take_submitted()
+            self.sweep()
             if not current:
                 current = self._queue_all_acks()
             self._send_acks(connection)

@@ -89,6 +89,13 @@ class ApiSettings(Table, frozen=True, kw_only=True):
     bulk_at_once: Annotated[int, Meta(ge=1, le=32)] = 2
 
 
+class RetentionSettings(Table, frozen=True, kw_only=True):
+    """How many days is kept what may go: bytes that were refused, deliveries that brought nothing. Never records."""
+
+    refused_bytes_days: Annotated[int, Meta(ge=1, le=3650)] = 90
+    idle_deliveries_days: Annotated[int, Meta(ge=1, le=3650)] = 30
+
+
 class EnrolSettings(Table, frozen=True, kw_only=True):
     """The enrolment door: where it is served, who decides behind it, and its TLS files (none behind a proxy)."""
 
@@ -108,6 +115,8 @@ class Settings(Table, frozen=True, kw_only=True):
     influx: InfluxSettings
     web: WebSettings = WebSettings()
     api: ApiSettings = ApiSettings()
+    retention: RetentionSettings = RetentionSettings()
+    log_format: Literal["text", "json"] = "text"
     log: LogSettings | None = None
     enrol: EnrolSettings | None = None
     registry_vkey: Text | None = None

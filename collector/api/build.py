@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from collector.api import shapes
 from collector.api.routes import BASE
 from collector.core.sample import HamletCounts, Sample
@@ -9,9 +11,11 @@ from collector.core.view import iso, short_code
 from collector.core.view_figures import Figures, Share, Stat
 from collector.core.view_record import metric_values
 from collector.core.view_service import CoverageSum, Run, Window
-from collector.web.present import CommuneRow, HamletPage, HamletRow, SiteRow
 from wire import codec
 from wire.records import CoverageRecord
+
+if TYPE_CHECKING:  # the pages' package needs this module while it is being read
+    from collector.web.present import CommuneRow, HamletPage, HamletRow, SiteRow
 
 
 def instant(t_ms: int | None) -> shapes.Instant | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from collector.api import build, shapes
 from collector.api.params import Asked
@@ -20,9 +20,11 @@ from collector.core.view_service import window
 from collector.ledger_bulk import BulkReader, RecordPage, Wanted
 from collector.registry_rows import HamletEntry
 from collector.seal_store import SealReader
-from collector.web.present import Pages
 from wire.errors import Unavailable
 from wire.records import CoverageRecord
+
+if TYPE_CHECKING:  # the pages' package needs this module while it is being read
+    from collector.web.present import Pages
 
 
 @dataclass(frozen=True, slots=True)
