@@ -129,6 +129,11 @@ class LedgerReader:
         found = ((int(row["n"]), self.numbered(int(row["record"]))) for row in rows)
         return [(n, sample) for n, sample in found if sample is not None]
 
+    def places_before(self, after: int, upto: int) -> dict[int, str]:
+        """Of changes `after` < n <= `upto` that moved a record: "province commune hamlet" that it was under before."""
+        rows = self.rows("SELECT n, was FROM redo WHERE n > ? AND n <= ? AND was IS NOT NULL", after, upto)
+        return {int(row["n"]): str(row["was"]) for row in rows}
+
     def parts(self) -> list[int]:
         """Partitions that have records."""
         return [int(row[0]) for row in self.rows("SELECT DISTINCT part FROM record ORDER BY part")]

@@ -36,6 +36,7 @@ _TOTALS = (
     " FROM rollup_total WHERE span = ? AND start_ms >= ? AND start_ms < ?"
 )
 _HOURS = "SELECT day_ms, province, commune, hamlet, plmn, hours FROM rollup_day WHERE day_ms = ? AND province = ?"
+_DAY = "SELECT hours FROM rollup_day WHERE day_ms = ? AND province = ? AND commune = ? AND hamlet = ? AND plmn = ?"
 _FOREVER_MS = 2**53
 
 
@@ -105,6 +106,17 @@ class Rollups:
                 kept = {number: hour for number, hour in hours.items() if number in numbers}
                 if kept and hamlet in {None, key.hamlet}:
                     yield key, kept
+
+    def day(self, key: DayKey) -> dict[int, Hour]:
+        """The hours of one hamlet, operator and day; empty if there are none."""
+        rows = self._source.rows(_DAY, *key)
+        return unpack_hours(rows[0][0]) if rows else {}
+
+    def day_before(self, before_ms: int) -> int | None:
+        """The last local day (UTC ms) that begins before a moment and has records; None if none has."""
+        sql = "SELECT max(start_ms) FROM rollup_total WHERE span = 'day' AND start_ms < ?"
+        found: int | None = self._source.rows(sql, before_ms)[0][0]
+        return found
 
     def _days_between(self, first_ms: int, until_ms: int) -> range:
         """Local days that may have rows."""
