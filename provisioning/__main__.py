@@ -19,7 +19,7 @@ from argon2 import PasswordHasher
 
 from collector.registry import Registry
 from collector.registry_rows import Report
-from provisioning import broker_commands, config, deployment, identity, registry_commands, visit
+from provisioning import broker_commands, config, deployment, identity, plan_command, registry_commands, visit
 from provisioning.deployment import Deployment, Plan
 from provisioning.identity_commands import COMMANDS, desk_at
 from provisioning.label import Label, write_qr
@@ -61,7 +61,7 @@ def cli() -> None:
     """Make a deployment of dosong, fill its registry, give probes their identity."""
 
 
-for _command in (*COMMANDS, *broker_commands.COMMANDS, *registry_commands.COMMANDS):
+for _command in (*COMMANDS, *broker_commands.COMMANDS, *registry_commands.COMMANDS, plan_command.plan):
     cli.add_command(_command)
 
 

@@ -2,7 +2,7 @@
 
 Four tables of tab-separated text lie beside this module. They were written by `python -m provisioning.units_wheel` from
 the package vietnamadminunits (MIT) and hold its facts only; later changes of names come from the acts that they name.
-The package itself is not installed: it needs Unidecode, which is under the GPL (decision 0019).
+The package itself is not installed: it needs Unidecode, which is under the GPL (decision 0021).
 Source: facts note 01 §4.
 """
 

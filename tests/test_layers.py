@@ -76,6 +76,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
             "provisioning/identity_commands.py",
             "provisioning/broker_commands.py",
             "provisioning/registry_commands.py",
+            "provisioning/plan_command.py",
         ),
         *("collector/token_commands.py", "collector/retention_commands.py"),
     ),

@@ -14,11 +14,11 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from collector.health import read_health
 from collector.settings import Settings, read_secret
-from collector.web import access, api, coverage, doors, headers, language, log, pages, registry_pages
-from collector.web.machine import install as install_machine
+from collector.web import access, api, campaigns, coverage, doors, headers, language, log, pages, registry_pages
 from collector.web.ports import HealthSource, Reader, Registry
 from collector.web.present import Pages
 from collector.web.v1 import install_problems, is_program, refuse_status, refuse_unavailable
+from collector.web.watch import install as install_machine
 from wire.errors import Misconfigured, Unavailable
 
 KNOWN_ERRORS = frozenset({400, 403, 404, 405, 413, 500, 503})
@@ -52,6 +52,7 @@ def create_app(
     app.register_blueprint(access.blueprint(accounts, access.Throttle(), lambda: clock() / 1000))
     app.register_blueprint(pages.blueprint(gathered, settings.origin))
     app.register_blueprint(coverage.blueprint(gathered))
+    app.register_blueprint(campaigns.blueprint(gathered, registry))
     app.register_blueprint(doors.blueprint(gathered, source))
     app.register_blueprint(api.blueprint(gathered, source))
     app.register_blueprint(log.blueprint(gathered, settings))
