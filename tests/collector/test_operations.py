@@ -1,188 +1,43 @@
-"""docs/operations.md does what it says: its commands are run as printed, in order, against a real small deployment.
-
-What a test machine has otherwise is put in their place: the four folders and the web's port stand elsewhere,
-`systemctl` starts and stops the same program by hand, and `pip` installs nothing.
-"""
+"""docs/operations.md names only commands and options that there are; `make faults` runs all of them as printed."""
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
 
-import pytest
+import click
 
-from collector.ledger import LedgerReader
-from collector.seal_store import SealReader
-from tests.collector.kit import ORIGIN, Deployment, FakeProbe, Field, Influx, Mosquitto, free_port, until
-from wire.keyfile import write_signer
-from wire.note import Signer
-
-PAGE = Path(__file__).parents[2] / "docs" / "operations.md"
-ROOT = PAGE.parents[1]
-_BLOCK = re.compile(r"^## (?P<head>[^\n]+)$|^```sh\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
-SYSTEMCTL = """#!/bin/bash
-# Starts and stops the collector as systemd would: `systemctl start|stop dosong-collector`.
-case "$1" in
-  start) setsid {python} -m collector run --config "$DOSONG_COLLECTOR_CONFIG" >>{log} 2>&1 </dev/null &
-         echo $! >{pid} ;;
-  stop) [ ! -e {pid} ] || {{ kill "$(cat {pid})"; while kill -0 "$(cat {pid})" 2>/dev/null; do sleep 0.1; done; }}
-        rm -f {pid} ;;
-  *) exit 2 ;;
-esac
-"""
+from collector.__main__ import main
+from tests.faults.operations import PAGE, blocks
 
 
-def blocks() -> list[tuple[str, str]]:
-    """The sh blocks of the page in order, each with the heading it stands under."""
-    head, found = "", []
-    for match in _BLOCK.finditer(PAGE.read_text(encoding="utf-8")):
-        head = match["head"] or head
-        if match["text"] is not None:
-            found.append((head, match["text"]))
-    return found
+def command(words: list[str]) -> tuple[click.Command, list[str]]:
+    """The command that some words call, and what is left of them."""
+    here: click.Command = main
+    while isinstance(here, click.Group) and words and words[0] in here.commands:
+        here, words = here.commands[words[0]], words[1:]
+    return here, words
 
 
-def poll(true: Callable[[], bool], within_s: float) -> bool:
-    """Whether it comes true within that time."""
-    deadline_s = time.monotonic() + within_s
-    while not true() and time.monotonic() < deadline_s:
-        time.sleep(0.05)
-    return true()
+def test_every_deed_has_its_commands() -> None:
+    heads = {head for head, _ in blocks()}
+    assert {"Every day", "Watching it", "Backup", "Upgrade", "Disaster", "Only the ledger was put back"} <= heads
 
 
-class Site:
-    """A deployment in one folder, and a shell in which the page's commands work."""
-
-    def __init__(self, folder: Path, influx: Influx) -> None:
-        self.folder = folder
-        self.port = free_port()
-        self.one = FakeProbe("p-one")
-        self.broker = Mosquitto(folder)
-        self.broker.start()
-        (folder / "etc").mkdir()
-        self.deployment = Deployment(
-            folder, f'socket = "{self.broker.socket}"', self.one,
-            influx=f'url = "http://127.0.0.1:{influx.port}"\napi = "v1"\ndatabase = "dosong"',
-            web=f'secret_file = "../web.secret"\nbind = "127.0.0.1:{self.port}"\n'
-                '[log]\nkey_file = "../log.key"\nevery_s = 1',
-        )  # fmt: skip
-        write_signer(folder / "log.key", Signer.generate(f"{ORIGIN}/log"))
-        text = self.deployment.config.read_text().replace('"state"', '"../state"').replace('"ack.key"', '"../ack.key"')
-        (folder / "etc" / "collector.toml").write_text(text)
-        self.field = Field(self.broker.port, self.deployment.ack_signer.verifier, self.one)
-        self._programs()
-
-    def _programs(self) -> None:
-        path = self.folder / "bin"
-        path.mkdir()
-        parts = {"python": sys.executable, "log": self.folder / "run.log", "pid": self.folder / "run.pid"}
-        texts = {
-            "systemctl": SYSTEMCTL.format(**parts),
-            "dosong-collector": f'#!/bin/sh\nexec {sys.executable} -m collector "$@"\n',
-            "pip": '#!/bin/sh\necho "pip $*"\n',
-        }
-        for name, text in texts.items():
-            (path / name).write_text(text)
-            (path / name).chmod(0o755)
-
-    def placed(self, text: str) -> str:
-        """The commands with the folders and the port of this test."""
-        for printed, here in (
-            ("/var/lib/dosong-collector", "state"), ("/etc/dosong", "etc"), ("/backup", "backup"),
-            ("/opt/dosong/collector/bin", "bin"),
-        ):  # fmt: skip
-            text = text.replace(printed, str(self.folder / here))
-        return text.replace("127.0.0.1:8080", f"127.0.0.1:{self.port}")
-
-    def run(self, text: str) -> subprocess.CompletedProcess[str]:
-        env = {
-            **os.environ,
-            "PATH": f"{self.folder / 'bin'}:{os.environ['PATH']}",
-            "PYTHONPATH": str(ROOT),
-            "DOSONG_COLLECTOR_CONFIG": str(self.folder / "etc" / "collector.toml"),
-        }
-        script = f"set -euo pipefail\ncd {self.folder}\n{self.placed(text)}"
-        return subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=240, env=env, check=False)
-
-    def held(self) -> int:
-        reader = LedgerReader(self.folder / "state" / "ledger.db")
-        try:
-            return reader.last_n()
-        finally:
-            reader.close()
-
-    def sealed(self) -> int:
-        store = SealReader(self.folder / "state" / "seal.db")
-        try:
-            signed = [store.last_checkpoint(shard.n) for shard in store.shards()]
-            return sum(one.size for one in signed if one is not None)
-        finally:
-            store.close()
-
-    def send(self, count: int, what: str) -> None:
-        """Records come in, and the log holds them."""
-        wanted = self.held_safely() + count
-        raws = [self.one.test() for _ in range(count)]
-
-        def stored() -> bool:
-            # As a probe does: what is not acknowledged is sent again, for the collector may still be starting.
-            self.field.send("p-one", *raws)
-            return bool(poll(lambda: self.held_safely() >= wanted, 2.0))
-
-        until(stored, within_s=90, what=f"{what}: stored")
-
-    def held_safely(self) -> int:
-        return self.held() if (self.folder / "state" / "ledger.db").exists() else 0
-
-    def close(self) -> None:
-        self.run("systemctl stop dosong-collector")
-        self.field.close()
-        self.broker.stop()
-
-
-@pytest.fixture
-def site(tmp_path: Path, influx: Influx) -> Iterator[Site]:
-    made = Site(tmp_path, influx)
-    yield made
-    made.close()
-
-
-def test_every_heading_of_a_deed_has_its_commands() -> None:
-    heads = [head for head, _ in blocks()]
-    for wanted in ("Every day", "Watching it", "Backup", "Upgrade", "Disaster", "Only the ledger was put back"):
-        assert wanted in heads, wanted
-    assert all("TODO" not in text for _, text in blocks())
-
-
-@pytest.mark.services
-@pytest.mark.timeout(600)
-def test_the_page_works_as_printed(site: Site) -> None:
-    begun = site.run("systemctl start dosong-collector\n" + wait())
-    assert begun.returncode == 0, begun.stdout + begun.stderr + (site.folder / "run.log").read_text()
-    site.send(5, "first records")
-    until(lambda: site.sealed() >= 5, within_s=90, what="sealed")
+def test_every_block_is_a_script_and_its_commands_exist() -> None:
     for head, text in blocks():
-        done = site.run(text)
-        log = (site.folder / "run.log").read_text()[-3000:]
-        assert done.returncode == 0, f"{head}:\n{text}\n{done.stdout}\n{done.stderr}\n{log}"
-        if head == "Upgrade":
-            site.send(3, "records behind the backup")
-    # What only the probe still holds (three records) comes again; here the test's probe sends no more, so eight of
-    # eleven numbers at most are held, the five that the backup had among them.
-    assert site.held() >= 5
-    checked = site.run("dosong-collector check")
-    assert checked.returncode == 0, checked.stderr
-    state = next(iter((site.folder).glob("state.broken*")), None)
-    assert state is not None, "what was there is moved away, never deleted"
+        checked = subprocess.run(["bash", "-n", "-c", text], capture_output=True, text=True, timeout=30, check=False)
+        assert checked.returncode == 0, (head, checked.stderr)
+        for line in re.findall(r"dosong-collector ([a-z][^;|#>'\n]*)", text):
+            if line.startswith("/"):
+                continue
+            found, rest = command(line.split())
+            assert not isinstance(found, click.Group), (head, line)
+            known = {option for param in found.params for option in param.opts}
+            assert {word for word in rest if word.startswith("--")} <= known, (head, line)
 
 
-def wait() -> str:
-    """The page's own words for waiting until everything is well."""
-    line = re.search(r"^timeout .*$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
-    assert line is not None
-    return line[0] + "\n"
+def test_every_setting_that_the_page_names_is_one() -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    for word in ("refused_bytes_days", "idle_deliveries_days", "log_format"):
+        assert word in text
