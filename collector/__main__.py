@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from collector import visit
+from collector import identity_commands, visit
 from collector.bind import check_bind
 from collector.command import sentence, with_config
 from collector.export import rows
@@ -87,7 +87,7 @@ def main() -> None:
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
 
 
-for _command in (*COMMANDS, *TOKEN_COMMANDS, *RETENTION_COMMANDS):
+for _command in (*COMMANDS, *identity_commands.COMMANDS):
     main.add_command(_command)
 
 
@@ -336,6 +336,10 @@ def status(settings: Settings, as_json: bool) -> None:
             click.echo(f"{key}: {value}")
     if not found["ok"]:
         sys.exit(EXIT_FAILED)
+
+
+for _more in (*TOKEN_COMMANDS, *RETENTION_COMMANDS):
+    main.add_command(_more)
 
 
 def _status(settings: Settings) -> dict[str, Any]:
