@@ -15,9 +15,9 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from collector.health import read_health
 from collector.settings import Settings, read_secret
 from collector.web import access, api, campaigns, coverage, doors, headers, language, log, pages, registry_pages
+from collector.web.interface import install_problems, is_program, refuse_status, refuse_unavailable
 from collector.web.ports import HealthSource, Reader, Registry
 from collector.web.present import Pages
-from collector.web.v1 import install_problems, is_program, refuse_status, refuse_unavailable
 from collector.web.watch import install as install_machine
 from wire.errors import Misconfigured, Unavailable
 

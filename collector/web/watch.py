@@ -23,7 +23,7 @@ from collector.metrics import Facts, Requests, exposition
 from collector.seal_store import SealReader
 from collector.settings import Settings
 from collector.tokens import TokenStore
-from collector.web import access, v1
+from collector.web import access, interface
 from collector.web.doors import HealthView, health_view
 from collector.web.gate import Gate
 from collector.web.ports import HealthSource
@@ -42,7 +42,7 @@ def install(app: Flask, settings: Settings, accounts: access.Accounts, pages: Pa
     sources = Sources(pages, BulkReader(settings.ledger), SealReader(settings.seal))
     requests = Requests()
     _count(app, requests)
-    app.register_blueprint(v1.blueprint(sources, gate))
+    app.register_blueprint(interface.blueprint(sources, gate))
     app.register_blueprint(blueprint(pages, source, settings, requests))
     app.extensions["pages"], app.extensions["gate"] = pages, gate
     return gate
