@@ -124,7 +124,8 @@ def application(settings: Settings, registry: Registry) -> Any:
 def serve(settings: Settings) -> None:
     """Serve the pages until SIGTERM. Raises Misconfigured if the secret or the address cannot be used."""
     registry = Registry(settings.registry)
-    application(settings, registry)  # what a worker would only say in a traceback is one sentence here
+    tried = application(settings, registry)  # what a worker would only say in a traceback is one sentence here
+    tried.extensions["gate"].close()
     registry.close()
     check_bind(settings.web.bind)
     Pages(settings).run()

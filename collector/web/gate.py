@@ -52,6 +52,10 @@ class Gate:
         self._buckets: OrderedDict[str, Bucket] = OrderedDict()
         self._bulk = threading.BoundedSemaphore(settings.bulk_at_once)
 
+    def close(self) -> None:
+        """Close the file of tokens: an application that was only tried must not leave it open over a fork."""
+        self._tokens.close()
+
     def is_for(self) -> bool:
         """Whether this request is a program's, which is then checked; raises Wrong if it must not go on."""
         if not is_machine(request.endpoint):
