@@ -73,8 +73,9 @@ def test_what_is_not_known_has_no_sample(here: World) -> None:
 
 
 def test_no_made_up_name_becomes_a_label(here: World) -> None:
-    stranger = FakeProbe("p-stranger")
-    here.take(stranger.test(), topic=topics.up("p-stranger"))
+    here.take(FakeProbe("p-stranger").test(), topic=topics.up("p-stranger"))
+    here._ledger.set_status("p-stranger", "online", here.now_ms)
+    assert "p-stranger" in {state.probe for state in here.reader.probe_states()}
     get(here.client(), "/hamlets/made-up-1")
     get(here.client(), "/made-up-2")
     labels = {value for _, at in figures(here) for value in at}
