@@ -26,20 +26,20 @@ from collector.import_export import import_paths
 from collector.ingest import Ingest
 from collector.ledger import LedgerReader
 from collector.ledger_write import SqliteLedger
-from collector.log_commands import COMMANDS
+from collector.log_commands import COMMANDS, REBUILDS
 from collector.proofs import Prover
 from collector.receive import Receiver
 from collector.reconcile import PointCounter, hour_text, hours_found, reconcile_counts
 from collector.registry import Registry
+from collector.retention import Sweeper
+from collector.retention_commands import COMMANDS as RETENTION_COMMANDS
 from collector.seal_service import SealService, log_signer
 from collector.seal_store import SealReader
 from collector.settings import Settings, read_settings
 from collector.statements import statements_of
 from collector.submit import submit
 from collector.supervise import Supervisor
-from collector.verdict_commands import COMMANDS as VERDICT_COMMANDS
-from collector.verdict_commands import network_of, rebuild_verdicts
-from collector.verdict_store import VerdictReader
+from collector.token_commands import COMMANDS as TOKEN_COMMANDS
 from wire.errors import EXIT_FAILED, Misconfigured
 from wire.keyfile import read_signer
 
@@ -74,6 +74,7 @@ Examples:
   dosong-collector visit-code --config collector.toml p-dong-dong AM6K-3FDD
   dosong-collector backup --config collector.toml /backup/2026-11-22
   dosong-collector rebuild influx --config collector.toml
+  dosong-collector token create --config collector.toml --role official --scope 05755 --label "UBND xã Phú Xuyên"
   dosong-collector export --config collector.toml --hamlet dt-lang-muoi > records.jsonl
 \b
 Exit codes: 0 ok, 1 failed check, 2 usage, 78 misconfigured (a person must act).
@@ -87,8 +88,6 @@ def main() -> None:
 
 
 for _command in (*COMMANDS, *identity_commands.COMMANDS):
-    main.add_command(_command)
-for _command in VERDICT_COMMANDS:
     main.add_command(_command)
 
 
@@ -116,7 +115,9 @@ def receive(settings: Settings) -> None:
     ingest = Ingest(ledger, registry, settings.origin)
     ingest.statements = statements_of(settings)
     try:
-        Receiver(settings, ingest, signer, stop).run()
+        receiver = Receiver(settings, ingest, signer, stop)
+        receiver.sweep = Sweeper(lambda: ledger.let_go(settings.retention, now_ms()))
+        receiver.run()
     finally:
         ledger.close()
         registry.close()
@@ -180,7 +181,6 @@ def run(config: Path) -> None:
     check_bind(settings.web.bind)
     words = ("--config", str(config))
     names = ["receive", "forward", "web", "judge"]
-    network_of(settings)
     if settings.log is not None:
         log_signer(settings)
         names.append("seal")
@@ -192,7 +192,8 @@ def rebuild() -> None:
     """Make again what is derived from the ledger."""
 
 
-rebuild.add_command(rebuild_verdicts)
+for _command in REBUILDS:
+    rebuild.add_command(_command)
 
 
 @rebuild.command("influx")
@@ -269,8 +270,8 @@ def _counts_equal(reader: LedgerReader, counter: PointCounter, days: int) -> boo
 def export(settings: Settings, probe: str | None, hamlet: str | None, epoch: int | None, proofs: bool) -> None:
     """Records as JSON lines, signed bytes included (`raw`); `dosong-verify` checks them offline."""
     prover = Prover(SealReader(settings.seal), settings.log_folder) if proofs else None
-    known = VerdictReader(settings.verdicts)
-    for row in rows(LedgerReader(settings.ledger), epoch=epoch, probe=probe, hamlet=hamlet, verdicts=known):
+    held = LedgerReader(settings.ledger)
+    for row in rows(held, epoch=epoch, probe=probe, hamlet=hamlet, verdicts=settings.verdicts):
         found = prover.proof(row["n"]) if prover else None
         if found is not None:
             row["proof"] = found.decode()
@@ -340,6 +341,10 @@ def status(settings: Settings, as_json: bool) -> None:
             click.echo(f"{key}: {value}")
     if not found["ok"]:
         sys.exit(EXIT_FAILED)
+
+
+for _more in (*TOKEN_COMMANDS, *RETENTION_COMMANDS):
+    main.add_command(_more)
 
 
 def _status(settings: Settings) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from collector.core.sample import Sample
@@ -21,19 +22,19 @@ def rows(
     epoch: int | None = None,
     probe: str | None = None,
     hamlet: str | None = None,
-    verdicts: VerdictReader | None = None,
+    verdicts: Path | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Yield records in the order of their commit. `raw` is base64 of the bytes as signed.
 
     `receipts` are the notes that a measurement point signed of the test, as far as the record names them.
-    `verdict` and `rules` are what `judge` derived, None and [] for a record that it has not judged.
+    `verdict` and `rules` are what `judge` derived in the file `verdicts`, None and [] for a record that it has not judged.
 
     Raises Unavailable while the ledger cannot be read.
     """
-    after = 0
+    after, known = 0, None if verdicts is None else VerdictReader(verdicts)
     while batch := reader.samples(probe=probe, hamlet=hamlet, after_n=after, limit=BATCH, newest_first=False):
         after = batch[-1].n
-        judged = _judged(verdicts, batch)
+        judged = _judged(known, batch)
         wanted = (sample for sample in batch if epoch is None or sample.epoch == epoch)
         yield from (_row(sample, reader.receipt_bytes(sample), judged.get(sample.n)) for sample in wanted)
 

@@ -13,7 +13,7 @@ from collector.core.verdict_case import Network
 from collector.export import rows
 from collector.verdict_service import Judge
 from collector.verdict_settings import read_network
-from collector.verdict_store import VerdictReader, VerdictStore
+from collector.verdict_store import VerdictStore
 from tests.collector.door import Door
 from tests.collector.kit import SLOT_MS, T0_MS, FakeProbe
 from tests.collector.test_receipts import POINT, down_up, points, test_of
@@ -95,7 +95,7 @@ def test_a_proved_test_counts_and_one_that_shows_its_receipts_again_falls_out_of
     sample = here.door.reader.sample("p-one", 1, 1)
     assert sample is not None
     assert sample.not_counted == ("suspect",)
-    exported = list(rows(here.door.reader, verdicts=VerdictReader(here.path)))
+    exported = list(rows(here.door.reader, verdicts=here.path))
     assert [row["verdict"] for row in exported] == ["proved", "suspect"]
     assert exported[0]["rules"] == []
     assert "receipt.replayed" in exported[1]["rules"]
