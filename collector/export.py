@@ -27,7 +27,7 @@ def rows(
     """Yield records in the order of their commit. `raw` is base64 of the bytes as signed.
 
     `receipts` are the notes that a measurement point signed of the test, as far as the record names them.
-    `verdict` and `rules` are what `judge` derived in the file `verdicts`, None and [] for a record that it has not judged.
+    `verdict` and `rules` are what `judge` derived, in the file `verdicts`; None and [] for a record not judged yet.
 
     Raises Unavailable while the ledger cannot be read.
     """
