@@ -131,6 +131,21 @@ class Ingest:
             reached("receive.worked")
         return taken
 
+    def doubt(self, found: Sequence[tuple[int, bytes]]) -> int:
+        """Records (number, leaf) whose own signature fails stay and count no more; return how many were marked.
+
+        Raises Unavailable if the ledger or the registry cannot be used: then none is.
+        """
+        marked = 0
+        with self._registry.still(), self._ledger.transaction():
+            for n, leaf in found:
+                held = self._ledger.numbered(n, leaf)
+                entry = self._registry.probe(held[0]) if held else None
+                if held is not None and entry is not None and held[1].fault is None:
+                    self.placer.doubt(entry, held[1], RefusalReason.BAD_SIGNATURE)
+                    marked += 1
+        return marked
+
     def heads(self) -> dict[str, Head]:
         """What every active or quarantined probe's acknowledgement says now."""
         known = [entry.id for entry in self._registry.probes() if entry.state != "revoked"]
