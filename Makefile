@@ -59,6 +59,7 @@ walk: ## a probe goes through every fault of a cultural house; one table of what
 faults: ## power cuts, kills at every step, tampering, restores, outages: each promise ends in a `goal:` line (root; 50 minutes)
 	@scripts/setup.sh test
 	@$(PY) -m tests.probe.power_cuts --cuts 1000
+	@$(PY) -m tests.faults.tamper
 	@$(PY) -m tests.faults.restore
 	@$(PY) -m tests.faults.outage
 	@$(PY) -m tests.faults.kills --kills 100

@@ -5,7 +5,7 @@
 One site of the simulator over its relayed link (40/15 Mbit/s, 50 ms), the real probe with our engine, real broker and
 collector. Coverage runs sixty times as fast (a step a second, a record a minute), so that a minute holds an hour's
 upkeep. Each test's bytes are its record's kernel counters; what the link moved besides is upkeep. Both are taken times
-a month and compared with `probe.core.data_use`. Prints goal lines, writes bench/results/month.json. Needs root.
+a month and compared with `wire.data_use`. Prints goal lines, writes bench/results/month.json. Needs root.
 """
 
 from __future__ import annotations
@@ -21,12 +21,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from probe.core import data_use
 from sim import demo_world, ns, site
 from sim.demo_scene import CHECK, PLACES, Place
 from sim.demo_world import World
 from sim.programs import module, run
-from wire import codec
+from wire import codec, data_use
 from wire.records import TestRecord
 
 TESTS_A_MONTH, DAYS = 326, 30

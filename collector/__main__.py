@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from collector import visit
+from collector import identity_commands, visit
 from collector.bind import check_bind
 from collector.command import sentence, with_config
 from collector.export import rows
-from collector.forward import Forwarder, PointCounter, reconcile_counts
+from collector.forward import Forwarder
 from collector.forward import rebuild as rebuild_points
 from collector.forward_store import ForwardStore
 from collector.health import now_ms, read_health
@@ -29,6 +29,7 @@ from collector.ledger_write import SqliteLedger
 from collector.log_commands import COMMANDS
 from collector.proofs import Prover
 from collector.receive import Receiver
+from collector.reconcile import PointCounter, hour_text, hours_found, reconcile_counts
 from collector.registry import Registry
 from collector.seal_service import SealService, log_signer
 from collector.seal_store import SealReader
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 
 COUNT_ATTEMPTS = 4
 COUNT_AGAIN_S = 1.0
+EVERY_DAY = 10_000_000
 EXAMPLE = """\b
 Settings (TOML):
   origin = "dosong.example"
@@ -81,7 +83,7 @@ def main() -> None:
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
 
 
-for _command in COMMANDS:
+for _command in (*COMMANDS, *identity_commands.COMMANDS):
     main.add_command(_command)
 
 
@@ -195,7 +197,7 @@ def rebuild_influx(settings: Settings) -> None:
     writer.drop()
     written = rebuild_points(reader, registry, writer, lambda _line, reason: parked.append(reason), now_ms())
     click.echo(f"lines written: {written}, refused by InfluxDB: {len(parked)}")
-    if not _counts_equal(reader, writer):
+    if not _counts_equal(reader, writer, EVERY_DAY):
         sys.exit(EXIT_FAILED)
 
 
@@ -212,26 +214,41 @@ def rebuild_rollups(settings: Settings) -> None:
 
 @main.command()
 @with_config
-def reconcile(settings: Settings) -> None:
-    """Compare counts by probe in ledger and InfluxDB. Exit 1 if they differ."""
-    if not _counts_equal(LedgerReader(settings.ledger), _influx(settings)):
+@click.option(
+    "--days",
+    default=31,
+    show_default=True,
+    type=click.IntRange(1, 10_000),
+    help="Compare hours until so many days in a row are equal.",
+)
+def reconcile(settings: Settings, days: int) -> None:
+    """Compare counts in ledger and InfluxDB: by probe, and by hamlet, hour and operator. Exit 1 if they differ.
+
+    `forward` does the same every night and after every outage, and writes again what differs.
+    """
+    if not _counts_equal(LedgerReader(settings.ledger), _influx(settings), days):
         sys.exit(EXIT_FAILED)
 
 
-def _counts_equal(reader: LedgerReader, writer: PointCounter) -> bool:
-    """Print one line a probe and measurement; say whether all are equal.
+def _counts_equal(reader: LedgerReader, counter: PointCounter, days: int) -> bool:
+    """Print one line a probe and measurement, and each hour that differs; say whether all are equal.
 
     What arrives while we count makes a difference that is none: only one that lasts is told.
     """
     for _ in range(COUNT_ATTEMPTS):
-        rows = reconcile_counts(reader, writer)
-        if all(row.ledger == row.influx for row in rows):
+        rows = reconcile_counts(reader, counter)
+        found, hours = hours_found(reader, counter, now_ms(), days)
+        if found.differed == 0 and all(row.ledger == row.influx for row in rows):
             break
         time.sleep(COUNT_AGAIN_S)
     for row in rows:
         mark = "equal" if row.ledger == row.influx else "DIFFERENT"
         click.echo(f"{row.measurement} {row.probe}: ledger {row.ledger}, InfluxDB {row.influx}: {mark}")
-    return all(row.ledger == row.influx for row in rows)
+    for one in hours:
+        named = f"{one.measurement} {one.hamlet or '-'} {one.plmn or '-'} {hour_text(one.hour_ms)}"
+        click.echo(f"{named}: ledger {one.ledger}, InfluxDB {one.influx}: DIFFERENT")
+    click.echo(f"hours by hamlet and operator: {found.hours} compared, {found.differed} differ")
+    return found.differed == 0 and all(row.ledger == row.influx for row in rows)
 
 
 @main.command()

@@ -1,8 +1,9 @@
 """Ledger to InfluxDB: in order, at least once, nothing lost; the cursor moves on 204 only.
 
 5xx and silence: the same batch again, for ever. 400: the batch is halved until the line that the server will never
-take stands alone; that line is parked with its reason and the rest goes on. InfluxDB is a cache: `rebuild` fills an
-empty one with equal counts. Losing it is said once, and once again when it is back.
+take stands alone; that line is parked with its reason and the rest goes on. While one batch is on its way the next is
+made ready. InfluxDB is a cache: `rebuild` fills an empty one with equal counts, and `reconcile` compares them at night
+and after every outage. Losing it is said once, and once again when it is back.
 Source: design §7, forward; facts note 04 §3, §4.
 """
 
@@ -13,19 +14,24 @@ import os
 import random
 import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Protocol
 
 from collector.core import points
+from collector.core.rollup import DayKey
 from collector.core.sample import Sample
 from collector.failpoint import reached
+from collector.forward_rollups import ALL_HOURS, Deleter, RollupPoints, rollup_points, touched_by
 from collector.forward_store import ForwardStore
 from collector.health import ForwardState, StateFile, now_ms
 from collector.ledger import LedgerReader
+from collector.nightly import Nightly
 from collector.place_lines import probe_state_lines, site_lines
+from collector.reconcile import WINDOW_MS, PointCounter
 from collector.registry import Registry
+from collector.rollups import Rollups
 from collector.settings import Settings
 from wire.errors import Misconfigured, Refused, Unavailable
 
@@ -33,6 +39,9 @@ LOG = logging.getLogger("collector.forward")
 POLL_S = 0.25
 MAX_LINES = 5_000
 MAX_RECORDS = 500
+PAGE_RECORDS = 250
+ROLLUPS_EVERY_S = 5.0
+ROLLUPS_BUSY_S = 60.0
 MAX_BACKOFF_S = 30.0
 PROBE_STATE_EVERY_S = 60.0
 DAY_MS = 86_400_000
@@ -48,8 +57,13 @@ class PointWriter(Protocol):
         """Write lines; returning means they are taken. Raises Refused, Unavailable, Misconfigured."""
 
 
+class Target(PointWriter, PointCounter, Deleter, Protocol):
+    """All that forward needs of a time-series database."""
+
+
 def write_all(writer: PointWriter, lines: list[str], park: Callable[[str, str], None]) -> int:
-    """Write lines, 5,000 a request; halve what is refused down to the lines at fault and hand those to `park`.
+    """Write lines, 5,000 a request; halve what is refused down to the lines at fault and hand those to `park`
+    (at once where the server says that it dropped all of them).
 
     Returns how many were written. Raises Unavailable or Misconfigured; writing all of them again is then harmless.
     """
@@ -61,8 +75,9 @@ def write_all(writer: PointWriter, lines: list[str], park: Callable[[str, str], 
             writer.write(batch)
             written += len(batch)
         except Refused as error:
-            if len(batch) == 1:
-                park(batch[0], error.detail or error.reason)
+            if len(batch) == 1 or error.detail.endswith(f"dropped={len(batch)}"):
+                for line in batch:
+                    park(line, error.detail or error.reason)
             else:
                 middle = len(batch) // 2
                 waiting += [batch[middle:], batch[:middle]]
@@ -74,6 +89,16 @@ def lines_of(samples: Iterable[Sample]) -> list[str]:
     return [line for sample in samples for line in points.lines(sample) if line]
 
 
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Records in order behind the cursor, ready to be written."""
+
+    lines: list[str]
+    taken: dict[int, int]
+    touched: dict[DayKey, int]
+    last_n: int
+
+
 class Forwarder:
     """The forwarding process, from start to stop."""
 
@@ -83,7 +108,7 @@ class Forwarder:
         reader: LedgerReader,
         registry: Registry,
         store: ForwardStore,
-        writer: PointWriter,
+        writer: Target,
         stop: threading.Event,
     ) -> None:
         self._reader = reader
@@ -92,6 +117,10 @@ class Forwarder:
         self._writer = writer
         self._stop = stop
         self._file = StateFile(settings.state, "forward")
+        self._rollup_points = RollupPoints(Rollups(reader), store, writer, self._write)
+        self._nightly = Nightly(reader, store, writer, self.again)
+        self._sender = ThreadPoolExecutor(1, "forward")
+        self._ready: Batch | None = None
         self._started_ms = now_ms()
         self._connected = False
         self._error: str | None = None
@@ -100,6 +129,7 @@ class Forwarder:
         self._ledger_n = 0
         self._sites_at: tuple[int, int] | None = None
         self._probe_states_due_s = 0.0
+        self._rollups_due_s = 0.0
 
     def run(self) -> None:
         """Forward until stopped. Raises Misconfigured if InfluxDB refuses us before it ever took anything."""
@@ -120,8 +150,10 @@ class Forwarder:
                     raise
                 prepared = False
                 attempt += 1
+                self._ready = None
                 self._lose(error)
                 self._stop.wait(random.uniform(0.5, min(MAX_BACKOFF_S, 0.5 * 2 ** min(attempt, 8))))  # noqa: S311
+        self._sender.shutdown()
         self._say(now=True)
 
     def _once(self) -> bool:
@@ -133,22 +165,100 @@ class Forwarder:
                 "the ledger holds less than InfluxDB has taken: it was restored or made anew; everything is written"
                 " again; run dosong-collector rebuild influx to drop points that it no longer holds"
             )
-            self._store.start_over()
-        changed = self._reader.redone(self._store.redo_position(), MAX_RECORDS)
-        if changed:
-            self._write(lines_of(sample for _, sample in changed))
-            reached("forward.redo_written")
-            self._store.move_redo({sample.part: n for n, sample in changed})
-        position = self._store.position()
-        fresh: list[Sample] = []
-        if position < self._ledger_n:
-            fresh = self._reader.samples(after_n=position, limit=MAX_RECORDS, newest_first=False)
-            reached("forward.read")
-            self._write(lines_of(fresh))
-            reached("forward.written")
-            self._store.move({sample.part: sample.n for sample in fresh})
-            reached("forward.moved")
-        return bool(changed or fresh)
+            self._start_over()
+        busy = self._changed()
+        busy = self._fresh() or busy
+        if not busy or time.monotonic() >= self._rollups_due_s:
+            self._rollups(busy=busy)
+        if not busy and self._nightly.once(now_ms()):
+            self._start_over()
+            return True
+        return busy
+
+    def _start_over(self) -> None:
+        self._ready = None
+        self._store.start_over()
+
+    def _changed(self) -> bool:
+        """Write records again that changed after they were stored; say whether there were any."""
+        after = self._store.redo_position()
+        changed = self._reader.redone(after, MAX_RECORDS)
+        if not changed:
+            return False
+        before = self._reader.places_before(after, changed[-1][0])
+        self._write(lines_of(self._unmoved(changed, before)))
+        reached("forward.redo_written")
+        touched = touched_by((sample, before.get(n)) for n, sample in changed)
+        self._store.move_redo({sample.part: n for n, sample in changed}, touched)
+        return True
+
+    def _unmoved(self, changed: Sequence[tuple[int, Sample]], before: Mapping[int, str]) -> list[Sample]:
+        """The records to write: of a probe that stood elsewhere all of the span, whose points are deleted first."""
+        spans: dict[str, tuple[int, int]] = {}
+        for n, sample in changed:
+            if n in before and sample.t_ms is not None:
+                since, until = spans.get(sample.probe, (sample.t_ms, sample.t_ms))
+                spans[sample.probe] = (min(since, sample.t_ms), max(until, sample.t_ms))
+        again = [sample for _, sample in changed if sample.probe not in spans]
+        for probe, (since, until) in spans.items():
+            for measurement in ("test", "coverage", "probe_state"):
+                self._forget(measurement, probe, since, until + WINDOW_MS)
+            again += self._reader.samples(
+                probe=probe, since_ms=since - WINDOW_MS, until_ms=until + WINDOW_MS, limit=2**53
+            )
+        return again
+
+    def _forget(self, measurement: str, probe: str, since_ms: int, until_ms: int) -> None:
+        try:
+            self._writer.forget(measurement, "probe", probe, since_ms, until_ms)
+        except Refused as error:
+            self._park(f"delete {measurement} of {probe} from {since_ms} to {until_ms}", str(error))
+
+    def _fresh(self) -> bool:
+        """Write the batch behind the cursor while the next is made ready; say whether there was one."""
+        batch = self._ready or self._read(self._store.position())
+        self._ready = None
+        if batch is None:
+            return False
+        reached("forward.read")
+        sent = self._sender.submit(self._send, batch.lines)
+        try:
+            self._ready = self._read(batch.last_n)
+        finally:
+            wait([sent])
+        self._sent(*sent.result())
+        reached("forward.written")
+        self._store.move(batch.taken, batch.touched)
+        reached("forward.moved")
+        return True
+
+    def _read(self, position: int) -> Batch | None:
+        """Records behind `position`, as many as make one request; None if there are none."""
+        lines: list[str] = []
+        taken: dict[int, int] = {}
+        touched: dict[DayKey, int] = {}
+        last_n = position
+        while len(lines) < MAX_LINES:
+            samples = self._reader.samples(after_n=last_n, limit=PAGE_RECORDS, newest_first=False)
+            if not samples:
+                break
+            lines += lines_of(samples)
+            taken.update({sample.part: sample.n for sample in samples})
+            for key, hours in touched_by((sample, None) for sample in samples).items():
+                touched[key] = touched.get(key, 0) | hours
+            last_n = samples[-1].n
+        return Batch(lines, taken, touched, last_n) if taken else None
+
+    def _rollups(self, *, busy: bool) -> None:
+        """Write rollup points that are due, all of them unless there is other work."""
+        while self._rollup_points.once() and not busy and not self._stop.is_set():
+            self._say()
+        self._rollups_due_s = time.monotonic() + (ROLLUPS_BUSY_S if busy else ROLLUPS_EVERY_S)
+
+    def again(self, samples: Iterable[Sample], keys: Iterable[DayKey]) -> None:
+        """Write the points of some records again, and have the rollup points of some days written."""
+        self._write(lines_of(samples))
+        self._store.move({}, dict.fromkeys(keys, ALL_HOURS))
 
     def _places(self) -> None:
         """Rewrite names and positions at start, when the registry changed, and daily; probe states every minute."""
@@ -162,11 +272,21 @@ class Forwarder:
             self._probe_states_due_s = time.monotonic() + PROBE_STATE_EVERY_S
 
     def _write(self, lines: list[str]) -> None:
-        if not lines:
-            return
-        self._lines += write_all(self._writer, lines, self._park)
+        if lines:
+            self._sent(*self._send(lines))
+
+    def _send(self, lines: list[str]) -> tuple[int, list[tuple[str, str]]]:
+        """Write lines; return how many were taken, and those that never will be with their reason."""
+        parked: list[tuple[str, str]] = []
+        return write_all(self._writer, lines, lambda line, reason: parked.append((line, reason))), parked
+
+    def _sent(self, written: int, parked: list[tuple[str, str]]) -> None:
+        for line, reason in parked:
+            self._park(line, reason)
+        self._lines += written
         self._last_write_ms = now_ms()
         if not self._connected:
+            self._nightly.due()
             self._connected, self._error = True, None
             self._say(now=True)
             LOG.info("InfluxDB takes points")
@@ -199,6 +319,7 @@ class Forwarder:
             lines=self._lines,
             parked=self._store.parked(),
             last_write_ms=self._last_write_ms,
+            unequal=self._nightly.unequal,
         )
         self._file.write(state, now=now)
 
@@ -212,6 +333,7 @@ def rebuild(
     is written once more. Raises Unavailable: then run it again.
     """
     redone = reader.last_redo()
+    waiting: list[str] = []
     written = write_all(writer, list(site_lines(registry, at_ms // DAY_MS * DAY_MS)), park)
     position = 0
     while samples := reader.samples(after_n=position, limit=MAX_RECORDS, newest_first=False):
@@ -220,39 +342,9 @@ def rebuild(
     while changed := reader.redone(redone, MAX_RECORDS):
         written += write_all(writer, lines_of(sample for _, sample in changed), park)
         redone = changed[-1][0]
-    return written
-
-
-@dataclass(frozen=True, slots=True)
-class CountRow:
-    """How many points one probe must have in a measurement by the ledger, and how many it has."""
-
-    measurement: str
-    probe: str
-    ledger: int
-    influx: int
-
-
-class PointCounter(Protocol):
-    """What `reconcile_counts` needs of a time-series database."""
-
-    def counts(self, measurement: str, field: str) -> dict[str, int]:
-        """How many points with `field` each probe has in `measurement`."""
-
-
-def reconcile_counts(reader: LedgerReader, counter: PointCounter) -> list[CountRow]:
-    """Compare by probe: tests, coverage steps, and events with boots and gaps."""
-    kinds = reader.kind_counts()
-    events: Counter[str] = Counter()
-    for (probe, kind), number in kinds.items():
-        if kind in {"event", "boot", "gap"}:
-            events[probe] += number
-    tests = {probe: number for (probe, kind), number in kinds.items() if kind == "test"}
-    expected = (("test", "seq", tests), ("coverage", "state", reader.step_counts()), ("probe_state", "event", events))
-    rows: list[CountRow] = []
-    for measurement, name, ledger in expected:
-        held = counter.counts(measurement, name)
-        rows += [
-            CountRow(measurement, probe, ledger.get(probe, 0), held.get(probe, 0)) for probe in sorted({*ledger, *held})
-        ]
-    return rows
+    for day in Rollups(reader).days(0, at_ms + 400 * DAY_MS):
+        waiting += rollup_points([day])
+        if len(waiting) >= MAX_LINES:
+            written += write_all(writer, waiting, park)
+            waiting = []
+    return written + write_all(writer, waiting, park)

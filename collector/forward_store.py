@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
+from collector.core.rollup import DayKey
 from collector.sqlite import Ownership, open_writer
 from wire.errors import Unavailable
+
+_TOUCH = "INSERT INTO touched VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET hours = hours | excluded.hours"
+
+
+def _rows(touched: Mapping[DayKey, int]) -> Iterable[tuple[Any, ...]]:
+    return ((*key, hours) for key, hours in touched.items())
 
 
 class ForwardStore:
@@ -36,15 +44,35 @@ class ForwardStore:
         """How many lines are parked."""
         return self._number("SELECT count(*) FROM parked")
 
-    def move(self, taken: Mapping[int, int]) -> None:
-        """Set the cursor of each partition (partition to record number), all in one durable step."""
-        self._write("INSERT INTO cursor VALUES (?, ?, 0) ON CONFLICT DO UPDATE SET n = max(n, excluded.n)", taken)
+    def move(self, taken: Mapping[int, int], touched: Mapping[DayKey, int]) -> None:
+        """Set the cursor of each partition (partition to record number) and note which hours were touched (bits of
+        the day), all in one durable step."""
+        sql = "INSERT INTO cursor VALUES (?, ?, 0) ON CONFLICT DO UPDATE SET n = max(n, excluded.n)"
+        self._write((sql, taken.items()), (_TOUCH, _rows(touched)))
 
-    def move_redo(self, taken: Mapping[int, int]) -> None:
-        """Set the cursor over changes of each partition."""
+    def move_redo(self, taken: Mapping[int, int], touched: Mapping[DayKey, int]) -> None:
+        """Set the cursor over changes of each partition, and note which hours they touched."""
+        sql = "INSERT INTO cursor VALUES (?, 0, ?) ON CONFLICT DO UPDATE SET redo = max(redo, excluded.redo)"
+        self._write((sql, taken.items()), (_TOUCH, _rows(touched)))
+
+    def touched(self, limit: int) -> dict[DayKey, int]:
+        """Days with hours whose rollup points are to be written again, and those hours as bits."""
+        return {DayKey(*row[:5]): row[5] for row in self._rows("SELECT * FROM touched LIMIT ?", limit)}
+
+    def settle(self, done: Mapping[DayKey, int]) -> None:
+        """These rollup points are written."""
         self._write(
-            "INSERT INTO cursor VALUES (?, 0, ?) ON CONFLICT DO UPDATE SET redo = max(redo, excluded.redo)", taken
+            ("DELETE FROM touched WHERE (day_ms, province, commune, hamlet, plmn, hours) = (?,?,?,?,?,?)", _rows(done))
         )
+
+    def noted(self, key: str) -> int | None:
+        """A number kept under a name; None if there is none."""
+        rows = self._rows("SELECT value FROM note WHERE key = ?", key)
+        return int(rows[0][0]) if rows else None
+
+    def note(self, key: str, value: int) -> None:
+        """Keep a number under a name."""
+        self._run("INSERT OR REPLACE INTO note VALUES (?, ?)", key, value)
 
     def start_over(self) -> None:
         """Forget how far InfluxDB has taken the ledger: writing everything again is harmless."""
@@ -61,15 +89,19 @@ class ForwardStore:
             raise Unavailable(f"cannot write {self.path}: {error}; free or repair the disk") from error
 
     def _number(self, sql: str) -> int:
+        return int(self._rows(sql)[0][0])
+
+    def _rows(self, sql: str, *values: object) -> list[Any]:
         try:
-            return int(self._db.execute(sql).fetchone()[0])
+            return self._db.execute(sql, values).fetchall()
         except sqlite3.Error as error:
             raise Unavailable(f"cannot read {self.path}: {error}") from error
 
-    def _write(self, sql: str, taken: Mapping[int, int]) -> None:
+    def _write(self, *steps: tuple[str, Iterable[Any]]) -> None:
         try:
             self._db.execute("BEGIN IMMEDIATE")
-            self._db.executemany(sql, taken.items())
+            for sql, rows in steps:
+                self._db.executemany(sql, rows)
             self._db.execute("COMMIT")
         except sqlite3.Error as error:
             if self._db.in_transaction:

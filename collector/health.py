@@ -49,7 +49,10 @@ class ReceiveState:
 
 @dataclass(frozen=True, slots=True)
 class ForwardState:
-    """What `forward` last said. `lag` counts records that InfluxDB has not yet taken; `parked` lines it never will."""
+    """What `forward` last said. `lag` counts records that InfluxDB has not yet taken; `parked` lines it never will.
+
+    `unequal`: hours whose count still differed after the last comparison and its repair.
+    """
 
     pid: int
     at_ms: int
@@ -62,6 +65,7 @@ class ForwardState:
     lines: int
     parked: int
     last_write_ms: int | None
+    unequal: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ Source: facts note 04 §1d, §3 (versions), §6; influxdb-client 1.50 `WriteServ
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 from influxdb_client.client.influxdb_client import InfluxDBClient
@@ -18,6 +19,7 @@ from influxdb_client.client.write_api import SYNCHRONOUS
 from influxdb_client.rest import ApiException
 from urllib3.exceptions import HTTPError
 
+from collector import metricsql
 from collector.core.points import MEASUREMENTS
 from collector.settings import Settings, read_secret
 from wire.errors import Misconfigured, Refused, Unavailable
@@ -41,6 +43,7 @@ class Influx:
         influx = settings.influx
         self._settings = influx
         self._v2 = influx.api == "v2"
+        self._metricsql: bool | None = None
         token = read_secret(settings, "influx.token_file", influx.token_file)
         password = read_secret(settings, "influx.password_file", influx.password_file)
         basic = password is not None
@@ -111,29 +114,69 @@ class Influx:
 
     def counts(self, measurement: str, field: str) -> dict[str, int]:
         """How many points with `field` each probe has in `measurement`, over all time."""
+        if self._speaks_metricsql():
+            return metricsql.probe_counts(self._ask, measurement, field)
         found = self.query(
             f'SELECT count("{field}") FROM "{measurement}"'  # noqa: S608 (fixed names)
             " WHERE time >= '1970-01-01T00:00:00Z' AND time < '2262-01-01T00:00:00Z' GROUP BY \"probe\""
         )
         return {series["tags"]["probe"]: int(series["values"][0][1]) for series in found}
 
+    def hour_counts(
+        self, measurement: str, field: str, since_ms: int, until_ms: int
+    ) -> dict[tuple[str, str, int], int]:
+        """How many points with `field` each hamlet and operator ("" for a missing tag) has in each hour (UTC ms)."""
+        if self._speaks_metricsql():
+            return metricsql.hour_counts(self._ask, measurement, field, since_ms, until_ms)
+        found = self.query(
+            f'SELECT count("{field}") FROM "{measurement}"'  # noqa: S608 (fixed names)
+            f' WHERE time >= {since_ms}ms AND time < {until_ms}ms GROUP BY time(1h), "hamlet", "plmn" fill(none)'
+        )
+        return {
+            (series["tags"]["hamlet"], series["tags"]["plmn"], at_ns // 1_000_000): int(number)
+            for series in found
+            for at_ns, number in series["values"]
+        }
+
+    def _speaks_metricsql(self) -> bool:
+        """Whether this is victoria-metrics, which answers any InfluxQL with a list of databases that it has not."""
+        if self._metricsql is None:
+            found = self.query('SELECT count("none") FROM "none"') if self._v2 else []
+            self._metricsql = any(series.get("name") == "databases" for series in found)
+        return self._metricsql
+
+    def _ask(self, path: str, parameters: list[tuple[str, str]]) -> bytes:
+        return self._call(path, parameters, b"")
+
     def drop(self) -> None:
         """Delete every point of ours. Raises like `write`."""
         for measurement in MEASUREMENTS:
-            if self._v2:
-                self._delete(measurement)
+            if self._speaks_metricsql():
+                match = f'{{__name__=~"{measurement}_.+"}}'
+                self._ask("/api/v1/admin/tsdb/delete_series", [("match[]", match)])
+            elif self._v2:
+                self._delete(f'_measurement="{measurement}"', "1970-01-01T00:00:00Z", "2262-01-01T00:00:00Z")
             else:
                 self.query(f'DROP MEASUREMENT "{measurement}"')
 
-    def _delete(self, measurement: str) -> None:
+    def forget(self, measurement: str, tag: str, code: str, since_ms: int, until_ms: int) -> None:
+        """Delete the points of one tag's code in since <= t < until.
+
+        Raises like `write`; Refused("cannot_delete") where the server cannot: victoria-metrics has no spans, and 2.x no
+        way to name a tag that is missing.
+        """
+        if (self._v2 and not code) or self._speaks_metricsql():
+            raise Refused("cannot_delete", f"{measurement} of {tag} {code or 'none'} cannot be deleted by span there")
+        if self._v2:
+            span = (datetime.fromtimestamp(ms / 1000, UTC).isoformat() for ms in (since_ms, until_ms))
+            self._delete(f'_measurement="{measurement}" AND {tag}="{code}"', *span)
+        else:
+            where = f"\"{tag}\" = '{code}' AND time >= {since_ms}ms AND time < {until_ms}ms"
+            self.query(f'DELETE FROM "{measurement}" WHERE {where}')  # noqa: S608 (codes only)
+
+    def _delete(self, predicate: str, start: str, stop: str) -> None:
         try:
-            self._client.delete_api().delete(
-                "1970-01-01T00:00:00Z",
-                "2262-01-01T00:00:00Z",
-                f'_measurement="{measurement}"',
-                bucket=self.database,
-                org=self._settings.org,
-            )
+            self._client.delete_api().delete(start, stop, predicate, bucket=self.database, org=self._settings.org)
         except (ApiException, HTTPError) as error:
             raise self._translated(error) from error
 

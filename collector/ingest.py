@@ -9,6 +9,7 @@ Source: design §4 (chain), §7 (order and ACK).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from collector.core import run
@@ -24,7 +25,7 @@ from collector.statements import NOTES, Statements
 from collector.verify import checker
 from wire import bundle, codec, topics
 from wire.codec import Opened
-from wire.errors import Refused
+from wire.errors import Refused, Unavailable
 from wire.failure import RefusalReason
 from wire.records import GapRecord
 
@@ -114,6 +115,7 @@ class Ingest:
 
         Raises Unavailable if the ledger or the registry cannot be used: then nothing of the group is held.
         """
+        self.placer.forks.clear()
         with self._registry.still(), self._ledger.transaction():
             tallies: list[Tally] = []
             works: dict[str, Work] = {}
@@ -129,6 +131,7 @@ class Ingest:
             self._ledger.deliver([_delivery(tally, received_ms) for tally in tallies if tally.is_told])
             taken = self._taken(tallies)
             reached("receive.worked")
+        self._tell_forks(received_ms)
         return taken
 
     def doubt(self, found: Sequence[tuple[int, bytes]]) -> int:
@@ -145,6 +148,14 @@ class Ingest:
                     self.placer.doubt(entry, held[1], RefusalReason.BAD_SIGNATURE)
                     marked += 1
         return marked
+
+    def _tell_forks(self, received_ms: int) -> None:
+        """Two records of one number come of a copied card or a spool put back: an alarm, once they are committed."""
+        if self.statements is None:
+            return
+        for probe, detail in self.placer.forks:
+            with suppress(Unavailable):
+                self.statements.identities.raise_alarm("fork", probe, "", detail, received_ms)
 
     def heads(self) -> dict[str, Head]:
         """What every active or quarantined probe's acknowledgement says now."""

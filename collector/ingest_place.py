@@ -25,6 +25,8 @@ class Placer:
     def __init__(self, ledger: Ledger, registry: Registry) -> None:
         self._ledger = ledger
         self._judge = Judge(ledger, registry)
+        self.forks: list[tuple[str, str]] = []
+        """Probes of which a second record of one number was kept, and where: proof of a copied card."""
 
     # --- runs -----------------------------------------------------------------------------------------------------
 
@@ -154,6 +156,8 @@ class Placer:
         taken = self._slots(entry.id, [opened])
         row = self._judge.row(entry, opened.record, own, store.standing, store.fault, forked=forked, taken=taken)
         n = self._ledger.insert([row])
+        if store.standing is Standing.FORK and opened.head is not None:
+            self.forks.append((entry.id, f"epoch {opened.head.epoch}: two records with the same number"))
         reached("receive.stored")
         self._date(entry, dates_boot)
         return n

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from collector.core.place import Place
+from collector.registry_dated import CampaignRow
 from collector.registry_load import decode_document
 from collector.registry_read import Dated
 from collector.registry_rows import (
@@ -160,6 +161,12 @@ class Registry:
     def users(self) -> list[UserEntry]:
         """All logins, by name."""
         return self._all(UserEntry, "user", key="name")
+
+    def campaigns(self) -> list[CampaignRow]:
+        """All campaigns, by code."""
+        names = CampaignRow.__struct_fields__
+        rows = self._rows(f"SELECT {', '.join(names)} FROM campaign ORDER BY code")  # noqa: S608 (fixed names)
+        return [CampaignRow(**dict(zip(names, row, strict=True))) for row in rows]
 
     def quota(self, commune: str) -> Quota | None:
         """The quota of a commune; None if it has none."""

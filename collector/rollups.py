@@ -36,6 +36,7 @@ _TOTALS = (
     " FROM rollup_total WHERE span = ? AND start_ms >= ? AND start_ms < ?"
 )
 _HOURS = "SELECT day_ms, province, commune, hamlet, plmn, hours FROM rollup_day WHERE day_ms = ? AND province = ?"
+_DAY = "SELECT hours FROM rollup_day WHERE day_ms = ? AND province = ? AND commune = ? AND hamlet = ? AND plmn = ?"
 _FOREVER_MS = 2**53
 
 
@@ -106,6 +107,17 @@ class Rollups:
                 if kept and hamlet in {None, key.hamlet}:
                     yield key, kept
 
+    def day(self, key: DayKey) -> dict[int, Hour]:
+        """The hours of one hamlet, operator and day; empty if there are none."""
+        rows = self._source.rows(_DAY, *key)
+        return unpack_hours(rows[0][0]) if rows else {}
+
+    def day_before(self, before_ms: int) -> int | None:
+        """The last local day (UTC ms) that begins before a moment and has records; None if none has."""
+        sql = "SELECT max(start_ms) FROM rollup_total WHERE span = 'day' AND start_ms < ?"
+        found: int | None = self._source.rows(sql, before_ms)[0][0]
+        return found
+
     def _days_between(self, first_ms: int, until_ms: int) -> range:
         """Local days that may have rows."""
         bounds = "SELECT min(start_ms), max(start_ms) FROM rollup_total WHERE span = 'day'"
@@ -136,6 +148,19 @@ class Rollups:
         for key, numbered in changes.items():
             found = {number: merged(None, change) for number, change in numbered.items()}
             yield key, {number: hour for number, hour in found.items() if hour is not None}
+
+    def kept_day(self, day_ms: int) -> dict[DayKey, dict[int, Hour]]:
+        """The hours of one local day as they are kept."""
+        return dict(self._stored_day(day_ms, None))
+
+    def made_day(self, day_ms: int) -> dict[DayKey, dict[int, Hour]]:
+        """The same made again from the records."""
+        return dict(self._from_records(day_ms, day_ms + DAY_MS, None, None))
+
+    def raw_counts(self, since_ms: int, until_ms: int) -> dict[str, HamletCounts]:
+        """Sums by hamlet over since <= t < until, from the records alone."""
+        rows = self._source.rows(_RAW_SUMS, since_ms, until_ms)
+        return {row["hamlet"]: _add(HamletCounts(), row) for row in rows}
 
     def hamlet_counts(self, since_ms: int | None = None, until_ms: int | None = None) -> dict[str, HamletCounts]:
         """Sums by hamlet over since <= t < until (None: without an end); probes that stand nowhere are under ""."""

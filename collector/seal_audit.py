@@ -1,91 +1,179 @@
-"""The audit of signatures: `receive` proves a contiguous chain by its hashes and one signature; here each is checked.
+"""Goes over what was sealed, again and again: rows, tiles, indices and checkpoints must still lead to the signed roots.
 
-A record whose own signature fails is named in `seal.db`; it stays where it is, `receive` marks it, it counts no more.
-Every record is checked once, in order of arrival, some thousands a round, beside the sealing and never before it.
-Source: design §4 (the sealer checks every signature later).
+Before each signature the next stretch of every log is played again from the ledger's bytes: leaf hashes computed anew,
+the tree grown from them, every tile compared with its file, every checkpoint of `seal.db` with the root at its size
+and with its own signature, every table followed without a hole. A small ledger is gone over whole each time, a larger
+one a stretch at a time. What a restore is known to have lost is taken from the tiles, which the roots still vouch for.
+Source: facts note 08 §1 (Yeti 2022: re-derive leaf hashes from stored bytes before signing), §7.2 (row 11).
 """
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
-from collector.core.run import Shape
-from collector.keyring import ring
-from collector.leaves import Leaf, LeafSource
-from collector.registry import Registry
-from collector.registry_identity import Identities
-from collector.seal_store import SealStore
-from collector.verify import checker
-from wire import plain
-from wire.errors import Refused
-from wire.note import DASH
+from collector.core import tiles
+from collector.core.sealing import Stretch
+from collector.leaves import Leaf
+from collector.seal_store import SealReader, Shard, Signed
+from wire import tlog
+from wire.errors import Refused, Unavailable
+from wire.note import Verifier
 
-LOG = logging.getLogger("collector.seal")
-A_ROUND = 20_000
-BATCH = 1000
-MAX_KEYS = 20_000
-Check = Callable[[bytes], bool]
+BATCH = 20_000
+CHECKPOINT_COST = 50
+"""To verify a checkpoint takes as long as to hash so many rows."""
+NOTE = "note"
+"""Source name of a shard's entry 0, the last checkpoint of the shard before."""
 
 
-class Auditor:
-    """Checks the records of one ledger from where it stopped."""
+class Broken(Unavailable):
+    """What is stored no longer fits what was sealed: nothing is signed until a person has looked."""
 
-    def __init__(
-        self, store: SealStore, records: LeafSource, registry: Registry, identities: Identities, origin: str
-    ) -> None:
-        self._store, self._records, self._registry = store, records, registry
-        self._identities, self._origin = identities, origin
-        self._checks: dict[bytes, tuple[int, Check | None]] = {}
 
-    def round(self, now_ms: int, most: int = A_ROUND) -> int:
-        """Check at most `most` records more; return how many were. Raises Unavailable."""
-        gen = self._records.generation()
-        at, done = self._store.audited(gen), 0
-        while done < most and (leaves := self._records.rows(at, BATCH)):
-            bad = [(leaf.n, leaf.leaf) for leaf in leaves if not self._is_signed(leaf)]
-            at, done = leaves[-1].n, done + len(leaves)
-            self._store.keep_audit(gen, at, bad, now_ms)
-            for n, _ in bad:
-                LOG.error("record %d bears no good signature of its own; it is kept and counts no more", n)
-        return done
+def changed(source: str, n: int) -> Broken:
+    """A row is not what it was."""
+    return Broken(
+        f"{source} {n} of the ledger is no longer what was sealed: its bytes or its tile were changed, or it was"
+        " deleted; nothing is signed until the newest good backup is put back (docs/operations.md, disaster)"
+    )
 
-    def _is_signed(self, leaf: Leaf) -> bool:
-        """Whether a record's own signature is good; a key that the registry no longer lists cannot be asked."""
-        line = leaf.raw[leaf.raw.rfind(b"\n\n") + 2 :]
-        name = line[len(DASH.encode()) :].partition(b" ")[0]
-        check = self._check_of(name)
-        return check is None or check(leaf.raw)
 
-    def _check_of(self, name: bytes) -> Check | None:
-        version = self._registry.version()
-        held = self._checks.get(name)
-        if held is None or held[0] != version:
-            if len(self._checks) >= MAX_KEYS:
-                self._checks.clear()
-            self._checks[name] = held = (version, self._make(name.decode("utf-8", "replace")))
-        return held[1]
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """What the audit asks of the sealer: rows as they read now, tiles as they lie there, keys of the logs.
 
-    def _make(self, name: str) -> Check | None:
-        entry = self._registry.probe(name.removeprefix(f"{self._origin}/probe/"))
-        if entry is None:
-            return None
-        keys = ring(entry.vkey, self._identities.keys(entry.id)).keys
-        shapes = [(Shape.of(self._origin, key), checker(key), key) for _, key in keys]
+    `leaves(source, first_n, count, shard)` raises Broken for a row that is gone or has another hash than its own;
+    `kept_n(shard, source)` is the last row of a log's table that is still in the ledger.
+    """
 
-        def check(raw: bytes) -> bool:
-            for shape, is_good, _ in shapes:
-                at = shape.cut(raw)
-                signature = None if at is None else shape.signature(raw)
-                if at is not None and signature is not None:
-                    return is_good(raw[: at + 1], signature)
-            try:
-                named = plain.take(raw).signatures[0].key_id
-                for _, _, key in shapes:
-                    if key.key_id == named:
-                        plain.authenticate(raw, self._origin, key)
-            except Refused:
-                return False
-            return True
+    leaves: Callable[[str, int, int, Shard], Sequence[Leaf]]
+    reading: Callable[[Shard], tiles.ReadTile]
+    kept_n: Callable[[Shard, str], int]
+    verifier: Callable[[Shard], Verifier]
 
-        return check
+
+@dataclass(slots=True)
+class _Place:
+    """How far a pass has come: in which log, its tree so far, and the last row of each table by generation."""
+
+    shard: int = 0
+    edge: tiles.Edge = field(default_factory=tiles.Edge)
+    rows: dict[tuple[int, str], int] = field(default_factory=dict)
+
+
+class LogAudit:
+    """One pass after the other over all logs, `rows_a_round` rows at a time."""
+
+    def __init__(self, store: SealReader, sealed: Sealed, rows_a_round: int) -> None:
+        self._store, self._sealed, self._rows_a_round = store, sealed, rows_a_round
+        self._place = _Place()
+
+    def round(self) -> None:
+        """Go over the next stretch. Raises Broken; the next call then begins anew, and finds the same."""
+        try:
+            self._go_on()
+        except Unavailable:
+            self._place = _Place()
+            raise
+
+    def _go_on(self) -> None:
+        left = self._rows_a_round
+        shards = self._store.shards()
+        for shard in [one for one in shards if one.n >= self._place.shard]:
+            edge = self._place.edge if shard.n == self._place.shard else tiles.Edge()
+            last = self._store.last_checkpoint(shard.n)
+            size = last.size if last else 0
+            while left > 0 and edge.size < size:
+                edge, cost = self._stretch(shard, edge, size, min(left, BATCH))
+                left -= cost
+            self._place.shard, self._place.edge = shard.n, edge
+            if edge.size < size:
+                return
+            self._compare_edge(shard, edge)
+        self._place = _Place()
+
+    def _stretch(self, shard: Shard, edge: tiles.Edge, size: int, most: int) -> tuple[tiles.Edge, int]:
+        """Play the next rows of one table; return the tree behind them and what it cost."""
+        run = next(iter(self._store.runs(shard.n, edge.size)), None)
+        if run is None or run.first_index > edge.size:
+            raise _indices(shard)
+        done = edge.size - run.first_index
+        count = min(run.count - done, most, size - edge.size)
+        if not done:
+            self._follow(shard, run)
+        leaves = self._leaf_hashes(shard, run, done, count, size)
+        signed = self._store.checkpoints(shard.n, edge.size, edge.size + count)
+        first = edge.size
+        for end in (*signed, None):
+            upto = end.size - first if end else count
+            edge = self._grow(shard, edge, leaves[edge.size - first : upto])
+            if end is not None:
+                self._compare_root(shard, edge, end)
+        return edge, count + CHECKPOINT_COST * len(signed)
+
+    def _follow(self, shard: Shard, run: Stretch) -> None:
+        """A run goes on where its table's last one ended. Raises Broken: a table's row was never sealed."""
+        if run.source == NOTE and run.first_index == 0 and shard.first_leaf:
+            return
+        place = (shard.gen, run.source)
+        base = self._store.base(run.source, shard.gen) or 0
+        if base > max((n for (_, source), n in self._place.rows.items() if source == run.source), default=0):
+            raise _indices(shard)
+        if run.first_n != self._place.rows.get(place, base) + 1:
+            raise _indices(shard)
+        self._place.rows[place] = run.first_n + run.count - 1
+
+    def _leaf_hashes(self, shard: Shard, run: Stretch, done: int, count: int, size: int) -> list[bytes]:
+        """Hashes of rows from the ledger's bytes, compared with the tiles; of lost ones from the tiles alone."""
+        first_index, first_n = run.first_index + done, run.first_n + done
+        tree = tiles.Tree(size, self._sealed.reading(shard))
+        held = max(0, min(count, self._sealed.kept_n(shard, run.source) - first_n + 1))
+        hashes = [leaf.leaf for leaf in self._sealed.leaves(run.source, first_n, held, shard)] if held else []
+        for at, leaf in enumerate(hashes):
+            if tree.leaf(first_index + at) != leaf:
+                raise changed(run.source, first_n + at)
+        return [*hashes, *(tree.leaf(first_index + at) for at in range(held, count))]
+
+    def _grow(self, shard: Shard, edge: tiles.Edge, leaves: Sequence[bytes]) -> tiles.Edge:
+        edge, new = tiles.grow(edge, leaves)
+        read = self._sealed.reading(shard)
+        for tile in new:
+            full = len(tile.hashes) == tiles.WIDTH
+            if full and tuple(read(tile.level, tile.index, tiles.WIDTH)) != tile.hashes:
+                raise _tile(shard, tile.path)
+        return edge
+
+    def _compare_root(self, shard: Shard, edge: tiles.Edge, signed: Signed) -> None:
+        try:
+            said = tlog.open_checkpoint(signed.note, self._sealed.verifier(shard))
+        except Refused as refusal:
+            raise _checkpoint(shard, signed) from refusal
+        if (said.size, said.root) != (signed.size, signed.root) or tiles.root(edge) != signed.root:
+            raise _checkpoint(shard, signed)
+
+    def _compare_edge(self, shard: Shard, edge: tiles.Edge) -> None:
+        """The tiles that are not full yet."""
+        read = self._sealed.reading(shard)
+        for level, row in enumerate(edge.open):
+            index = (edge.size >> (8 * level)) // tiles.WIDTH
+            if row and tuple(read(level, index, len(row))[: len(row)]) != row:
+                raise _tile(shard, tiles.tile_path(level, index, len(row)))
+
+
+def _indices(shard: Shard) -> Broken:
+    return Broken(
+        f"seal.db no longer says of every row where it stands in {shard.name}: it was changed; put back the newest good"
+        " seal.db"
+    )
+
+
+def _tile(shard: Shard, path: str) -> Broken:
+    return Broken(f"{path} of {shard.name} is no longer what was published; put back the log folder")
+
+
+def _checkpoint(shard: Shard, signed: Signed) -> Broken:
+    return Broken(
+        f"checkpoint {signed.size} of {shard.name} in seal.db is not over the rows that stand there: seal.db or the"
+        " ledger was changed; put back the newest good backup"
+    )

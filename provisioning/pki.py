@@ -272,3 +272,9 @@ def load(key_path: Path, certificate_path: Path) -> Issued:
     if key.public_key() != certificate.public_key():
         raise Misconfigured(f"{key_path} is not the key of {certificate_path}; put the pair back from one backup")
     return Issued(key, certificate)
+
+
+def split_pem(pem: bytes) -> list[bytes]:
+    """The certificates of a PEM file, each alone."""
+    end = b"-----END CERTIFICATE-----\n"
+    return [part + end for part in pem.split(end) if b"-----BEGIN CERTIFICATE-----" in part]

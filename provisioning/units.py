@@ -2,7 +2,7 @@
 
 Four tables of tab-separated text lie beside this module. They were written by `python -m provisioning.units_wheel` from
 the package vietnamadminunits (MIT) and hold its facts only; later changes of names come from the acts that they name.
-The package itself is not installed: it needs Unidecode, which is under the GPL (decision 0019).
+The package itself is not installed: it needs Unidecode, which is under the GPL (decision 0021).
 Source: facts note 01 §4.
 """
 
@@ -130,7 +130,7 @@ def midnight_ms(day: date) -> int:
 
 def document(units: Units) -> dict[str, list[dict[str, Any]]]:
     """Return the registry document of these units, with their names since 1 July 2025 and the changes since."""
-    since_ms, source = midnight_ms(TWO_TIERS), f"{TWO_TIERS_SOURCE} ({units.origin})"
+    since_ms, source = midnight_ms(TWO_TIERS), f"{TWO_TIERS_SOURCE} ({units.origin.partition(' ')[0]})"
     names = [{"code": u.code, "name": u.name, "valid_from_ms": since_ms, "source": source} for u in units.units]
     names += [
         {"code": c.code, "name": c.name, "valid_from_ms": midnight_ms(c.since), "source": c.source}

@@ -69,8 +69,19 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "cryptography": ("wire/note.py", "provisioning/pki.py", "probe/devices/tls_key.py"),
     "msgspec": ("wire/", "probe/", "collector/", "point/", "provisioning/", "sim/", "grafana/"),
     "click": (
-        *("collector/__main__.py", "collector/command.py", "collector/log_commands.py"),
-        *("provisioning/__main__.py", "provisioning/identity_commands.py", "provisioning/registry_commands.py"),
+        *(
+            "collector/__main__.py",
+            "collector/command.py",
+            "collector/log_commands.py",
+            "collector/identity_commands.py",
+        ),
+        *(
+            "provisioning/__main__.py",
+            "provisioning/identity_commands.py",
+            "provisioning/broker_commands.py",
+            "provisioning/registry_commands.py",
+            "provisioning/plan_command.py",
+        ),
     ),
     "rich": ("collector/__main__.py", "provisioning/__main__.py"),
     "grafana_foundation_sdk": ("grafana/",),

@@ -1,6 +1,6 @@
--- seal.db, version 2: records are proved by their chain's hashes when they come; here their own signatures are checked.
--- Up to which record that was done, in which generation of the ledger; and the records whose own signature fails.
-CREATE TABLE audited (id INTEGER PRIMARY KEY CHECK (id = 1), gen INTEGER NOT NULL, n INTEGER NOT NULL) STRICT;
-CREATE TABLE unsigned (
-  id INTEGER PRIMARY KEY, n INTEGER NOT NULL, leaf BLOB NOT NULL UNIQUE, found_ms INTEGER NOT NULL
-) STRICT;
+-- seal.db, version 2: what was seen of tables that are no part of a log (deliveries, refusals): rows `first_n` to
+-- `last_n` of a view had this digest when they were first seen. `gen`: a restored ledger is looked at anew.
+CREATE TABLE watch (
+  view TEXT NOT NULL, gen INTEGER NOT NULL, first_n INTEGER NOT NULL, last_n INTEGER NOT NULL, digest BLOB NOT NULL,
+  PRIMARY KEY (view, gen, first_n)
+) STRICT, WITHOUT ROWID;

@@ -9,9 +9,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from collector.core.place import Place
+from collector.core.rollup_view import CommuneTotal
 from collector.core.sample import Deliveries, HamletCounts, ProbeState, Refusal, Sample
 from collector.core.witness import Direction, Named
 from collector.health import Health
+from collector.registry_dated import CampaignRow
 from collector.registry_rows import (
     CommuneEntry,
     HamletEntry,
@@ -65,6 +67,10 @@ class Reader(Protocol):
 
     def hamlet_counts(self, since_ms: int, until_ms: int) -> Mapping[str, HamletCounts]:
         """Sums by hamlet code."""
+        ...
+
+    def commune_totals(self, since_ms: int, until_ms: int, /) -> Sequence[CommuneTotal]:
+        """Sums by commune and operator."""
         ...
 
     def refusals(self, limit: int) -> Sequence[Refusal]:
@@ -121,6 +127,10 @@ class Registry(Protocol):
 
     def probes(self) -> Sequence[ProbeEntry]:
         """All probes."""
+        ...
+
+    def campaigns(self) -> Sequence[CampaignRow]:
+        """All campaigns."""
         ...
 
     def operators(self) -> Mapping[str, str]:

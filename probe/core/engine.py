@@ -22,11 +22,11 @@ from dataclasses import dataclass, field
 from probe.core.engine_ramp import BEGIN_BYTES, SLACK_US, Ramp
 from probe.core.engine_sample import Sample
 from probe.core.engine_stats import Curve, halves_differ_ppm, relative_error_ppm, series
+from wire.data_use import LEAST_DOWNLINK_BYTES, LEAST_UPLINK_BYTES, LEAST_WINDOW_US
 
 BIN_US = 100_000
 OPEN_US = 50_000
-LEAST_WINDOW_US = 1_000_000
-LEAST_DOWNLINK_BYTES, LEAST_UPLINK_BYTES, LEAST_SLOW_BYTES = 400_000, 700_000, 300_000
+LEAST_SLOW_BYTES = 300_000
 SLOW_BPS = 3_000_000
 SHORTEST_WINDOW_US = 300_000
 MOST_FLOWS = 4

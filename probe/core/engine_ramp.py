@@ -14,10 +14,10 @@ from dataclasses import dataclass
 
 from probe.core.engine_sample import Sample
 from probe.core.engine_stats import Curve
+from wire.data_use import FULL_BIN_US
 
 BEGIN_BYTES = 20_000
 RAMP_BIN_US = 200_000
-FULL_BIN_US = 100_000
 RAMP_LIMIT_US = 1_500_000
 GROWTH_PERCENT = 115
 QUEUE_US, QUEUE_SHARE, QUEUE_HOLD_US = 10_000, 4, 40_000

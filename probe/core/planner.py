@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from probe.core import data_use
 from probe.core.engine_terms import EngineRequest, EngineResult
+from wire import data_use
 from wire.failure import Cause, Stage
 
 RungName = Literal["full", "saver", "short", "downlink_only", "latency_only", "none"]

@@ -19,7 +19,7 @@ from collector.ingest import Message
 from collector.leaves import LedgerLeaves
 from collector.receive import Receiver
 from collector.registry_identity import Identities
-from collector.seal_audit import Auditor
+from collector.seal_signatures import SignatureAudit
 from collector.seal_store import SealStore
 from collector.settings import read_settings
 from collector.verify import checker
@@ -159,7 +159,7 @@ def test_a_record_that_only_its_hash_proves_is_found_by_the_audit_and_counts_no_
     assert door.reader.hamlet_counts()["h-dong-chuoi"].counted == 3
     store = SealStore(tmp_path / "seal.db")
     identities = Identities(tmp_path / "registry.db")
-    auditor = Auditor(store, LedgerLeaves(door.path), door.registry, identities, ORIGIN)
+    auditor = SignatureAudit(store, LedgerLeaves(door.path), door.registry, identities, ORIGIN)
     assert auditor.round(T0_MS, most=1) == 3
     assert auditor.round(T0_MS) == 0
     ((number, n, leaf),) = store.unsigned()

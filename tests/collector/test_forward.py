@@ -160,8 +160,8 @@ def test_rebuild_fills_an_empty_database_with_equal_counts(full: Bench, one: Fak
     until(lambda: count(influx, "test", "seq") == 21)
 
 
-def query_post(influx: Influx, influxql: str) -> None:
-    text = urllib.parse.urlencode({"q": influxql}).encode()
+def query_post(influx: Influx, influxql: str, db: str = "") -> None:
+    text = urllib.parse.urlencode({"q": influxql, **({"db": db} if db else {})}).encode()
     urllib.request.urlopen(f"http://127.0.0.1:{influx.port}/query", text, timeout=10).close()
 
 

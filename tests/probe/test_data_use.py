@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probe.core.data_use import Link, Terms, Upkeep, bytes_of_month, bytes_of_test, bytes_of_upkeep
+from wire.data_use import Link, Terms, Upkeep, bytes_of_month, bytes_of_test, bytes_of_upkeep
 
 HAMLET = Link(40_000_000 * 1448 // 1500, 15_000_000 * 1448 // 1500)
 

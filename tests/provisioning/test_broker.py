@@ -20,6 +20,7 @@ from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from provisioning import authority, deployment, identity, pki
+from provisioning.core.takeover import Sign, State, read, step
 from provisioning.upkeep import Upkeep
 from tests.provisioning.identity_kit import Office, listens, make_office, until
 from wire import topics
@@ -197,6 +198,25 @@ def _is_mute(collector: Speaker, out: Speaker, one: Speaker) -> bool:
     one.say(topics.up("p-one"), end)
     until(lambda: (topics.up("p-one"), end) in collector.heard, what="p-one")
     return (topics.up("p-out"), word) not in collector.heard
+
+
+def test_a_cloned_card_shows_in_the_brokers_log(stage: Stage) -> None:
+    """Two machines with one certificate throw each other out until somebody looks: found by the log, as it is read."""
+    found: list[Sign] = []
+    seen = len(stage.log.read_text().splitlines())
+
+    def look() -> list[Sign]:
+        state = State()
+        for line in stage.log.read_text().splitlines()[seen:]:
+            event = read(line)
+            if event is not None:
+                state, signs = step(state, event, 0.0)
+                found.extend(signs)
+        return found
+
+    with stage.probe("p-two"), stage.probe("p-two", "p-two-on-the-copied-card"):
+        until(look, within_s=60, what="the sign")
+    assert {sign.probe for sign in found} == {"p-two"}
 
 
 def test_expired_and_foreign_certificates_are_refused(stage: Stage, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""How much of a SIM's data tests and their upkeep will take: pure prediction, for planning before a month begins.
+"""How much of a SIM's data tests and their upkeep will take: pure prediction, for both sides.
 
 A test moves bytes for as long as its ramp and its window last, at the link's rate, and then what still waits in the
 queue: it was sent before anyone could say stop. So bytes are rate x time, and only the window depends on how steady the
@@ -12,9 +12,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from probe.core.engine import LEAST_DOWNLINK_BYTES, LEAST_UPLINK_BYTES, LEAST_WINDOW_US
-from probe.core.engine_ramp import FULL_BIN_US
-
+FULL_BIN_US = 100_000
+LEAST_WINDOW_US = 1_000_000
+LEAST_DOWNLINK_BYTES, LEAST_UPLINK_BYTES = 400_000, 700_000
+"""The engine's own: width of a bin of a full link's ramp, the shortest window, the fewest bytes that it must hold."""
 PACKET_BYTES, PAYLOAD_BYTES = 1500, 1448
 ACK_PPM = 18_000
 """Acknowledgements on the way back: 52 bytes for every two packets, fewer where the kernel joins packets."""
