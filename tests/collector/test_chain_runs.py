@@ -82,6 +82,14 @@ def test_an_overlap_must_be_equal_byte_for_byte(door: Door, one: FakeProbe, coun
     assert "fork" in held[0].not_counted
 
 
+def test_other_bytes_in_held_places_are_forks_and_never_duplicates(door: Door, one: FakeProbe) -> None:
+    door.take("p-one", *[one.test() for _ in range(6)])
+    clone = FakeProbe("p-one", signer=one.signer)
+    taken = door.take("p-one", *[clone.test(downlink_bps=1) for _ in range(4)])
+    assert (taken.accepted, taken.duplicate) == (4, 0)
+    assert [s.in_chain for s in door.reader.samples(limit=100, newest_first=False)] == [True] * 6 + [False] * 4
+
+
 def test_behind_a_hole_every_signature_is_checked(door: Door, one: FakeProbe) -> None:
     raws = [one.test() for _ in range(3)]
     bad = forged(one)
