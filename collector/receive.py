@@ -129,6 +129,7 @@ class Receiver:
             self._send_acks(connection)
             self._send_configs(connection)
             self._send_checkpoint(connection)
+            self._follow_registry()
             self._say()
             taken = connection.read(WAIT_S)
         if self._stop.is_set():
@@ -169,6 +170,13 @@ class Receiver:
             if found and self._ingest.doubt([(n, leaf) for _, n, leaf in found]):
                 LOG.error("records without a good signature of their own: %d; kept, not counted", len(found))
             self._doubted = max((number for number, _, _ in found), default=self._doubted)
+        except Unavailable as error:
+            self._lose_ledger(str(error))
+
+    def _follow_registry(self) -> None:
+        """Judge records again that the registry says otherwise of now: a few at a time, between groups."""
+        try:
+            self._ingest.follower.step()
         except Unavailable as error:
             self._lose_ledger(str(error))
 
