@@ -19,7 +19,7 @@ from collector.follow import Follower
 from collector.ingest_place import Placer
 from collector.keyring import KeyRing, ring
 from collector.ledger_port import DeliveryRow, Head, Ledger, RefusedBytes
-from collector.receipts import is_receipt, open_receipt
+from collector.receipts import open_receipt, receipt_begins
 from collector.registry import Registry
 from collector.registry_rows import ProbeEntry
 from collector.statements import NOTES, Statements
@@ -109,6 +109,7 @@ class Ingest:
         self._origin = origin
         self.placer = Placer(ledger, registry)
         self.follower = Follower(ledger, self.placer, registry)
+        self._receipt = receipt_begins(origin)
         self._keys: dict[str, Key] = {}
         self.statements: Statements | None = None
 
@@ -209,7 +210,7 @@ class Ingest:
             return tally
         works[probe] = work
         for raw in raws:
-            if is_receipt(raw, self._origin):
+            if raw.startswith(self._receipt):
                 self._take_receipt(raw, received_ms, tally)
             else:
                 work.raws.append(raw)
