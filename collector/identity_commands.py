@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from contextlib import closing
 
 import click
 
@@ -11,6 +12,7 @@ from collector import ledger_notes
 from collector.command import with_config
 from collector.ledger import LedgerReader
 from collector.proofs import Prover
+from collector.registry import Registry
 from collector.seal_store import SealReader
 from collector.settings import Settings
 from wire.records import TestRecord
@@ -55,4 +57,15 @@ def used(settings: Settings, probe: str) -> None:
     click.echo(json.dumps(found))
 
 
-COMMANDS = (notes, used)
+@click.command("keys")
+@with_config
+@click.argument("probe", required=False)
+def keys(settings: Settings, probe: str | None) -> None:
+    """Every record key that probes ever had, one a line: what `dosong-verify` is given."""
+    with closing(Registry(settings.registry)) as registry:
+        for name in [probe] if probe else [entry.id for entry in registry.probes()]:
+            for vkey in registry.keys(name):
+                click.echo(vkey)
+
+
+COMMANDS = (notes, used, keys)

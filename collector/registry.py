@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 
 from collector.core.place import Place
 from collector.registry_dated import CampaignRow
+from collector.registry_identity import ALARMS, Alarm
 from collector.registry_load import decode_document
 from collector.registry_read import Dated
 from collector.registry_rows import (
@@ -105,6 +106,18 @@ class Registry:
                 rows = self._rows(f"{_PROBE} WHERE id = ?", probe)
                 self._probes[probe] = _probe(rows[0]) if rows else None
             return self._probes[probe]
+
+    def keys(self, probe: str) -> list[str]:
+        """Record keys that a probe ever had, newest first; empty if it is unknown."""
+        sql = (
+            "SELECT vkey FROM (SELECT vkey, from_epoch FROM probe_key WHERE probe = ?1"
+            " UNION SELECT vkey, -1 FROM probe WHERE id = ?1) ORDER BY from_epoch DESC"
+        )
+        return list(dict.fromkeys(str(row[0]) for row in self._rows(sql, probe)))
+
+    def alarms(self, limit: int = 200) -> list[Alarm]:
+        """What went wrong with identities, newest first."""
+        return [Alarm(*row) for row in self._rows(f"{ALARMS} LIMIT ?", limit)]
 
     def probes(self) -> list[ProbeEntry]:
         """All probes, by id."""

@@ -14,6 +14,7 @@ from collector.core.sample import Deliveries, HamletCounts, ProbeState, Refusal,
 from collector.core.witness import Direction, Named
 from collector.health import Health
 from collector.registry_dated import CampaignRow
+from collector.registry_identity import Alarm
 from collector.registry_rows import (
     CommuneEntry,
     HamletEntry,
@@ -91,6 +92,14 @@ class Registry(Protocol):
 
     def probe(self, probe: str, /) -> ProbeEntry | None:
         """A probe by its id."""
+        ...
+
+    def keys(self, probe: str, /) -> Sequence[str]:
+        """Record keys that a probe ever had, as text."""
+        ...
+
+    def alarms(self) -> Sequence[Alarm]:
+        """What went wrong with identities, newest first."""
         ...
 
     def place(self, probe: str, at_ms: int | None = None, /) -> Place | None:

@@ -1,12 +1,13 @@
 """The catalogue of words: key -> (Vietnamese, English). Whatever a visitor reads stands here or in `wire.metrics`.
 
-Seven tables, named for what they are about (`words_...`). A test checks that both languages are there, that
+Eight tables, named for what they are about (`words_...`). A test checks that both languages are there, that
 placeholders agree and that templates use only keys that exist.
 """
 
 from __future__ import annotations
 
 from collector.core.view import Language
+from collector.web.words_alarms import ALARM_WORDS
 from collector.web.words_campaigns import CAMPAIGN_WORDS
 from collector.web.words_coverage import COVERAGE_WORDS
 from collector.web.words_pages import PAGE_WORDS
@@ -16,7 +17,14 @@ from collector.web.words_remedies import REMEDY_WORDS
 from collector.web.words_witness import WITNESS_WORDS
 
 WORDS: dict[str, tuple[str, str]] = (
-    PAGE_WORDS | RECORD_WORDS | REMEDY_WORDS | WITNESS_WORDS | COVERAGE_WORDS | CAMPAIGN_WORDS | REGISTRY_WORDS
+    PAGE_WORDS
+    | RECORD_WORDS
+    | REMEDY_WORDS
+    | WITNESS_WORDS
+    | COVERAGE_WORDS
+    | CAMPAIGN_WORDS
+    | REGISTRY_WORDS
+    | ALARM_WORDS
 )
 
 
