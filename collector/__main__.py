@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from collector import visit
+from collector import identity_commands, visit
 from collector.bind import check_bind
 from collector.command import sentence, with_config
 from collector.export import rows
@@ -83,7 +83,7 @@ def main() -> None:
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
 
 
-for _command in COMMANDS:
+for _command in (*COMMANDS, *identity_commands.COMMANDS):
     main.add_command(_command)
 
 

@@ -45,6 +45,8 @@ class ReceiveState:
     accepted: int
     duplicate: int
     refused: int
+    delayed: int = 0
+    """Messages passed over because their probe was over its rate."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from collector.core.accept import leaf_bytes
+from collector.core.rollup_view import CommuneTotal
 from collector.core.sample import Deliveries, HamletCounts, ProbeState, Refusal, Sample
 from collector.core.witness import Direction, Named, named_by
 from collector.pack import Packer
@@ -144,6 +145,10 @@ class LedgerReader:
         Undated records belong to no time and are left out. Probes that stand nowhere are under "".
         """
         return Rollups(self).hamlet_counts(since_ms, until_ms)
+
+    def commune_totals(self, since_ms: int, until_ms: int) -> list[CommuneTotal]:
+        """Sums by commune and operator over `since_ms` <= t_ms < `until_ms`."""
+        return Rollups(self).totals(since_ms, until_ms)
 
     def refusals(self, limit: int = 100) -> list[Refusal]:
         """What was refused, newest first."""

@@ -19,7 +19,7 @@ from collector.core.place import Place
 from collector.core.row import Row
 from collector.core.witness import named_by
 from collector.ledger_delivery import keep_deliveries
-from collector.ledger_port import DeliveryRow, Head, NoteRow, ReceiptRow, StoredRow
+from collector.ledger_port import DeliveryRow, Head, NoteRow, ReceiptRow, Span, StoredRow
 from collector.ledger_rows import INSERT, column, values
 from collector.pack import Packer, make_dictionary
 from collector.rollup_write import RollupWriter
@@ -28,6 +28,8 @@ from wire import codec
 from wire.errors import Unavailable
 from wire.records import AnyRecord, TestRecord
 
+CACHE_KIB = 16 * 1024
+FOLD_PAGES = 4096
 MAX_LOOSE_WALK = 10_000
 """How many records without a readable place are followed back from one that has a place."""
 
@@ -40,6 +42,9 @@ class SqliteLedger:
         self.path = path
         self._own = Ownership(path)
         self._db = open_writer(path, "ledger")
+        # Pages of a group stay in memory until its COMMIT, and the log is folded back every 16 MiB, not every 4.
+        self._db.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
+        self._db.execute(f"PRAGMA wal_autocheckpoint={FOLD_PAGES}")
         self._packer = Packer(self._dictionary())
         self._rollups = RollupWriter(self._db, self._packer)
         self._rollups.catch_up()
@@ -157,9 +162,9 @@ class SqliteLedger:
         first = int(self._one("SELECT coalesce(max(n), 0) FROM record")[0]) + 1
         self._db.executemany(INSERT, [(*values(row), self._packer.pack(row.raw)) for row in rows])
         self._add_to_probe(rows)
-        for n, row in enumerate(rows, first):
+        self._link_receipts(rows, first)
+        for row in rows:
             self._rollups.add(row)
-            self._link_receipts(n, row.record)
         return first
 
     def _add_to_probe(self, rows: Sequence[Row]) -> None:
@@ -176,10 +181,11 @@ class SqliteLedger:
             ),
         )
 
-    def _link_receipts(self, n: int, record: AnyRecord | None) -> None:
-        """Note which receipts a record names, so that one that is named again is seen."""
-        if isinstance(record, TestRecord):
-            links = [(leaf_bytes(leaf), n, direction) for direction, leaf in named_by(record)]
+    def _link_receipts(self, rows: Sequence[Row], first: int) -> None:
+        """Note which receipts records name, so that one that is named again is seen."""
+        tests = [(n, row.record) for n, row in enumerate(rows, first) if isinstance(row.record, TestRecord)]
+        links = [(leaf_bytes(leaf), n, direction) for n, record in tests for direction, leaf in named_by(record)]
+        if links:
             self._db.executemany("INSERT INTO witness (leaf, record, direction) VALUES (?, ?, ?)", links)
 
     def keep_receipt(self, row: ReceiptRow) -> bool:
@@ -225,7 +231,7 @@ class SqliteLedger:
     def _stored(self, where: str, *values: Any) -> list[StoredRow]:
         rows = self._db.execute(
             "SELECT n, part, raw, fault, standing, received_ms, not_counted FROM record"  # noqa: S608
-            f" WHERE {where} AND kind IS NOT NULL ORDER BY n",
+            f" WHERE kind IS NOT NULL AND {where}{'' if 'ORDER' in where else ' ORDER BY n'}",
             values,
         ).fetchall()
         return [
@@ -235,6 +241,32 @@ class SqliteLedger:
 
     def _decode(self, packed: bytes) -> AnyRecord:
         return codec.decode_body(codec.body_of(self._packer.unpack(packed)))
+
+    def held_in(self, span: Span, after_n: int, limit: int) -> list[StoredRow]:
+        """Readable records of a span behind number `after_n`, in order of their numbers."""
+        marks = ", ".join("?" * len(span.codes))
+        named = " OR ".join(f"{column} IN ({marks})" for column in span.columns)
+        return self._stored(
+            f"({named}) AND t_ms >= ? AND t_ms < ? AND n > ? ORDER BY n LIMIT ?",
+            *(code for _ in span.columns for code in span.codes),
+            *(span.from_ms, span.until_ms, after_n, limit),
+        )
+
+    def derived(self, n: int) -> tuple[str, str, str, str]:
+        """Province, commune, hamlet and reasons for not counting of record `n`, as they stand."""
+        row: tuple[str, str, str, str] = self._one(
+            "SELECT province, commune, hamlet, not_counted FROM record WHERE n = ?", n
+        )
+        return row
+
+    def note(self, key: str, value: int) -> None:
+        """Keep a number under a name."""
+        self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+
+    def noted(self, key: str) -> int | None:
+        """A number kept under a name; None if there is none."""
+        row = self._one("SELECT value FROM meta WHERE key = ?", key)
+        return int(row[0]) if row else None
 
     def judge_again(self, stored: StoredRow, row: Row, *, moves: bool = False) -> None:
         """Replace what is derived of a stored record (time, fault, counted) and have it forwarded again.

@@ -1,11 +1,15 @@
 """Raw bytes at rest: zstd with a dictionary, bit-exact back.
 
 One record is too short to compress well by itself; the dictionary holds the names and words that every record
-repeats. It is made once, when a ledger is created, and stored in it, so that later versions still read old bytes.
+repeats, and an example of each kind. It is made once, when a ledger is created, and stored in it, so that later
+versions still read old bytes.
 """
 
 from __future__ import annotations
 
+from importlib import resources
+
+import msgspec
 import zstandard
 
 from wire.failure import Cause, Stage
@@ -13,6 +17,7 @@ from wire.records import KINDS
 
 MAX_PLAIN_BYTES = 64 * 1024
 LEVEL = 3
+EXAMPLES = "examples_v2.json"
 
 
 def make_dictionary() -> bytes:
@@ -21,7 +26,9 @@ def make_dictionary() -> bytes:
     words = ",".join(f'"{word}"' for word in (*Stage, *Cause))
     names = [",".join(f'"{name}":' for name in sorted(KINDS[kind].__struct_fields__)) for kind in order]
     parts = '{"lat_e7":,"lon_e7":,"source":"surveyed"},{"plmn":"45204","rat":"LTE","registration":"home","verdict":"ok"'
-    return f'{words}{parts}{"".join(names)}"v":1}}\n\n— /probe/'.encode()
+    plain = f'{words}{parts}{"".join(names)}"v":1}}\n\n— /probe/'.encode()
+    examples = msgspec.json.decode((resources.files("collector.schema") / EXAMPLES).read_bytes(), type=list[str])
+    return plain + "".join(f"/sample/v1\n{one}\n\n— /probe/" for one in examples).encode()
 
 
 class Packer:
@@ -29,6 +36,7 @@ class Packer:
 
     def __init__(self, dictionary: bytes) -> None:
         held = zstandard.ZstdCompressionDict(dictionary, dict_type=zstandard.DICT_TYPE_RAWCONTENT)
+        held.precompute_compress(level=LEVEL)
         self._compressor = zstandard.ZstdCompressor(level=LEVEL, dict_data=held)
         self._decompressor = zstandard.ZstdDecompressor(dict_data=held)
 

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 
 from collector.broker import Connection, Incoming, NotLetIn, tls_context, where
 from collector.config_shelf import ConfigShelf
+from collector.core.throttle import Throttle
 from collector.failpoint import reached
 from collector.health import ReceiveState, StateFile, now_ms
 from collector.ingest import Ingest, Message, Taken
@@ -35,6 +36,7 @@ MAX_BACKOFF_S = 5.0
 CONNECT_WITHIN_S = 10.0
 MAX_DUE_OLDER = 20_000
 SAY_REFUSED_EVERY_S = 10.0
+MAX_NAMED = 20
 
 
 class Receiver:
@@ -63,6 +65,10 @@ class Receiver:
         self._unsaid_as: set[str] = set()
         self._say_refused_due_s = 0.0
         self._checkpoint: tuple[Connection, int] | None = None
+        self._throttle = Throttle()
+        self._delayed = 0
+        self._delayed_unsaid: dict[str, int] = {}
+        self._say_delayed_due_s = 0.0
 
     def run(self) -> None:
         """Receive until stopped, over as many connections as it takes."""
@@ -119,6 +125,7 @@ class Receiver:
             self._send_acks(connection)
             self._send_configs(connection)
             self._send_checkpoint(connection)
+            self._follow_registry()
             self._say()
             taken = connection.read(WAIT_S)
         if self._stop.is_set():
@@ -145,9 +152,16 @@ class Receiver:
         except Unavailable as error:
             self._lose_ledger(str(error))
 
+    def _follow_registry(self) -> None:
+        """Judge records again that the registry says otherwise of now: a few at a time, between groups."""
+        try:
+            self._ingest.follower.step()
+        except Unavailable as error:
+            self._lose_ledger(str(error))
+
     def _commit(self, connection: Connection, taken: list[Incoming]) -> bool:
         """Commit one group, trying until the ledger takes it; False if the connection was lost or we stop first."""
-        messages = [Message(one.topic, one.payload) for one in taken]
+        messages = self._admitted(taken)
         reached("receive.read")
         while not self._stop.is_set() and connection.alive:
             try:
@@ -160,6 +174,26 @@ class Receiver:
                 self._say()
                 self._stop.wait(RETRY_LEDGER_S)
         return False
+
+    def _admitted(self, taken: list[Incoming]) -> list[Message]:
+        """Leave out what a probe sends over its rate: not stored and not answered, so it sends that again, later."""
+        now_s = time.monotonic()
+        admitted = []
+        for one in taken:
+            sender = one.topic.rpartition("/")[2][:40]
+            if self._throttle.admit(sender, len(one.payload), now_s):
+                admitted.append(Message(one.topic, one.payload))
+            else:
+                self._delayed += 1
+                if sender in self._delayed_unsaid or len(self._delayed_unsaid) < MAX_NAMED:
+                    self._delayed_unsaid[sender] = self._delayed_unsaid.get(sender, 0) + 1
+        if self._delayed_unsaid and now_s >= self._say_delayed_due_s:
+            named = " ".join(f"{probe}={count}" for probe, count in sorted(self._delayed_unsaid.items()))
+            LOG.warning(
+                "over their rate, to be sent again: %s messages; a probe that goes on so is ill or not ours", named
+            )
+            self._delayed_unsaid, self._say_delayed_due_s = {}, now_s + SAY_REFUSED_EVERY_S
+        return admitted
 
     def _note(self, done: Taken) -> None:
         if self._ledger_error is not None:
@@ -281,5 +315,6 @@ class Receiver:
             accepted=self._accepted,
             duplicate=self._duplicate,
             refused=self._refused,
+            delayed=self._delayed,
         )
         self._file.write(state, now=now)

@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from collector.core.place import Place
+from collector.registry_dated import CampaignRow
+from collector.registry_identity import ALARMS, Alarm
 from collector.registry_load import decode_document
 from collector.registry_read import Dated
 from collector.registry_rows import (
@@ -105,6 +107,18 @@ class Registry:
                 self._probes[probe] = _probe(rows[0]) if rows else None
             return self._probes[probe]
 
+    def keys(self, probe: str) -> list[str]:
+        """Record keys that a probe ever had, newest first; empty if it is unknown."""
+        sql = (
+            "SELECT vkey FROM (SELECT vkey, from_epoch FROM probe_key WHERE probe = ?1"
+            " UNION SELECT vkey, -1 FROM probe WHERE id = ?1) ORDER BY from_epoch DESC"
+        )
+        return list(dict.fromkeys(str(row[0]) for row in self._rows(sql, probe)))
+
+    def alarms(self, limit: int = 200) -> list[Alarm]:
+        """What went wrong with identities, newest first."""
+        return [Alarm(*row) for row in self._rows(f"{ALARMS} LIMIT ?", limit)]
+
     def probes(self) -> list[ProbeEntry]:
         """All probes, by id."""
         return [_probe(row) for row in self._rows(f"{_PROBE} ORDER BY id")]
@@ -160,6 +174,12 @@ class Registry:
     def users(self) -> list[UserEntry]:
         """All logins, by name."""
         return self._all(UserEntry, "user", key="name")
+
+    def campaigns(self) -> list[CampaignRow]:
+        """All campaigns, by code."""
+        names = CampaignRow.__struct_fields__
+        rows = self._rows(f"SELECT {', '.join(names)} FROM campaign ORDER BY code")  # noqa: S608 (fixed names)
+        return [CampaignRow(**dict(zip(names, row, strict=True))) for row in rows]
 
     def quota(self, commune: str) -> Quota | None:
         """The quota of a commune; None if it has none."""

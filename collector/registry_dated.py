@@ -193,6 +193,27 @@ class LimitRow(DatedRow, frozen=True, kw_only=True):
     valid_to_ms: UnixMs | None = None
 
 
+class EnteredCountRow(DatedRow, frozen=True, kw_only=True):
+    """A figure that was read elsewhere (Portal) or taken by people, of a unit over [starts_ms, ends_ms).
+
+    `valid_from_ms` is when it was read: a later reading beats it, both stay. Never added to our own samples.
+    """
+
+    counter: Literal["portal", "people"]
+    unit: Code
+    starts_ms: UnixMs
+    ends_ms: UnixMs
+    value: Annotated[int, Meta(ge=0, le=10**9)]
+
+
+class HolidayRow(DatedRow, frozen=True, kw_only=True):
+    """A day on which offices are closed, or (`is_off` False) a weekend day on which they make up for one."""
+
+    day: Annotated[str, Meta(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")]
+    name: Name
+    is_off: bool = True
+
+
 @dataclass(frozen=True, slots=True)
 class Listing:
     """Where a dated list lies: its table, the columns of its key, and the shape of its rows."""
@@ -221,6 +242,8 @@ LISTS: dict[str, Listing] = {
     "campaign_quotas": Listing("campaign_quota", ("campaign", "line"), CampaignQuotaRow),
     "campaign_reports": Listing("campaign_report", ("campaign", "line"), CampaignReportRow),
     "limits": Listing("limit_value", ("code",), LimitRow),
+    "counts": Listing("entered_count", ("counter", "unit", "starts_ms"), EnteredCountRow),
+    "holidays": Listing("holiday", ("day",), HolidayRow),
 }
 FUTURE = frozenset({"sim_plans", "tariffs", "campaign_quotas", "campaign_reports", "limits"})
 """Lists whose rows may be entered before they hold."""

@@ -79,6 +79,8 @@ class Noted:
     raw: bytes
 
 
+ALARMS = "SELECT kind, probe, address, detail, first_ms, last_ms, times FROM alarm ORDER BY last_ms DESC, n DESC"
+
 E = TypeVar("E", ClaimEntry, CertificateEntry, Alarm, Noted)
 
 

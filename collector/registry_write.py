@@ -53,6 +53,7 @@ _REFERS: dict[str, dict[str, tuple[str, ...]]] = {
     "sim_modems": {"sim": ("sim",)},
     "campaign_quotas": {"campaign": ("campaign",), "unit": ("province", "commune", "hamlet")},
     "campaign_reports": {"campaign": ("campaign",)},
+    "counts": {"unit": ("province", "commune", "hamlet")},
 }
 """Columns that name an entry, and the tables in which it may be."""
 

@@ -15,7 +15,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from probe import boot, build, calibrate, compose_link, compose_recovery, engines
+from probe import boot, build, calibrate, carried, compose_link, compose_recovery, engines
 from probe.backends import Backends
 from probe.broker import Access
 from probe.caretaker import Caretaker, Senses
@@ -301,7 +301,7 @@ class Probe:
             self.recorder,
             wallet_terms(terms, self.interface(modem), compose_link.plan(modem, None, None).ends_ms),
             link_bytes=lambda: links.read_bytes(self.interface(modem)),
-            saved=self.spool.mark(f"budget {modem.id}"),
+            saved=self.spool.mark(f"budget {modem.id}") or carried.account(self.settings.path(carried.FILE), modem.id),
             diary=self.spool.mark(f"plan {modem.id}"),
             slate=self.slate,
         )

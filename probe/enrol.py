@@ -18,7 +18,7 @@ from pathlib import Path
 
 import msgspec
 
-from probe import build
+from probe import build, carried
 from probe.devices import host, tls_key
 from probe.enrol_line import Line
 from wire import enrolment, keyfile, notes
@@ -164,6 +164,8 @@ def _finish(folder: Path, claim: Claim, granted: Granted, step: Callable[[str], 
     put(folder / "ca.crt", claim.root.encode())
     put(folder / "tls.crt", certificate)
     step("certificate")
+    if claim.used:
+        put(folder / carried.FILE, msgspec.json.encode(claim.used))
     put(folder / "broker.toml", _broker(claim).encode())
     put(folder / DONE, _head(claim, granted.fingerprint).encode())
     step("identity")

@@ -41,6 +41,7 @@ Examples:
   dosong-provision label --dir /srv/dosong p-dong-dong --out label.svg
   dosong-provision visit-code --dir /srv/dosong p-dong-dong
   dosong-provision revoke --dir /srv/dosong p-dong-dong
+  dosong-provision replace --dir /srv/dosong p-dong-dong p-dong-dong-2 --cause stolen --new-sim
 
 \b
 Exit codes: 0 ok, 1 refused, 2 usage, 78 misconfigured."""
@@ -163,7 +164,9 @@ def add_point(root: Path, point: str) -> None:
 def label(root: Path, probe: str, out: Path, qr: Path | None) -> None:
     """Print a station's label, and make what its page and access point need if that is not there yet."""
     where = deployment.load(root)
-    access = visit.prepare(where.probe(probe), probe)
+    with desk_at(root, "office") as desk:
+        is_claimed = bool(desk.identities.claims(probe))
+    access = visit.prepare(where.probe(probe), probe, is_claimed=is_claimed)
     with closing(_registry(where)) as registry:
         entry = registry.probe(probe)
     out.write_text(label_svg(Label(probe, (entry.site if entry else None) or "", access)), encoding="utf-8")

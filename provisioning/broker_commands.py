@@ -74,7 +74,7 @@ def broker_watch(root: Path, log: Path | None) -> None:
 @click.option("--certificate", type=_path, required=True, help="Its certificate with chain, PEM: supplied or by ACME.")
 @click.option("--key", type=_path, required=True, help="The key of that certificate.")
 @click.option("--web-socket", type=_path, default=Path("/run/dosong-collector/web.sock"), show_default=True)
-@click.option("--enrol-socket", type=_path, default=Path("/run/dosong-collector/enrol.sock"), show_default=True)
+@click.option("--enrol-socket", type=_path, default=Path("/run/dosong-enrol/enrol.sock"), show_default=True)
 @click.option("--acme", type=click.Path(path_type=Path), default=Path("/var/www/acme"), show_default=True)
 @click.option("--http", default="80", show_default=True, help="Port, or ADDRESS:PORT.")
 @click.option("--https", default="443", show_default=True, help="Port, or ADDRESS:PORT.")

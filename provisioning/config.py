@@ -59,13 +59,18 @@ def make(where: Deployment, registry: Registry, probe: str, wish: Wish, now: dat
     """Sign a probe's next configuration and lay it down for publishing. Raises Refused, Misconfigured."""
     last = read(where, probe)
     config = _compose(where, registry, probe, wish, now, last)
+    lay_down(where, config)
+    return config
+
+
+def lay_down(where: Deployment, config: Config) -> None:
+    """Sign a configuration and put it where `receive` finds it. Raises Refused, Misconfigured."""
     raw = notes.seal(config, where.origin, read_signer(where.collector / "config.key"))
-    path = note_path(where, probe)
+    path = note_path(where, config.probe)
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_suffix(".new")
     fresh.write_bytes(raw)
     fresh.replace(path)
-    return config
 
 
 def note_path(where: Deployment, probe: str) -> Path:

@@ -134,7 +134,7 @@ def init(root: Path, plan: Plan, now: datetime) -> Deployment:
     servers = [authority.put_server(made, root / name, found.server_hosts, now) for name in ("broker", "enrol")]
     with closing(Identities(found.registry)) as identities:
         with identities.transaction():
-            for entry in servers:
+            for entry in (authority.entry_of(made.above, "issuing", now), *servers):
                 identities.add_certificate(entry)
         Upkeep(found.broker, made, identities, lambda: now).turn()
     return found

@@ -19,7 +19,7 @@ from collector.registry_rows import ProbeEntry
 from provisioning import authority
 from provisioning.deployment import Deployment
 from wire import enrolment, keyfile, notes
-from wire.enrolment import Claim
+from wire.enrolment import Claim, Used
 from wire.errors import Refused
 from wire.note import Signer
 
@@ -57,8 +57,10 @@ class Desk:
         return found
 
 
-def make_claim(desk: Desk, probe: str, site: str, *, simulated: bool) -> Path:
+def make_claim(desk: Desk, probe: str, site: str, *, simulated: bool, used: dict[str, Used] | None = None) -> Path:
     """Make a probe's claim file; return its path. A claim of the same probe that nobody used is void from then on.
+
+    `used`: what the SIMs that go into it have used already, by modem.
 
     Raises Refused if the probe is enrolled, or the site unknown.
     """
@@ -79,6 +81,7 @@ def make_claim(desk: Desk, probe: str, site: str, *, simulated: bool) -> Path:
         broker_host=desk.where.host,
         broker_port=desk.where.port,
         simulated=simulated,
+        used=used or {},
     )
     path = desk.where.root / "claims" / f"{probe}.toml"
     desk.identities.add_claim(entry)
@@ -104,7 +107,10 @@ simulated = {str(claim.simulated).lower()}
 root = """
 {claim.root.strip()}
 """
-'''
+''' + "".join(
+        f"[used.{modem}]\nperiod_ms = {one.period_ms}\nused_bytes = {one.used_bytes}\n"
+        for modem, one in sorted(claim.used.items())
+    )
 
 
 def arm(desk: Desk, probe: str) -> ClaimEntry:
@@ -141,7 +147,7 @@ def confirm(desk: Desk, probe: str, typed: str) -> None:
             f"these are not the digits of the keys that enrolled as {probe}. Look at the probe again"
             f" (dosong-probe fingerprint). If they differ, somebody else enrolled: dosong-provision revoke {probe}",
         )
-    note = _assignment(desk, probe, entry.site or "", None)
+    note = _assignment(desk, probe, entry.site or "")
     with desk.identities.transaction():
         desk.identities.set_state(probe, "active", desk.now_ms)
         desk.identities.add_note("assignment", note, desk.now_ms)
@@ -166,14 +172,22 @@ def revoke(desk: Desk, probe: str, reason: str) -> None:
         desk.identities.add_note("revoke", raw, desk.now_ms)
 
 
-def _assignment(desk: Desk, probe: str, site: str, until_ms: int | None) -> bytes:
+def end_assignment(desk: Desk, probe: str, site: str) -> None:
+    """Say for the log that a probe stands at its site no more."""
+    used = [one.used_ms for one in desk.identities.claims(probe) if one.used_ms is not None]
+    note = _assignment(desk, probe, site, desk.now_ms, min(used, default=0))
+    with desk.identities.transaction():
+        desk.identities.add_note("assignment", note, desk.now_ms)
+
+
+def _assignment(desk: Desk, probe: str, site: str, until_ms: int | None = None, from_ms: int | None = None) -> bytes:
     signed = notes.Assignment(
         v=1,
         signed_ms=desk.now_ms,
         relation="probe_site",
         subject=probe,
         target=site,
-        valid_from_ms=desk.now_ms,
+        valid_from_ms=desk.now_ms if from_ms is None else from_ms,
         valid_until_ms=until_ms,
         actor=desk.actor,
     )

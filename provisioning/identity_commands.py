@@ -20,7 +20,7 @@ import click
 
 from collector.registry import Registry
 from collector.registry_identity import CertificateEntry, Identities
-from provisioning import authority, deployment, identity
+from provisioning import authority, deployment, identity, replacement
 from provisioning.ca_service import Service
 from provisioning.identity import Desk
 from provisioning.issuer import Issuer
@@ -127,6 +127,30 @@ def revoke(root: Path, probe: str, reason: str, actor: str) -> None:
         identity.revoke(desk, probe, reason)
         refresh_broker(desk)
     click.echo(f"{probe} is revoked; its history stays valid")
+
+
+@click.command("replace")
+@dir_option
+@click.argument("old")
+@click.argument("new")
+@click.option("--cause", required=True, help="Why, for the log and the gap: stolen, broken, lightning ...")
+@click.option("--new-sim", is_flag=True, help="Another SIM goes into the new probe: its data begins anew.")
+@actor_option
+def replace_(root: Path, old: str, new: str, cause: str, new_sim: bool, actor: str) -> None:
+    """Put probe NEW in the place of OLD: revoke, new claim (armed), plan, used data, label, and whom to call."""
+    with desk_at(root, actor) as desk:
+        done = replacement.take_over(desk, old, new, cause, keeps_sim=not new_sim)
+        refresh_broker(desk)
+    click.echo(f"{old} is revoked ({cause}); its history stays valid, its site and quota go to {new}")
+    if new_sim:
+        click.echo("Have the old SIM suspended now; its number stands on the SIM's card:")
+        for network, numbers in done.hotlines.items():
+            click.echo(f"  {network}: {' or '.join(numbers)}")
+    for modem, one in done.carried.items():
+        click.echo(f"used data carried over, {modem}: {one.used_bytes / 1e6:.1f} MB of the period")
+    click.echo("plan carried over" if done.has_plan else f"{old} had no signed plan; make one after enrolment")
+    click.echo(f"claim (armed, for the card): {done.claim}")
+    click.echo(f"label: {done.label}")
 
 
 @click.command()
@@ -248,4 +272,4 @@ def _day(at_ms: int) -> str:
     return f"{datetime.fromtimestamp(at_ms / 1000, UTC):%Y-%m-%d}"
 
 
-COMMANDS: tuple[Any, ...] = (claim, arm, confirm, revoke, alarms, ca)
+COMMANDS: tuple[Any, ...] = (claim, arm, confirm, revoke, replace_, alarms, ca)

@@ -29,12 +29,16 @@ class Access:
     url: str
 
 
-def prepare(directory: Path, probe: str) -> Access:
+def prepare(directory: Path, probe: str, *, is_claimed: bool = False) -> Access:
     """Make the page's files in a probe's folder if they are not there yet; return how the page is reached.
+
+    `is_claimed`: the probe makes its keys itself, so the folder need hold none.
 
     Raises Misconfigured if the folder is none of a probe, or a file in it was cut off.
     """
-    if not (directory / "identity.toml").exists():
+    if is_claimed:
+        directory.mkdir(parents=True, exist_ok=True)
+    elif not (directory / "identity.toml").exists():
         raise Misconfigured(f"{directory} holds no probe; make it first: dosong-provision add-probe")
     if not (directory / "page.key").exists():
         _write(directory / "page.key", secrets.token_hex(32) + "\n")

@@ -224,6 +224,7 @@ def start_servers(world: World) -> None:
     """Start broker, InfluxDB, point and collector, each ready before the next needs it."""
     core = None if world.core is None else world.core.pid
     programs = world.programs
+    run(*module("provisioning", "broker", "check", "--dir", str(world.deployment)))
     mosquitto, influxd = program_path("mosquitto"), program_path("influxd")
     programs.start("mosquitto", [mosquitto, "-c", str(world.deployment / "broker/mosquitto.conf")], core)
     programs.start("influxd", [influxd, "-config", str(_influx_config(world))])

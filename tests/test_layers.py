@@ -69,7 +69,12 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "cryptography": ("wire/note.py", "provisioning/pki.py", "probe/devices/tls_key.py"),
     "msgspec": ("wire/", "probe/", "collector/", "point/", "provisioning/", "sim/", "grafana/"),
     "click": (
-        *("collector/__main__.py", "collector/command.py", "collector/log_commands.py"),
+        *(
+            "collector/__main__.py",
+            "collector/command.py",
+            "collector/log_commands.py",
+            "collector/identity_commands.py",
+        ),
         *(
             "provisioning/__main__.py",
             "provisioning/identity_commands.py",

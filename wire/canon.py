@@ -110,6 +110,14 @@ def check_string(value: str) -> None:
         raise Refused("not_canonical", "string is not NFC")
 
 
+def is_plain(text: str) -> bool:
+    """Whether a text holds only characters that strings may hold, in NFC: then so does every part of it."""
+    if text.isascii():
+        return text.isprintable()
+    odd = (c for c in set(text) if not "\x20" <= c <= "\x7e")
+    return not any(unicodedata.category(c) in _INVISIBLE for c in odd) and unicodedata.is_normalized("NFC", text)
+
+
 def _check_object(value: dict[Any, Any], depth: int) -> None:
     if depth > MAX_DEPTH:
         raise Refused("not_canonical", f"deeper than {MAX_DEPTH}")

@@ -16,7 +16,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from wire.notes import Vkey
-from wire.records import Code, ProbeId
+from wire.records import Code, Count, ModemId, ProbeId, UnixMs
 
 PREFIX = "/enrol/v1"
 MAX_BODY_BYTES = 32 * 1024
@@ -35,6 +35,13 @@ Reason = Literal[
 LATER: frozenset[str] = frozenset({"claim_not_armed", "nonce_unknown", "too_often", "busy", "unavailable"})
 
 
+class Used(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a SIM used in the billing period that began then (UTC milliseconds): it goes on in another probe."""
+
+    period_ms: UnixMs
+    used_bytes: Count
+
+
 class Claim(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`claim.toml`: what one card is given. `token` is good for one probe, once; nothing here is shared by a fleet."""
 
@@ -49,6 +56,7 @@ class Claim(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     broker_host: Annotated[str, Meta(max_length=253)]
     broker_port: Annotated[int, Meta(ge=1, le=65535)]
     simulated: bool = False
+    used: dict[ModemId, Used] = {}
 
 
 class ClaimAsk(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -133,14 +133,15 @@ def _covered(rule: ReportRule, due_ms: int, campaign: Period) -> Period | None:
     return whole.met_by(campaign)
 
 
-def working_day_before(due_ms: int, holidays: Collection[date]) -> date:
+def working_day_before(due_ms: int, holidays: Collection[date], worked: Collection[date] = ()) -> date:
     """Return the last working day that ends before `due_ms`, or the day itself if work is done on it before that hour.
 
-    Saturdays, Sundays and `holidays` are no working days. Looks back 60 days at most; raises ValueError beyond.
+    Saturdays, Sundays and `holidays` are no working days, unless `worked` has them (made up for a holiday).
+    Looks back 60 days at most; raises ValueError beyond.
     """
     day = date_of(due_ms - 1)
     for _ in range(60):
-        if day.weekday() < 5 and day not in holidays:
+        if day in worked or (day.weekday() < 5 and day not in holidays):
             return day
         day -= timedelta(days=1)
     raise ValueError("no working day within 60 days before the deadline: check the list of holidays")

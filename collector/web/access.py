@@ -48,6 +48,8 @@ RULES: dict[str, frozenset[str]] = {
     "doors.technician": frozenset({"technician", "operator"}),
     "doors.operator": frozenset({"operator"}),
     "doors.official": frozenset({"official", "operator"}),
+    "campaigns.overview": frozenset({"official", "operator", "auditor"}),
+    "campaigns.enter": frozenset({"official", "operator"}),
     "doors.health": frozenset({"technician", "operator"}),
     "doors.refusals": frozenset({"operator"}),
     **dict.fromkeys(

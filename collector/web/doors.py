@@ -49,7 +49,7 @@ def blueprint(pages: Pages, health: HealthSource) -> Blueprint:
 
     @routes.get("/refusals")
     def refusals() -> str:
-        return render_template("refusals.html", rows=pages.reader.refusals(REFUSALS))
+        return render_template("refusals.html", rows=pages.reader.refusals(REFUSALS), alarms=pages.registry.alarms())
 
     return routes
 

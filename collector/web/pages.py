@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from flask import Blueprint, Response, abort, render_template, request
 
 from collector.core.sample import Sample
@@ -118,12 +120,9 @@ def _sample(pages: Pages, origin: str, probe: str, epoch: int, seq: int) -> dict
 
 def _signed_by(pages: Pages, origin: str, sample: Sample) -> str | None:
     """Name of the key whose signature the stored bytes carry, checked now; None if it does not verify."""
-    entry = pages.registry.probe(sample.probe)
-    if entry is None:
-        return None
-    try:
-        verifier = note.parse_vkey(entry.vkey)
-        codec.authenticate(sample.raw, origin, verifier)
-    except Refused:
-        return None
-    return verifier.name
+    for vkey in pages.registry.keys(sample.probe):
+        with suppress(Refused):
+            verifier = note.parse_vkey(vkey)
+            codec.authenticate(sample.raw, origin, verifier)
+            return verifier.name
+    return None

@@ -9,9 +9,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from collector.core.place import Place
+from collector.core.rollup_view import CommuneTotal
 from collector.core.sample import Deliveries, HamletCounts, ProbeState, Refusal, Sample
 from collector.core.witness import Direction, Named
 from collector.health import Health
+from collector.registry_dated import CampaignRow
+from collector.registry_identity import Alarm
 from collector.registry_rows import (
     CommuneEntry,
     HamletEntry,
@@ -67,6 +70,10 @@ class Reader(Protocol):
         """Sums by hamlet code."""
         ...
 
+    def commune_totals(self, since_ms: int, until_ms: int, /) -> Sequence[CommuneTotal]:
+        """Sums by commune and operator."""
+        ...
+
     def refusals(self, limit: int) -> Sequence[Refusal]:
         """The newest refusals."""
         ...
@@ -85,6 +92,14 @@ class Registry(Protocol):
 
     def probe(self, probe: str, /) -> ProbeEntry | None:
         """A probe by its id."""
+        ...
+
+    def keys(self, probe: str, /) -> Sequence[str]:
+        """Record keys that a probe ever had, as text."""
+        ...
+
+    def alarms(self) -> Sequence[Alarm]:
+        """What went wrong with identities, newest first."""
         ...
 
     def place(self, probe: str, at_ms: int | None = None, /) -> Place | None:
@@ -121,6 +136,10 @@ class Registry(Protocol):
 
     def probes(self) -> Sequence[ProbeEntry]:
         """All probes."""
+        ...
+
+    def campaigns(self) -> Sequence[CampaignRow]:
+        """All campaigns."""
         ...
 
     def operators(self) -> Mapping[str, str]:

@@ -1,13 +1,14 @@
 """The catalogue of words: key -> (Vietnamese, English). Whatever a visitor reads stands here or in `wire.metrics`.
 
-Five tables: pages (`words_pages`), words of the record (`words_record`), remedies (`words_remedies`), the second
-witness (`words_witness`), the registry (`words_registry`). A test checks that both languages are there, that
+Eight tables, named for what they are about (`words_...`). A test checks that both languages are there, that
 placeholders agree and that templates use only keys that exist.
 """
 
 from __future__ import annotations
 
 from collector.core.view import Language
+from collector.web.words_alarms import ALARM_WORDS
+from collector.web.words_campaigns import CAMPAIGN_WORDS
 from collector.web.words_coverage import COVERAGE_WORDS
 from collector.web.words_pages import PAGE_WORDS
 from collector.web.words_record import RECORD_WORDS
@@ -16,7 +17,14 @@ from collector.web.words_remedies import REMEDY_WORDS
 from collector.web.words_witness import WITNESS_WORDS
 
 WORDS: dict[str, tuple[str, str]] = (
-    PAGE_WORDS | RECORD_WORDS | REMEDY_WORDS | WITNESS_WORDS | COVERAGE_WORDS | REGISTRY_WORDS
+    PAGE_WORDS
+    | RECORD_WORDS
+    | REMEDY_WORDS
+    | WITNESS_WORDS
+    | COVERAGE_WORDS
+    | CAMPAIGN_WORDS
+    | REGISTRY_WORDS
+    | ALARM_WORDS
 )
 
 

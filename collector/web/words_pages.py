@@ -178,8 +178,8 @@ PAGE_WORDS: dict[str, tuple[str, str]] = {
         "Xóm này chưa lắp trạm đo, nên chưa có số liệu nào.", "No station stands in this hamlet yet, so there are no figures.",
     ),
     "hamlet.no_station.do": (
-        "Lắp trạm: tạo khóa và cấu hình bằng dosong-provision add-probe, rồi chạy dosong-probe once tại nhà văn hóa.",
-        "To install one: make keys and settings with dosong-provision add-probe, then run dosong-probe once on the spot.",
+        "Lắp trạm: tạo phiếu bằng dosong-provision claim, chạy dosong-probe enrol, rồi chạy dosong-probe once tại nhà văn hóa.",
+        "To install one: make a claim (dosong-provision claim), run dosong-probe enrol, then dosong-probe once on the spot.",
     ),
     "hamlet.probes": ("{n} trạm đo", "stations: {n}"),
     "hamlet.this_month": (

@@ -103,6 +103,7 @@ def test_weeks_begin_on_monday_at_midnight_in_vietnam() -> None:
 def test_the_person_responsible_is_reminded_on_the_last_working_day() -> None:
     assert working_day_before(start_of(date(2026, 11, 15)), []) == date(2026, 11, 13)  # the 15th is a Sunday
     assert working_day_before(start_of(date(2026, 9, 3)), [date(2026, 9, 2)]) == date(2026, 9, 1)
+    assert working_day_before(start_of(date(2026, 11, 15)), [], [date(2026, 11, 14)]) == date(2026, 11, 14)
     assert working_day_before(at("17:00 05/11/2026"), []) == date(2026, 11, 5)
     with pytest.raises(ValueError, match="list of holidays"):
         working_day_before(start_of(date(2026, 11, 15)), [date(2026, m, d) for m in (9, 10, 11) for d in range(1, 31)])

@@ -36,6 +36,7 @@ PATHS = {
     "doors.technician": "/technician",
     "doors.operator": "/operator",
     "doors.official": "/official",
+    "campaigns.overview": "/campaigns",
     "doors.health": "/health",
     "doors.refusals": "/refusals",
     "registry.search": "/registry",
@@ -62,15 +63,16 @@ MEANT = {
     "doors.health": {"technician", "operator"},
     "doors.refusals": {"operator"},
     "log.entries": {"operator", "official", "auditor"},
+    "campaigns.overview": {"official", "operator", "auditor"},
     "registry.search": {"technician", "operator", "official"},
     "registry.unit": {"technician", "operator", "official"},
     "registry.hamlet": {"technician", "operator", "official"},
     "registry.probe": {"technician", "operator", "official"},
     "registry.referral": {"technician", "operator", "official"},
 }
-POSTS = {
-    f"registry.{deed}" for deed in ("add_hamlet", "change_hamlet", "merge_hamlet", "move_probe", "remap_code")
-}  # `test_web_registry` asks each role
+POSTS = {f"registry.{deed}" for deed in ("add_hamlet", "change_hamlet", "merge_hamlet", "move_probe", "remap_code")} | {
+    "campaigns.enter"
+}  # `test_web_registry` and `test_campaigns` ask each role
 
 
 @pytest.fixture

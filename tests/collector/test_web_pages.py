@@ -8,6 +8,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import closing
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
@@ -20,6 +21,7 @@ from jinja2 import nodes
 from werkzeug.serving import make_server
 
 from collector.core.count import Reason
+from collector.registry_identity import Identities
 from collector.web import language
 from collector.web.words import WORDS, say
 from collector.web.words_remedies import REMEDY
@@ -204,6 +206,19 @@ def test_hostile_names_and_raw_lines_are_text(tmp_path: Path) -> None:
             assert not Links(page).inline, path
         assert unescape(get(client, f"/hamlets/{HAMLET}").text).count(name) > 0
         assert get(client, "/api/places").mimetype == "application/json"
+
+
+def test_alarms_are_listed_and_what_a_stranger_says_is_only_text(here: World, tmp_path: Path) -> None:
+    page = get(here.client("operator"), "/refusals").text
+    assert "No alarm" in page or "Chưa có cảnh báo nào" in page
+    with closing(Identities(here.registry.path)) as identities:
+        for _ in range(3):
+            identities.raise_alarm("claim_reused", "<b>p</b>", "203.0.113.7", "<script>x</script>", 1_790_000_400_000)
+    page = get(here.client("operator"), "/refusals").text
+    assert "<script>x" not in page
+    assert "&lt;script&gt;x" in page
+    assert "&lt;b&gt;p" in page
+    assert "203.0.113.7" in page
 
 
 def test_refusals_are_listed_with_their_reason(here: World) -> None:

@@ -27,6 +27,7 @@ from wire import topics
 
 pytestmark = [
     pytest.mark.services,
+    pytest.mark.xdist_group("broker"),
     pytest.mark.skipif(shutil.which("mosquitto", path=f"{os.environ.get('PATH')}:/usr/sbin") is None, reason="broker"),
     pytest.mark.skipif(os.geteuid() != 0, reason="the broker's keys belong to root here"),
 ]

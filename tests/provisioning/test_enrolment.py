@@ -17,15 +17,18 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
 
 from collector import ca_line
+from collector.ingest import Ingest, Message
+from collector.ledger_write import SqliteLedger
 from collector.registry_identity import Identities
-from probe import compose, enrol, renew, rotation
+from probe import carried, compose, enrol, renew, rotation
 from probe.devices import tls_key
 from probe.settings import load
 from probe.spool import Spool
-from provisioning import authority, identity, pki
+from provisioning import authority, config, identity, pki, replacement
 from provisioning.issuer import Denied, Issuer
+from tests.collector.kit import FakeProbe
 from tests.provisioning.identity_kit import ORIGIN, Office, make_office, serving
-from wire import codec, enrolment, keyfile, note, notes
+from wire import bundle, codec, enrolment, keyfile, note, notes, topics
 from wire.errors import Refused, Unavailable
 
 pytestmark = [pytest.mark.services, pytest.mark.xdist_group("enrolment")]
@@ -223,6 +226,49 @@ def test_record_key_is_rotated_and_a_cut_off_rotation_is_carried_to_its_end(
     assert {path.name for path in folder.glob("*key*")} == {"record.key", "tls.key"}
     with closing(Spool(folder / "state", 1 << 20)) as spool:
         assert spool.place().epoch == 2
+
+
+def test_replaced_probe_is_out_and_its_successor_goes_on(office: Office, tmp_path: Path) -> None:
+    """Revoked with its cause, the same site and plan, the SIM's used data counted on, label and numbers to call."""
+    folder = office.enrolled("p-lost", tmp_path / "old")
+    _keep_test_record(office, keyfile.read_signer(folder / "record.key"))
+    with office.desk() as desk:
+        wish = config.Wish(slots=100, plmn="45204", limit_bytes=10**9, referral="TN1", billing_day=1)
+        config.make(office.where, desk.registry, "p-lost", wish, desk.now)
+        done = replacement.take_over(desk, "p-lost", "p-next", "stolen", keeps_sim=True)
+        assert desk.entry("p-lost").state == "revoked"
+        said = [one for one in desk.identities.notes() if b'"p-lost"' in one.raw or b"/p-lost" in one.raw]
+        assert [one.type for one in said][-2:] == ["revoke", "assignment"]
+        assert b"replaced by p-next: stolen" in said[-2].raw
+        plan = config.read(office.where, "p-next")
+        assert plan is not None
+        assert (plan.probe, plan.rev, plan.modems["m1"].slots) == ("p-next", 1, 100)
+    assert done.hotlines == {"Viettel": ("18008098", "198")}
+    assert "p-next" in done.label.read_text()
+    assert done.carried["m1"].used_bytes == 123_456_789
+    enrol.enrol(done.claim, tmp_path / "new")
+    with office.desk() as desk:
+        assert desk.entry("p-next").site == "s-one"
+        with pytest.raises(Refused, match="no other had"):
+            replacement.take_over(desk, "p-next", "p-lost", "again", keeps_sim=False)
+    office.write_settings("p-next", tmp_path / "new")
+    held = carried.account(tmp_path / "new" / carried.FILE, "m1")
+    assert held is not None
+    assert msgspec.json.decode(held)["used_bytes"] == 123_456_789
+    with compose.opened(load(tmp_path / "new" / "probe.toml"), has_coverage=False) as made:
+        purse = made._parts["m1"][1]._account
+        assert purse is not None
+        assert purse.used_bytes >= 123_456_789, "the SIM's data counts on"
+
+
+def _keep_test_record(office: Office, signer: note.Signer) -> None:
+    """A test record of the lost probe in the ledger, with its SIM's account."""
+    lost = FakeProbe("p-lost", signer=signer, origin=ORIGIN)
+    budget = {"period_start_ms": 1_790_000_000_000, "used_bytes": 123_456_789}
+    raw = lost.test(budget=budget)
+    with closing(SqliteLedger(office.where.collector / "state" / "ledger.db")) as ledger, office.desk() as desk:
+        done = Ingest(ledger, desk.registry, ORIGIN).take([Message(topics.up("p-lost"), bundle.encode([raw]))], 1)
+    assert done.accepted == 1
 
 
 # Below no process: the authority's own decisions.

@@ -27,7 +27,11 @@ from tests.provisioning.identity_kit import Office, free_port, listens, make_off
 from wire.errors import Misconfigured
 
 NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH')}:/usr/sbin")
-pytestmark = [pytest.mark.services, pytest.mark.skipif(NGINX is None, reason="nginx is not installed")]
+pytestmark = [
+    pytest.mark.services,
+    pytest.mark.xdist_group("proxy"),
+    pytest.mark.skipif(NGINX is None, reason="nginx is not installed"),
+]
 NAME = "pages.example"
 
 
