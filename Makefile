@@ -8,7 +8,7 @@ ARGS ?=
 again = { echo "== once more, one at a time: what failed above"; .venv/bin/pytest -q --last-failed --last-failed-no-failures none -m "$(1)"; }
 export LINK
 
-.PHONY: faults walk help ready demo demo-reset demo-check test lint unit flow boards spec bench bench-pipeline bench-footprint bench-point bench-link bench-soak bench-engine bench-idle-traffic bench-month bench-year bench-registry clean
+.PHONY: faults walk help ready demo demo-reset demo-check test lint unit flow boards spec bench bench-pipeline bench-footprint bench-point bench-link bench-soak bench-engine bench-idle-traffic bench-month bench-year bench-registry bench-national clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-16s %s\n", $$1, $$2 }'
@@ -59,11 +59,12 @@ walk: ## a probe goes through every fault of a cultural house; one table of what
 faults: ## power cuts, kills at every step, tampering, restores, outages: each promise ends in a `goal:` line (root; 50 minutes)
 	@scripts/setup.sh test
 	@$(PY) -m tests.probe.power_cuts --cuts 1000
+	@$(PY) -m tests.faults.tamper
 	@$(PY) -m tests.faults.restore
 	@$(PY) -m tests.faults.outage
 	@$(PY) -m tests.faults.kills --kills 100
 
-bench: bench-pipeline bench-footprint bench-point bench-link bench-soak bench-engine bench-idle-traffic bench-month bench-year bench-registry ## all measurements; each ends in `goal:` lines
+bench: bench-pipeline bench-footprint bench-point bench-link bench-soak bench-engine bench-idle-traffic bench-month bench-year bench-registry bench-national ## all measurements; each ends in `goal:` lines
 
 bench-footprint: ## idle memory of dosong-probe run
 	@scripts/setup.sh bench
@@ -96,6 +97,10 @@ bench-engine: ## our engine, speedtest-cli and iperf3 over the same emulated lin
 bench-pipeline: ## broker to ledger: drain, live latency, memory, disk, beside paho alone and a peer (8 minutes, QUICK=1: two)
 	@scripts/setup.sh bench
 	@$(PY) -m bench.pipeline $(if $(QUICK),--quick) $(ARGS)
+
+bench-national: ## 100 million tests in the rollups of a country, and what pages ask of them (9 GB of disk; QUICK=1: one million)
+	@scripts/setup.sh bench
+	@$(PY) -m bench.national $(if $(QUICK),--quick) $(ARGS)
 
 bench-idle-traffic: ## what a month of coverage and management traffic costs the SIM (root; 9 minutes)
 	@scripts/setup.sh bench

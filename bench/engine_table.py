@@ -84,7 +84,7 @@ def _figures(cell: Cell) -> str:
 
 
 def _ratios(cell: Cell | None, base: Cell | None) -> str:
-    if cell is None or base is None:
+    if cell is None or base is None or cell.failed == cell.runs:
         return ""
     pairs = [(name, getattr(base, name), getattr(cell, name)) for name in ("link_mb", "wall_s", "cpu_s", "rss_mb")]
     return " ".join(f"{theirs / max(mine, 1e-9):5.1f}x" for _, theirs, mine in pairs)

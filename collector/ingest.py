@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from collector.core import run
 from collector.core.run import Piece, Shape
 from collector.failpoint import reached
+from collector.follow import Follower
 from collector.ingest_place import Placer
 from collector.keyring import KeyRing, ring
 from collector.ledger_port import DeliveryRow, Head, Ledger, RefusedBytes
@@ -107,6 +108,7 @@ class Ingest:
         self._registry = registry
         self._origin = origin
         self.placer = Placer(ledger, registry)
+        self.follower = Follower(ledger, self.placer, registry)
         self._keys: dict[str, Key] = {}
         self.statements: Statements | None = None
 

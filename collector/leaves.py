@@ -12,6 +12,10 @@ from collector.sqlite import open_reader
 from wire import tlog
 from wire.errors import Unavailable
 
+SOURCES = ("record", "receipt", "signed_note")
+"""Tables whose rows are leaves, by their names in `seal.db`."""
+_TABLES = {"signed_note": "note"}
+
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
@@ -47,20 +51,24 @@ class LeafSource(Protocol):
 
 
 class LedgerLeaves:
-    """A table of `ledger.db`: `record`, or another one with the columns n, leaf, raw, received_ms."""
+    """A table of `ledger.db`: `record`, or another one with the columns n, leaf, raw, received_ms.
 
-    def __init__(self, path: Path, table: str = "record") -> None:
-        self.path, self.name = path, table
+    `source` is its name in `seal.db`, where `note` is a log's own first entry: the table of notes has another.
+    """
+
+    def __init__(self, path: Path, source: str = "record") -> None:
+        self.path, self.name = path, source
+        self._table = _TABLES.get(source, source)
         self._db: sqlite3.Connection | None = None
         self._packer: Packer | None = None
 
     def last_n(self) -> int:
         """Number of the newest row; 0 if there is none."""
-        return int(self._rows(f"SELECT coalesce(max(n), 0) FROM {self.name}")[0][0])  # noqa: S608 (a name of ours)
+        return int(self._rows(f"SELECT coalesce(max(n), 0) FROM {self._table}")[0][0])  # noqa: S608 (a name of ours)
 
     def rows(self, after_n: int, limit: int) -> list[Leaf]:
         """Return rows with n > `after_n`, lowest first."""
-        sql = f"SELECT n, leaf, raw, received_ms FROM {self.name} WHERE n > ? ORDER BY n LIMIT ?"  # noqa: S608 (as above)
+        sql = f"SELECT n, leaf, raw, received_ms FROM {self._table} WHERE n > ? ORDER BY n LIMIT ?"  # noqa: S608 (as above)
         found = self._rows(sql, after_n, limit)
         return [Leaf(row[0], row[1], self._bytes(row[2]), row[3]) for row in found]
 

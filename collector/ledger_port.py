@@ -61,6 +61,16 @@ class StoredRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Span:
+    """Dated records of from <= t < until in which one of `columns` (probe, commune, hamlet) is one of `codes`."""
+
+    columns: tuple[str, ...]
+    codes: tuple[str, ...]
+    from_ms: int
+    until_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class ReceiptRow:
     """A measurement point's receipt that has been verified, and its own bytes."""
 
@@ -139,6 +149,18 @@ class Ledger(Protocol):
 
     def slots_taken(self, probe: str, first_ms: int, last_ms: int) -> set[tuple[str, int]]:
         """Modem and slot of the counted samples held of slots that begin from `first_ms` to `last_ms`."""
+
+    def held_in(self, span: Span, after_n: int, limit: int) -> list[StoredRow]:
+        """Readable records of a span behind number `after_n`, in order of their numbers."""
+
+    def derived(self, n: int) -> tuple[str, str, str, str]:
+        """Province, commune, hamlet and reasons for not counting of record `n`, as they stand."""
+
+    def note(self, key: str, value: int) -> None:
+        """Keep a number under a name."""
+
+    def noted(self, key: str) -> int | None:
+        """A number kept under a name; None if there is none."""
 
     def slot_taken(self, probe: str, modem: str, slot_ms: int, but_n: int) -> bool:
         """Whether a counted sample of this slot and modem is held, other than record `but_n`."""

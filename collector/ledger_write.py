@@ -19,7 +19,7 @@ from collector.core.place import Place
 from collector.core.row import Row
 from collector.core.witness import named_by
 from collector.ledger_delivery import keep_deliveries
-from collector.ledger_port import DeliveryRow, Head, NoteRow, ReceiptRow, StoredRow
+from collector.ledger_port import DeliveryRow, Head, NoteRow, ReceiptRow, Span, StoredRow
 from collector.ledger_rows import INSERT, column, values
 from collector.pack import Packer, make_dictionary
 from collector.rollup_write import RollupWriter
@@ -231,7 +231,7 @@ class SqliteLedger:
     def _stored(self, where: str, *values: Any) -> list[StoredRow]:
         rows = self._db.execute(
             "SELECT n, part, raw, fault, standing, received_ms, not_counted FROM record"  # noqa: S608
-            f" WHERE {where} AND kind IS NOT NULL ORDER BY n",
+            f" WHERE kind IS NOT NULL AND {where}{'' if 'ORDER' in where else ' ORDER BY n'}",
             values,
         ).fetchall()
         return [
@@ -241,6 +241,32 @@ class SqliteLedger:
 
     def _decode(self, packed: bytes) -> AnyRecord:
         return codec.decode_body(codec.body_of(self._packer.unpack(packed)))
+
+    def held_in(self, span: Span, after_n: int, limit: int) -> list[StoredRow]:
+        """Readable records of a span behind number `after_n`, in order of their numbers."""
+        marks = ", ".join("?" * len(span.codes))
+        named = " OR ".join(f"{column} IN ({marks})" for column in span.columns)
+        return self._stored(
+            f"({named}) AND t_ms >= ? AND t_ms < ? AND n > ? ORDER BY n LIMIT ?",
+            *(code for _ in span.columns for code in span.codes),
+            *(span.from_ms, span.until_ms, after_n, limit),
+        )
+
+    def derived(self, n: int) -> tuple[str, str, str, str]:
+        """Province, commune, hamlet and reasons for not counting of record `n`, as they stand."""
+        row: tuple[str, str, str, str] = self._one(
+            "SELECT province, commune, hamlet, not_counted FROM record WHERE n = ?", n
+        )
+        return row
+
+    def note(self, key: str, value: int) -> None:
+        """Keep a number under a name."""
+        self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+
+    def noted(self, key: str) -> int | None:
+        """A number kept under a name; None if there is none."""
+        row = self._one("SELECT value FROM meta WHERE key = ?", key)
+        return int(row[0]) if row else None
 
     def judge_again(self, stored: StoredRow, row: Row, *, moves: bool = False) -> None:
         """Replace what is derived of a stored record (time, fault, counted) and have it forwarded again.

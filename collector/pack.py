@@ -45,7 +45,9 @@ class Packer:
         return self._compressor.compress(plain[:MAX_PLAIN_BYTES])
 
     def unpack(self, packed: bytes) -> bytes:
-        """Restore what `pack` was given."""
+        """Restore what `pack` was given. Raises zstandard.ZstdError for bytes that were changed, as far as it shows."""
+        if zstandard.frame_content_size(packed) > MAX_PLAIN_BYTES:  # else the library asks for that much memory
+            raise zstandard.ZstdError("more than was ever packed")
         return self._decompressor.decompress(packed, max_output_size=MAX_PLAIN_BYTES)
 
     def read(self, packed: bytes) -> bytes | None:

@@ -125,6 +125,7 @@ class Receiver:
             self._send_acks(connection)
             self._send_configs(connection)
             self._send_checkpoint(connection)
+            self._follow_registry()
             self._say()
             taken = connection.read(WAIT_S)
         if self._stop.is_set():
@@ -148,6 +149,13 @@ class Receiver:
             for n, raws in statements.due():
                 commit([Message(NOTES, raw) for raw in raws])
                 statements.done(n)
+        except Unavailable as error:
+            self._lose_ledger(str(error))
+
+    def _follow_registry(self) -> None:
+        """Judge records again that the registry says otherwise of now: a few at a time, between groups."""
+        try:
+            self._ingest.follower.step()
         except Unavailable as error:
             self._lose_ledger(str(error))
 

@@ -122,6 +122,12 @@ class Dated:
         """The number of the newest line of the change list; 0 for none."""
         return int(self._rows("SELECT coalesce(max(n), 0) FROM change")[0][0])
 
+    def probes_of(self, site: str) -> list[str]:
+        """Every probe that was ever said to stand at a site, by id."""
+        return [
+            str(row[0]) for row in self._rows("SELECT DISTINCT probe FROM probe_site WHERE site = ? ORDER BY 1", site)
+        ]
+
     def ended(self, at_ms: int | None = None) -> Mapping[str, int]:
         """Hamlets that are no more at `at_ms` (None: now): code to the moment since which."""
         from_end = LISTS["hamlet_ends"].shape

@@ -149,6 +149,19 @@ class Rollups:
             found = {number: merged(None, change) for number, change in numbered.items()}
             yield key, {number: hour for number, hour in found.items() if hour is not None}
 
+    def kept_day(self, day_ms: int) -> dict[DayKey, dict[int, Hour]]:
+        """The hours of one local day as they are kept."""
+        return dict(self._stored_day(day_ms, None))
+
+    def made_day(self, day_ms: int) -> dict[DayKey, dict[int, Hour]]:
+        """The same made again from the records."""
+        return dict(self._from_records(day_ms, day_ms + DAY_MS, None, None))
+
+    def raw_counts(self, since_ms: int, until_ms: int) -> dict[str, HamletCounts]:
+        """Sums by hamlet over since <= t < until, from the records alone."""
+        rows = self._source.rows(_RAW_SUMS, since_ms, until_ms)
+        return {row["hamlet"]: _add(HamletCounts(), row) for row in rows}
+
     def hamlet_counts(self, since_ms: int | None = None, until_ms: int | None = None) -> dict[str, HamletCounts]:
         """Sums by hamlet over since <= t < until (None: without an end); probes that stand nowhere are under ""."""
         since = 0 if since_ms is None else since_ms

@@ -19,24 +19,19 @@ from pathlib import Path
 from collector.core import sealing, tiles
 from collector.core.sealing import Row
 from collector.leaves import Leaf, LeafSource
+from collector.seal_audit import NOTE, Broken, LogAudit, Sealed, changed
 from collector.seal_store import SealStore, Shard, Signed
 from collector.tile_files import TileFiles
 from wire import tlog
-from wire.errors import Refused, Unavailable
+from wire.errors import Refused
 from wire.note import Signer
 
 LOG = logging.getLogger("collector.seal")
 BATCH = 20_000
 AUDITED_ROWS = 200_000
 MAX_ROW = 2**63 - 1
-_NOTE = "note"
-"""Source name of a shard's entry 0, the last checkpoint of the shard before."""
 
 Step = Callable[[str], None]
-
-
-class Broken(Unavailable):
-    """What is stored no longer fits what was sealed: nothing is signed until a person has looked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +43,10 @@ class Round:
 
 
 class Sealer:
-    """One sealer for one ledger. `step` is told the name of each step that is done, for tests that stop there."""
+    """One sealer for one ledger. `step` is told the name of each step that is done, for tests that stop there.
+
+    `checks` are made before each signature, after the log itself was gone over; each raises Broken.
+    """
 
     def __init__(
         self,
@@ -59,13 +57,15 @@ class Sealer:
         origin: str,
         *,
         step: Step = lambda _name: None,
+        checks: Sequence[Callable[[], None]] = (),
         audited_rows: int = AUDITED_ROWS,
     ) -> None:
         self._store, self._sources, self._folder = store, {source.name: source for source in sources}, folder
-        self._key, self._origin, self._step, self._audited_rows = key, origin, step, audited_rows
+        self._key, self._origin, self._step, self._checks = key, origin, step, checks
         self._edge: tuple[int, tiles.Edge] | None = None
         self._reader: tuple[int, tiles.ReadTile] | None = None
-        self._audit_at = (0, 0)
+        sealed = Sealed(self._leaves, self._reading, self._kept_n, lambda shard: self._signer(shard).verifier)
+        self._audit = LogAudit(store, sealed, audited_rows)
 
     def round(self, now_ms: int, *, may_sign: bool = True) -> Round:
         """Seal what was committed. Raises Broken, Unavailable; the next round tries again."""
@@ -215,7 +215,7 @@ class Sealer:
 
     def _leaves(self, source: str, first_n: int, count: int, shard: Shard) -> list[Leaf]:
         """Rows that have an index, their hashes recomputed from what is stored now. Raises Broken."""
-        if source == _NOTE:
+        if source == NOTE:
             raw = shard.first_leaf
             return [Leaf(first_n, tlog.leaf_hash(raw), raw, 0)]
         found: list[Leaf] = []
@@ -227,9 +227,9 @@ class Sealer:
         wanted = range(first_n, first_n + count)
         for n, leaf in zip(wanted, found, strict=False):
             if leaf.n != n or not leaf.is_intact:
-                raise _changed(source, n)
+                raise changed(source, n)
         if len(found) < count:
-            raise _changed(source, first_n + len(found))
+            raise changed(source, first_n + len(found))
         return found
 
     # --- checkpoints ----------------------------------------------------------------------------------------------
@@ -258,7 +258,9 @@ class Sealer:
             return None
         if not edge.size:
             return None
-        self._audit()
+        self._audit.round()
+        for check in self._checks:
+            check()
         if last is not None:
             proof = tiles.Tree(edge.size, files.read).consistency(last.size)
             if not tlog.verify_consistency(last.size, edge.size, last.root, root, proof):
@@ -282,43 +284,9 @@ class Sealer:
 
     # --- audit ----------------------------------------------------------------------------------------------------
 
-    def _audit(self) -> None:
-        """Hash older rows again before signing: all of them in a small ledger, else the next stretch of them.
-
-        A row that was changed or deleted after it was sealed is found before the next checkpoint while all rows fit
-        one round, and after (rows / rows a round) checkpoints otherwise. Raises Broken.
-        """
-        left = self._audited_rows
-        shards = self._store.shards()
-        number, start = self._audit_at
-        for shard in [s for s in shards if s.n > number or (s.n == number and start)] or shards:
-            at = start if shard.n == number else 0
-            while left > 0 and (done := self._audit_some(shard, at, min(left, BATCH))):
-                at, left = at + done, left - done
-            self._audit_at = (shard.n, at) if left <= 0 else (shard.n, 0)
-            if left <= 0:
-                return
-        self._audit_at = (0, 0)
-
-    def _audit_some(self, shard: Shard, at: int, limit: int) -> int:
-        """Compare rows from index `at` on with the tiles; return how many were compared, 0 at the end."""
-        size = self._checkpoint_size(shard)
-        run = next(iter(self._store.runs(shard.n, at)), None)
-        if run is None or at >= size:
-            return 0
-        done = at - run.first_index
-        count = min(run.count - done, limit, size - at)
-        if run.first_n + done + count - 1 > self._kept_n(shard, run.source):
-            return count
-        tree = tiles.Tree(size, self._reading(shard))
-        for index, leaf in enumerate(self._leaves(run.source, run.first_n + done, count, shard), at):
-            if tree.leaf(index) != leaf.leaf:
-                raise _changed(run.source, leaf.n)
-        return count
-
     def _kept_n(self, shard: Shard, source: str) -> int:
         """Up to which row a log's table is still in the ledger: a restore lost what came after it."""
-        if source == _NOTE:
+        if source == NOTE:
             return shard.n
         later = {one.gen for one in self._store.shards() if one.gen > shard.gen}
         return min((self._store.base(source, gen) or 0 for gen in later), default=MAX_ROW)
@@ -330,13 +298,6 @@ def _batches(leaves: Sequence[Leaf]) -> list[list[Leaf]]:
     while batch := list(islice(them, BATCH)):
         found.append(batch)
     return found
-
-
-def _changed(source: str, n: int) -> Broken:
-    return Broken(
-        f"{source} {n} of the ledger is no longer what was sealed: its bytes were changed or it was deleted;"
-        " nothing is signed until the newest good backup is put back (docs/operations.md, disaster)"
-    )
 
 
 def tlog_size(note: bytes) -> int:

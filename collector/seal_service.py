@@ -12,10 +12,13 @@ import threading
 
 from collector.failpoint import reached
 from collector.health import SealState, StateFile, now_ms
-from collector.leaves import LedgerLeaves
+from collector.leaves import SOURCES, LedgerLeaves
 from collector.proofs import Prover
-from collector.seal import Broken, Round, Sealer
+from collector.seal import Round, Sealer
+from collector.seal_audit import Broken
+from collector.seal_derived import DerivedCheck
 from collector.seal_store import SealStore
+from collector.seal_watch import TableWatch
 from collector.settings import Settings
 from collector.tile_files import TileFiles
 from wire.errors import Misconfigured, Unavailable
@@ -49,9 +52,12 @@ class SealService:
         self._every_s = settings.log.every_s if settings.log else 60
         self._stop = stop
         self._store = SealStore(settings.seal)
-        leaves = [LedgerLeaves(settings.ledger, table) for table in ("record", "receipt", "note")]
+        leaves = [LedgerLeaves(settings.ledger, table) for table in SOURCES]
         self._public = signer.verifier
-        self._sealer = Sealer(self._store, leaves, settings.log_folder, signer, settings.origin, step=_reached)
+        checks = (DerivedCheck(settings.ledger), TableWatch(self._store, settings.ledger))
+        self._sealer = Sealer(
+            self._store, leaves, settings.log_folder, signer, settings.origin, step=_reached, checks=checks
+        )
         self._all = TileFiles(settings.log_folder)
         self._file = StateFile(settings.state, "seal")
         self._started_ms = now_ms()

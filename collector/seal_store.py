@@ -73,6 +73,10 @@ class SealReader:
         found = self._checkpoints(shard, "AND size = ?", size)
         return found[0] if found else None
 
+    def checkpoints(self, shard: int, after: int, upto: int) -> list[Signed]:
+        """Checkpoints with after < size <= upto, smallest first."""
+        return self._checkpoints(shard, "AND size > ? AND size <= ? ORDER BY size", after, upto)
+
     def last_n(self, source: str, gen: int) -> int | None:
         """The highest row of `source` that has an index in a log of generation `gen`; None if none has."""
         rows = self._rows(
@@ -98,6 +102,17 @@ class SealReader:
         if not rows:
             return None
         return next(shard for shard in self.shards() if shard.n == rows[0][0]), int(rows[0][1])
+
+    def watched(self, view: str, gen: int, after_n: int, limit: int) -> list[tuple[int, int, bytes]]:
+        """Stretches of a table that is no part of a log, as they were first seen: first and last row, digest."""
+        sql = "SELECT first_n, last_n, digest FROM watch WHERE view = ? AND gen = ? AND first_n > ?"
+        return [
+            (row[0], row[1], row[2]) for row in self._rows(f"{sql} ORDER BY first_n LIMIT ?", view, gen, after_n, limit)
+        ]
+
+    def watched_n(self, view: str, gen: int) -> int:
+        """Up to which row a table was seen."""
+        return int(self._rows("SELECT coalesce(max(last_n), 0) FROM watch WHERE view = ? AND gen = ?", view, gen)[0][0])
 
     def _checkpoints(self, shard: int, rest: str, *values: object) -> list[Signed]:
         sql = f"SELECT size, root, signed_ms, note FROM checkpoint WHERE shard = ? {rest}"  # noqa: S608 (fixed texts)
@@ -156,6 +171,11 @@ class SealStore(SealReader):
                 "INSERT INTO checkpoint VALUES (?, ?, ?, ?, ?)",
                 (shard, signed.size, signed.root, signed.signed_ms, signed.note),
             )
+
+    def watch(self, gen: int, seen: Sequence[tuple[str, int, int, bytes]]) -> None:
+        """Remember stretches that are new: view, first and last row, digest."""
+        with self._transaction() as db:
+            db.executemany("INSERT INTO watch VALUES (?, ?, ?, ?, ?)", [(one[0], gen, *one[1:]) for one in seen])
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:

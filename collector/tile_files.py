@@ -40,7 +40,7 @@ class TileFiles:
             if width * HASH_BYTES <= len(raw) <= WIDTH * HASH_BYTES:
                 return [raw[at : at + HASH_BYTES] for at in range(0, len(raw), HASH_BYTES)]
         raise Unavailable(
-            f"{self.folder / tile_path(level, index, width)} is missing; dosong-collector rebuild log writes it again"
+            f"{self.folder / tile_path(level, index, width)} is missing; put back the log folder of the newest backup"
         )
 
     def publish(self, checkpoint: bytes) -> None:

@@ -23,7 +23,9 @@ from probe.core.engine_terms import EngineRequest, EngineResult
 from probe.devices import ask, bound, connection, links, transfer
 from probe.devices.ticket_echo import TicketEcho
 
-VERSION = "1"
+VERSION = "2"
+"""Of the rules, not of the program: 2 keeps links full, ends ramps by their queue, its cap counts the ramp (0019)."""
+
 BUSY_WAIT_S = 5
 ECHO_WAIT_S = 1.0
 QUIET_STEP_S = 2.0

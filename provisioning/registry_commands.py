@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 
 from collector.registry import Registry
-from provisioning import deployment, registry_tables, registry_units, units, units_wheel, workbook
+from provisioning import deployment, photo, registry_tables, registry_units, units, units_wheel, workbook
 from provisioning.core.cells import Mark
 from provisioning.registry_tables import Outcome
 from wire.errors import EXIT_FAILED, Refused
@@ -196,5 +196,22 @@ def export(root: Path, target: Path, mark: Mark) -> None:
     click.echo("\n".join(written) or "nothing to export")
 
 
-COMMANDS: tuple[click.Command, ...] = (units_, import_, template, export)
+@click.command("site-photo")
+@dir_option
+@click.argument("site")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
+@click.option("--source", help="Who took it, or the record of the visit.")
+def site_photo(root: Path, site: str, file: Path, source: str | None) -> None:
+    """Keep a site's photo, a JPEG; what the phone wrote into it (owner, position, make) is left out."""
+    where = deployment.load(root)
+    with open_registry(root) as registry:
+        if registry.site(site) is None:
+            raise Refused("unknown_site", f"site {site} is not in the registry; import it first")
+        digest, size = photo.keep(where.collector / "state", file.read_bytes())
+        row = {"site": site, "sha256": digest, "size_bytes": size, "valid_from_ms": now_ms()}
+        registry.load({"photos": [row if source is None else {**row, "source": source}]}, now_ms())
+    click.echo(f"{site}: {digest}.jpg, {size} bytes")
+
+
+COMMANDS: tuple[click.Command, ...] = (units_, import_, template, export, site_photo)
 """What `dosong-provision` takes from here."""

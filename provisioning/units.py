@@ -130,7 +130,7 @@ def midnight_ms(day: date) -> int:
 
 def document(units: Units) -> dict[str, list[dict[str, Any]]]:
     """Return the registry document of these units, with their names since 1 July 2025 and the changes since."""
-    since_ms, source = midnight_ms(TWO_TIERS), f"{TWO_TIERS_SOURCE} ({units.origin})"
+    since_ms, source = midnight_ms(TWO_TIERS), f"{TWO_TIERS_SOURCE} ({units.origin.partition(' ')[0]})"
     names = [{"code": u.code, "name": u.name, "valid_from_ms": since_ms, "source": source} for u in units.units]
     names += [
         {"code": c.code, "name": c.name, "valid_from_ms": midnight_ms(c.since), "source": c.source}

@@ -20,7 +20,7 @@ REGISTRY_WORDS: dict[str, tuple[str, str]] = {
         "Nothing found. Try fewer letters, or the name without its kind.",
     ),
     "registry.level.province": ("Tỉnh", "Province"),
-    "registry.level.commune": ("Xã", "Commune"),
+    "registry.level.commune": ("Xã, phường", "Commune"),
     "registry.level.hamlet": ("Thôn", "Hamlet"),
     "registry.level.old": ("Trước 01/7/2025", "Before 1 July 2025"),
     "registry.level.probe": ("Trạm", "Station"),

@@ -20,7 +20,7 @@ from collector.core.clock import DAY_MS, HOUR_MS, day_of, hour_of
 from collector.health import now_ms, read_health
 from collector.rollups import Rollups
 from tests.collector.conftest import Bench
-from tests.collector.kit import T0_MS, FakeProbe, Influx, Service, free_port, until
+from tests.collector.kit import SLOT_MS, T0_MS, FakeProbe, Influx, Service, document, free_port, until
 from tests.collector.test_forward import count, query, query_post
 
 pytestmark = pytest.mark.services
@@ -244,3 +244,28 @@ def test_what_is_touched_survives_a_kill_between_record_and_rollup_point(
     hours = len(next(iter(dict(Rollups(full.reader).days(0, T0_MS + DAY_MS)).values())))
     full.forward.start()
     until(lambda: count(influx, "test_1h", "tests") == hours, 30, f"rollup points ({waiting} days waited)")
+
+
+def test_a_probe_that_stood_elsewhere_since_last_week_has_its_points_there(
+    full: Bench, one: FakeProbe, influx: Influx
+) -> None:
+    full.receiving()
+    full.forward.start()
+    full.field.send("p-one", *[one.test() for _ in range(12)], one.coverage(), one.event())
+    until(lambda: count(influx, "test_1h", "tests") >= 3, 30)
+    full.deployment.load(
+        one,
+        hamlets=[{"code": "h-two", "name": "Hai", "kind": "xóm", "commune": "05755"}],
+        sites=[{"code": "s-two", "hamlet": "h-two", "name": "Nhà văn hóa"}],
+        probes=[{**document(one)["probes"][0], "site": "s-two", "valid_from_ms": T0_MS + 6 * SLOT_MS}],
+    )
+
+    def by_hamlet(measurement: str, field: str) -> dict[str, int]:
+        found = query(influx, f'SELECT sum("{field}") FROM "{measurement}" GROUP BY hamlet')  # noqa: S608
+        return {series["tags"]["hamlet"]: series["values"][0][1] for series in found}
+
+    until(lambda: by_hamlet("test", "counted") == {"h-dong-chuoi": 6, "h-two": 6}, 60, "tests where they were made")
+    until(lambda: by_hamlet("test_1h", "tests") == {"h-dong-chuoi": 6, "h-two": 6}, 60, "hours")
+    until(lambda: by_hamlet("test_1d", "tests") == {"h-dong-chuoi": 6, "h-two": 6}, 60, "days")
+    assert by_hamlet("coverage", "covered") == {"h-two": 2}
+    assert full.deployment.call("reconcile").returncode == 0

@@ -101,17 +101,10 @@ def tables(door: Door) -> tuple[list[Any], list[Any]]:
     return door.sql("SELECT * FROM rollup_day"), door.sql("SELECT * FROM rollup_total")
 
 
-def rejudge_places(door: Door, probe: str) -> None:
-    """What the change list of the registry brings about: every record is placed anew."""
-    entry = door.registry.probe(probe)
-    assert entry is not None
-    with door.ledger.transaction():
-        for sample in door.reader.samples(probe=probe, limit=1000):
-            stored = None
-            if sample.seq is not None and sample.in_chain and sample.epoch is not None:
-                stored = door.ledger.at(probe, sample.epoch, sample.seq)
-            if stored is not None:
-                door.ledger.judge_again(stored, door.ingest.placer.again(entry, stored), moves=True)
+def follow(door: Door) -> None:
+    """Work off the registry's change list, as `receive` does between groups."""
+    while door.ingest.follower.step():
+        pass
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
@@ -122,13 +115,21 @@ def test_rollups_equal_what_is_made_again_from_the_records(ones: list[Any], twos
         play(door, one, ones)
         play(door, two, twos)
         if moves:
-            rejudge_places(door, "p-one")
+            follow(door)
+            placed = {(s.n, s.hamlet, s.counted) for s in door.reader.samples(limit=1000) if s.t_ms is not None}
+            assert placed == {(s.n, *judged(door, s)) for s in door.reader.samples(limit=1000) if s.t_ms is not None}
         kept = tables(door)
         number = door.ledger.rebuild_rollups()
         assert tables(door) == kept
         assert number == sum(fact_of_sample(s) is not None for s in door.reader.samples(limit=1000))
         by_hand(door, 0, T0_MS + 400 * DAY_MS)
         by_hand(door, T0_MS - 7_000_001, T0_MS + 5 * DAY_MS + 1)
+
+
+def judged(door: Door, sample: Sample) -> tuple[str, bool]:
+    """Where the registry says that the record's probe stood, and whether it counts by what it says."""
+    place = door.registry.place(sample.probe, sample.t_ms)
+    return place.hamlet if place else "", sample.counted
 
 
 def by_hand(door: Door, since_ms: int, until_ms: int) -> None:
@@ -242,3 +243,28 @@ def test_packed_hours_are_equal_bytes_and_none_is_left_of_nothing() -> None:
     gone = Change(counts=[-1, *[0] * 14], failures={"connect/timeout": -2}, minus=[[1, 10**11], [], [], [], [-900]])
     assert merged(hour, gone) is None
     assert len(METRICS) == len(hour.values)
+
+
+def test_what_the_registry_says_anew_of_the_past_moves_records_and_what_counts(door: Door, one: FakeProbe) -> None:
+    raws = [one.test(t_ms=T0_MS + n * SLOT_MS) for n in range(230)]
+    for at in range(0, 230, 46):
+        door.take("p-one", *raws[at : at + 46])
+    follow(door)
+    assert door.reader.last_redo() == 0
+    moved = {**document(one)["probes"][0], "site": "s-far", "valid_from_ms": T0_MS + 10 * SLOT_MS}
+    door.registry.load({**OTHER, "probes": [moved]})
+    follow(door)
+    counts = door.reader.hamlet_counts()
+    assert {code: (c.tests, c.counted) for code, c in counts.items()} == {"h-dong-chuoi": (10, 10), "h-far": (220, 0)}
+    assert set(door.reader.places_before(0, 10**6).values()) == {"19 05755 h-dong-chuoi"}
+    # The code belongs to the other commune since then: what was sent with it counts there.
+    code = {"code": "TN1", "unit": "05758", "valid_from_ms": T0_MS + 20 * SLOT_MS}
+    door.registry.load({"referrals": [code]})
+    follow(door)
+    assert door.reader.hamlet_counts()["h-far"].counted == 210
+    kept = tables(door)
+    door.ledger.rebuild_rollups()
+    assert tables(door) == kept
+    redone = door.reader.last_redo()
+    follow(door)
+    assert door.reader.last_redo() == redone == 430

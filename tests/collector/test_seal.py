@@ -9,16 +9,19 @@ from pathlib import Path
 
 import pytest
 
+from collector import backup
 from collector.core import sealing, tiles
-from collector.leaves import LedgerLeaves
-from collector.seal import Broken, Round, Sealer
+from collector.leaves import SOURCES, LedgerLeaves
+from collector.ledger_port import NoteRow
+from collector.seal import Round, Sealer
+from collector.seal_audit import Broken
 from collector.seal_store import SealStore, Shard
 from collector.tile_files import TileFiles
 from tests.collector.door import Door
 from tests.collector.kit import ORIGIN, FakeProbe
 from wire import tlog
 from wire.errors import Unavailable
-from wire.note import Signer
+from wire.note import Signer, sign
 
 KEY = Signer.from_seed(f"{ORIGIN}/log", bytes(range(32)))
 YEAR_MS = 365 * 86_400_000
@@ -42,7 +45,8 @@ class Log:
     def open(self, **changes: int) -> None:
         self.store = SealStore(self.folder / "seal.db")
         self.leaves = LedgerLeaves(self.folder / "ledger.db")
-        self.sealer = Sealer(self.store, [self.leaves], self.folder / "log", KEY, ORIGIN, step=self.step, **changes)
+        sources = [self.leaves, *(LedgerLeaves(self.folder / "ledger.db", name) for name in SOURCES[1:])]
+        self.sealer = Sealer(self.store, sources, self.folder / "log", KEY, ORIGIN, step=self.step, **changes)
 
     def close(self) -> None:
         self.store.close()
@@ -338,3 +342,82 @@ def test_a_log_that_ended_before_it_was_signed_does_not_hide_the_one_before(log:
     first = log.shard().first_leaf
     assert log.shard().name.endswith("/2026-2")
     assert tlog.open_checkpoint(first, Signer.from_seed(before.origin, KEY.seed).verifier) == before
+
+
+def _keep_notes(log: Log, count: int) -> list[bytes]:
+    raws = [sign(f"{ORIGIN}/statement/v1\nnote {at} of {count}\n".encode(), KEY) for at in range(count)]
+    with log.door.ledger.transaction():
+        for raw in raws:
+            log.door.ledger.keep_note(NoteRow(tlog.leaf_hash(raw), "statement", KEY.name, "x", NOW_MS, NOW_MS, raw))
+    return raws
+
+
+def test_notes_of_the_ledger_are_leaves_and_never_taken_for_a_logs_first_entry(log: Log) -> None:
+    log.tests(3)
+    notes = _keep_notes(log, 2)
+    log.round()
+    assert log.seen().root == tlog.root([tlog.leaf_hash(raw) for raw in (*log.raws(), *notes)])
+    log.door.ledger.raise_generation()
+    log.round()
+    more = _keep_notes(log, 3)
+    log.tests(2)
+    log.round()
+    fresh = [log.shard().first_leaf, *log.raws()[3:], *more]
+    assert log.seen().root == tlog.root([tlog.leaf_hash(raw) for raw in fresh])
+    assert [one.size for one in backup.verify(log.folder, lambda _text: None)] == [5, 6]
+
+
+@pytest.mark.parametrize("width", [256, 44, 1])
+def test_a_tile_that_was_replaced_is_found(log: Log, width: int) -> None:
+    log.tests(300)
+    log.round()
+    index = {256: 0, 44: 1, 1: 0}[width]
+    path = log.sealer.folder(log.shard()) / tiles.tile_path(1 if width == 1 else 0, index, width)
+    raw = bytearray(path.read_bytes())
+    raw[7] ^= 1
+    path.write_bytes(bytes(raw))
+    log.tests(1)
+    log.again()
+    with pytest.raises(Broken):
+        log.round()
+    assert log.seen().size == 300
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        "UPDATE checkpoint SET root = zeroblob(32) WHERE size = 20",
+        "UPDATE checkpoint SET root = zeroblob(32) WHERE size = 40",
+        "UPDATE checkpoint SET note = CAST(substr(note, 1, 150) || 'AAAA' || x'0a' AS BLOB) WHERE size = 20",
+        "UPDATE run SET first_n = first_n + 1, count = count - 1 WHERE first_index = 20",
+        "DELETE FROM run WHERE first_index = 20",
+        "UPDATE shard SET name = name || '0'",
+        "UPDATE shard SET gen = 7",
+        "INSERT INTO base VALUES (1, 'record', 41)",
+    ],
+)
+def test_a_changed_seal_db_is_found(log: Log, harm: str) -> None:
+    for _ in range(2):
+        log.tests(20)
+        log.round()
+    log.close()
+    with sqlite3.connect(log.folder / "seal.db") as db:
+        db.execute(harm)
+    log.open()
+    log.tests(3)
+    with pytest.raises((Broken, Unavailable)):
+        log.round()
+    raw = TileFiles(log.folder / "log" / "2026").published()
+    assert raw is not None
+    assert tlog.open_checkpoint(raw, Signer.from_seed(f"{ORIGIN}/log/2026", KEY.seed).verifier).size == 40
+
+
+def test_a_row_whose_head_claims_gigabytes_reads_as_changed_and_asks_for_no_memory(log: Log) -> None:
+    log.tests(9)
+    log.round()
+    packed = log.door.sql("SELECT raw FROM record WHERE n = 5")[0][0]
+    claims = packed[:4] + bytes([packed[4] | 0xC0]) + packed[5:]
+    log.sql(f"UPDATE record SET raw = x'{claims.hex()}' WHERE n = 5")  # noqa: S608
+    log.tests(1)
+    with pytest.raises(Broken, match="record 5"):
+        log.round()

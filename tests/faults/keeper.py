@@ -28,10 +28,11 @@ from collector.ledger_write import SqliteLedger
 from collector.settings import read_settings
 
 PROGRAMS = ("receive", "forward", "seal")
-TOO_LONG_S = 15.0
+TOO_LONG_S = 60.0
 PAUSE_S = (0.0, 0.15)
 MOST_TIMES = {"receive.verified": 60, "receive.stored": 60, "receive.answered": 8}
-"""A step that is reached for each record or probe is left at a drawn time out of so many; any other out of three."""
+"""A step that is reached for each record or probe is left at a drawn time out of so many; a sealer's at the first;
+any other out of three."""
 ONCE = frozenset({"seal.opened", "forward.redo_written"})
 
 
@@ -52,7 +53,7 @@ class Child:
         if not waiting:
             return None
         step = random.choice(waiting)
-        times = 1 if step in ONCE else random.randint(1, MOST_TIMES.get(step, 3))
+        times = 1 if step in ONCE or self.name == "seal" else random.randint(1, MOST_TIMES.get(step, 3))
         return f"{step}:{times}"
 
 

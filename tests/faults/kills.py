@@ -21,7 +21,7 @@ from collector.failpoint import STEPS
 from tests.faults.judge import Verdict, judge, keep, report
 from tests.faults.world import Fleet, Witness, World, is_sealed, wait_for, worlds
 
-UNDATED_EVERY = 15
+UNDATED_EVERY = 5
 OPENED = "seal.opened"
 
 
@@ -40,8 +40,8 @@ def main(argv: list[str] | None = None) -> int:
     """Kill, count, judge; exits 1 if a promise was broken."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--kills", type=int, default=100, help="how many at each step (100)")
-    parser.add_argument("--probes", type=int, default=12, help="how many simulated probes (12)")
-    parser.add_argument("--rate", type=float, default=4.0, help="records a second of each probe (4)")
+    parser.add_argument("--probes", type=int, default=8, help="how many simulated probes (8)")
+    parser.add_argument("--rate", type=float, default=1.5, help="records a second of each probe (1.5)")
     options = parser.parse_args(argv)
     with tempfile.TemporaryDirectory(prefix="dosong-kills-") as name:
         done = run(Path(name), options.kills, options.probes, options.rate)
