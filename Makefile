@@ -38,6 +38,7 @@ lint: ready ## format, lint, types, generated files
 	@.venv/bin/mypy
 	@$(PY) -m grafana build --check
 	@$(PY) -m wire.spec --check
+	@$(PY) -m collector.api.page --check
 	@$(PY) scripts/architecture.py --check
 
 unit: ready ## all tests but the long ones
@@ -62,7 +63,14 @@ faults: ## power cuts, kills at every step, tampering, restores, outages: each p
 	@$(PY) -m tests.faults.tamper
 	@$(PY) -m tests.faults.restore
 	@$(PY) -m tests.faults.outage
+	@$(PY) -m tests.faults.extras
 	@$(PY) -m tests.faults.kills --kills 100
+	@$(PY) -m tests.faults.operations
+
+.PHONY: fuzz-api
+fuzz-api: ## the running collector is asked all that its OpenAPI document allows, and more (2 minutes)
+	@scripts/setup.sh test
+	@$(PY) -m tests.collector.api_fuzz $(ARGS)
 
 bench: bench-pipeline bench-footprint bench-point bench-link bench-soak bench-engine bench-idle-traffic bench-month bench-year bench-registry bench-national ## all measurements; each ends in `goal:` lines
 

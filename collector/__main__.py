@@ -31,12 +31,15 @@ from collector.proofs import Prover
 from collector.receive import Receiver
 from collector.reconcile import PointCounter, hour_text, hours_found, reconcile_counts
 from collector.registry import Registry
+from collector.retention import Sweeper
+from collector.retention_commands import COMMANDS as RETENTION_COMMANDS
 from collector.seal_service import SealService, log_signer
 from collector.seal_store import SealReader
 from collector.settings import Settings, read_settings
 from collector.statements import statements_of
 from collector.submit import submit
 from collector.supervise import Supervisor
+from collector.token_commands import COMMANDS as TOKEN_COMMANDS
 from wire.errors import EXIT_FAILED, Misconfigured
 from wire.keyfile import read_signer
 
@@ -71,6 +74,7 @@ Examples:
   dosong-collector visit-code --config collector.toml p-dong-dong AM6K-3FDD
   dosong-collector backup --config collector.toml /backup/2026-11-22
   dosong-collector rebuild influx --config collector.toml
+  dosong-collector token create --config collector.toml --role official --scope 05755 --label "UBND xã Phú Xuyên"
   dosong-collector export --config collector.toml --hamlet dt-lang-muoi > records.jsonl
 \b
 Exit codes: 0 ok, 1 failed check, 2 usage, 78 misconfigured (a person must act).
@@ -111,7 +115,9 @@ def receive(settings: Settings) -> None:
     ingest = Ingest(ledger, registry, settings.origin)
     ingest.statements = statements_of(settings)
     try:
-        Receiver(settings, ingest, signer, stop).run()
+        receiver = Receiver(settings, ingest, signer, stop)
+        receiver.sweep = Sweeper(lambda: ledger.let_go(settings.retention, now_ms()))
+        receiver.run()
     finally:
         ledger.close()
         registry.close()
@@ -330,6 +336,10 @@ def status(settings: Settings, as_json: bool) -> None:
             click.echo(f"{key}: {value}")
     if not found["ok"]:
         sys.exit(EXIT_FAILED)
+
+
+for _more in (*TOKEN_COMMANDS, *RETENTION_COMMANDS):
+    main.add_command(_more)
 
 
 def _status(settings: Settings) -> dict[str, Any]:

@@ -10,8 +10,11 @@ from typing import Any
 
 import click
 
+from collector import log_lines
 from collector.settings import read_settings
 from wire.errors import EXIT_FAILED, EXIT_MISCONFIGURED, Misconfigured, Refused, Unavailable
+
+CONFIG_VARIABLE = "DOSONG_COLLECTOR_CONFIG"
 
 
 def sentence(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -34,9 +37,14 @@ def sentence(function: Callable[..., Any]) -> Callable[..., Any]:
 def with_config(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add --config and hand the settings that it names to the command."""
 
-    @click.option("--config", "config", required=True, type=click.Path(path_type=Path), help="Settings file (TOML).")
+    @click.option(
+        "--config", "config", required=True, envvar=CONFIG_VARIABLE, type=click.Path(path_type=Path),
+        help=f"Settings file (TOML); without it the one that {CONFIG_VARIABLE} names.",
+    )  # fmt: skip
     @wraps(function)
     def wrapped(config: Path, **kwargs: Any) -> Any:
-        return function(read_settings(config), **kwargs)
+        settings = read_settings(config)
+        log_lines.use(settings.log_format, click.get_current_context().info_name or "collector")
+        return function(settings, **kwargs)
 
     return sentence(wrapped)

@@ -18,6 +18,8 @@ import msgspec
 
 STALE_AFTER_MS = 15_000
 _WRITE_EVERY_S = 1.0
+_ROOM_BYTES = 2048
+"""A state is padded to so many bytes, so that it can be written over another one without a new block."""
 
 
 def now_ms() -> int:
@@ -88,18 +90,24 @@ class StateFile:
         self._written_s = 0.0
 
     def write(self, state: ReceiveState | ForwardState | SealState, *, now: bool = False) -> None:
-        """Replace the file atomically. A disk that refuses is not this file's business: it is passed over."""
+        """Replace the file atomically; on a full disk write over it in its place, for that is when it is needed most.
+
+        A disk that refuses even this is not this file's business: it is passed over.
+        """
         if not now and time.monotonic() - self._written_s < _WRITE_EVERY_S:
             return
         self._written_s = time.monotonic()
+        text = json.dumps(asdict(state)).encode().ljust(_ROOM_BYTES)
         beside = self._path.with_suffix(f".{os.getpid()}.tmp")
         try:
-            beside.write_text(json.dumps(asdict(state)), encoding="utf-8")
+            beside.write_bytes(text)
             beside.replace(self._path)
         except OSError:
             # A disk that was remounted read-only refuses even this.
             with contextlib.suppress(OSError):
                 beside.unlink(missing_ok=True)
+            with contextlib.suppress(OSError), self._path.open("r+b") as file:
+                file.write(text)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,9 @@ from collector.ledger_delivery import keep_deliveries
 from collector.ledger_port import DeliveryRow, Head, NoteRow, ReceiptRow, Span, StoredRow
 from collector.ledger_rows import INSERT, column, values
 from collector.pack import Packer, make_dictionary
+from collector.retention import drop
 from collector.rollup_write import RollupWriter
+from collector.settings import RetentionSettings
 from collector.sqlite import Ownership, open_writer
 from wire import codec
 from wire.errors import Unavailable
@@ -324,6 +326,11 @@ class SqliteLedger:
             (probe, boot, mono_ms, t_ms),
         )
         return cursor.rowcount == 1
+
+    def let_go(self, policy: RetentionSettings, now_ms: int) -> dict[str, int]:
+        """Drop some of what is older than the policy keeps, in a transaction of its own; rows that went, by name."""
+        with self.transaction():
+            return drop(self._db, policy, now_ms)
 
     def deliver(self, deliveries: Sequence[DeliveryRow]) -> None:
         """Keep what became of messages, and the bytes that were refused."""

@@ -13,7 +13,7 @@ import os
 import random
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from collector.broker import Connection, Incoming, NotLetIn, tls_context, where
 from collector.config_shelf import ConfigShelf
@@ -48,6 +48,8 @@ class Receiver:
         self._ingest = ingest
         self._signer = signer
         self._stop = stop
+        self.sweep: Callable[[], None] = lambda: None
+        """Asked at every turn of a connection: lets go what may go with time."""
         tls_context(settings)  # unusable files are said before anything else starts
         self._door = Door(settings.state)
         self._due: dict[str, Head] = {}
@@ -120,6 +122,7 @@ class Receiver:
                 connection.acknowledge(taken)
                 reached("receive.acked")
             self._take_submitted()
+            self.sweep()
             if not current:
                 current = self._queue_all_acks()
             self._send_acks(connection)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any, TypeVar
 
 import msgspec
@@ -73,7 +74,8 @@ class Dated:
             f"SELECT {names} FROM {listing.table} WHERE 1{where} ORDER BY valid_from_ms, n",  # noqa: S608
             *key.values(),
         )
-        return [shape(**dict(zip(shape.__struct_fields__, row, strict=True))) for row in rows]
+        fields, name = shape.__struct_fields__, _LIST_OF[shape]
+        return [shape(**_typed(name, dict(zip(fields, row, strict=True)))) for row in rows]
 
     def dump(self, listed: str) -> list[dict[str, Any]]:
         """One list of the document as it would be imported again: every entry, every dated row that still holds good.
@@ -88,6 +90,16 @@ class Dated:
             }
             return [_filled(msgspec.structs.asdict(last[key])) for key in sorted(last)]
         return [_filled(row) for row in self._entries(listed)]
+
+    def versions(self, hamlet: str) -> list[dict[str, Any]]:
+        """Every version of one hamlet's name, kind and commune that still holds good, by time of validity."""
+        columns = ("name", "kind", "commune", "valid_from_ms", "source")
+        rows = self._rows(
+            f"SELECT {', '.join(columns)} FROM hamlet_name v WHERE hamlet = ? AND n = (SELECT max(n) FROM hamlet_name o"  # noqa: S608
+            " WHERE o.hamlet = v.hamlet AND o.valid_from_ms = v.valid_from_ms) ORDER BY valid_from_ms",
+            hamlet,
+        )
+        return [dict(zip(columns, row, strict=True)) for row in rows]
 
     def _entries(self, listed: str) -> list[dict[str, Any]]:
         history = {
@@ -186,7 +198,12 @@ def _filled(row: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in row.items() if value is not None}
 
 
+@cache
+def _flags(listed: str) -> frozenset[str]:
+    return frozenset(name for name, kind in SHAPES[listed].__annotations__.items() if kind == "bool")
+
+
 def _typed(listed: str, row: dict[str, Any]) -> dict[str, Any]:
     """Whole numbers of the file as the truth values that a document has."""
-    flags = {name for name, kind in SHAPES[listed].__annotations__.items() if kind == "bool"}
-    return {key: bool(value) if key in flags else value for key, value in row.items()}
+    flags = _flags(listed)
+    return {key: bool(value) if key in flags else value for key, value in row.items()} if flags else row

@@ -6,10 +6,13 @@ one is one sentence.
 
 from __future__ import annotations
 
+import itertools
+import logging
 from functools import partial
 from typing import Any
 
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
+from gunicorn.glogging import Logger  # type: ignore[import-untyped]
 
 from collector.bind import check_bind
 from collector.ca_line import ask
@@ -17,6 +20,16 @@ from collector.ledger import LedgerReader
 from collector.registry import Registry
 from collector.settings import EnrolSettings, Settings
 from wire.errors import Misconfigured
+
+
+class OurLines(Logger):  # type: ignore[misc]
+    """gunicorn's own lines in the form of all others."""
+
+    def setup(self, cfg: Any) -> None:
+        """Take the form of the root logger."""
+        super().setup(cfg)
+        for ours, its in itertools.product(logging.getLogger().handlers, self.error_log.handlers):
+            its.setFormatter(ours.formatter)
 
 
 class Pages(BaseApplication):  # type: ignore[misc]
@@ -41,6 +54,7 @@ class Pages(BaseApplication):  # type: ignore[misc]
             "errorlog": "-",
             "loglevel": "warning",
             "proc_name": "dosong-web",
+            "logger_class": OurLines,
         }
         for key, value in chosen.items():
             if key in self.cfg.settings:
@@ -110,7 +124,8 @@ def application(settings: Settings, registry: Registry) -> Any:
 def serve(settings: Settings) -> None:
     """Serve the pages until SIGTERM. Raises Misconfigured if the secret or the address cannot be used."""
     registry = Registry(settings.registry)
-    application(settings, registry)  # what a worker would only say in a traceback is one sentence here
+    tried = application(settings, registry)  # what a worker would only say in a traceback is one sentence here
+    tried.extensions["gate"].close()
     registry.close()
     check_bind(settings.web.bind)
     Pages(settings).run()

@@ -80,6 +80,22 @@ class LogSettings(Table, frozen=True, kw_only=True):
     every_s: Annotated[int, Meta(ge=1, le=3600)] = 60
 
 
+class ApiSettings(Table, frozen=True, kw_only=True):
+    """How much programs may ask: requests a minute for each token or login, for each address without one, and how many
+    bulk downloads at once (each holds one of the web's threads)."""
+
+    requests_per_minute: Annotated[int, Meta(ge=1, le=100_000)] = 600
+    anonymous_per_minute: Annotated[int, Meta(ge=1, le=100_000)] = 120
+    bulk_at_once: Annotated[int, Meta(ge=1, le=32)] = 2
+
+
+class RetentionSettings(Table, frozen=True, kw_only=True):
+    """How many days is kept what may go: bytes that were refused, deliveries that brought nothing. Never records."""
+
+    refused_bytes_days: Annotated[int, Meta(ge=1, le=3650)] = 90
+    idle_deliveries_days: Annotated[int, Meta(ge=1, le=3650)] = 30
+
+
 class EnrolSettings(Table, frozen=True, kw_only=True):
     """The enrolment door: where it is served, who decides behind it, and its TLS files (none behind a proxy)."""
 
@@ -98,6 +114,9 @@ class Settings(Table, frozen=True, kw_only=True):
     broker: BrokerSettings
     influx: InfluxSettings
     web: WebSettings = WebSettings()
+    api: ApiSettings = ApiSettings()
+    retention: RetentionSettings = RetentionSettings()
+    log_format: Literal["text", "json"] = "text"
     log: LogSettings | None = None
     enrol: EnrolSettings | None = None
     registry_vkey: Text | None = None

@@ -57,6 +57,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "requests": ("probe/hilink_child.py",),
     "gpsd": ("probe/devices/gps.py",),
     "speedtest": ("probe/devices/ookla.py",),
+    "prometheus_client": ("collector/metrics.py",),
     "influxdb_client": ("collector/influx.py",),
     "urllib3": ("collector/influx.py",),
     "flask": ("collector/web/",),
@@ -82,6 +83,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
             "provisioning/registry_commands.py",
             "provisioning/plan_command.py",
         ),
+        *("collector/token_commands.py", "collector/retention_commands.py"),
     ),
     "rich": ("collector/__main__.py", "provisioning/__main__.py"),
     "grafana_foundation_sdk": ("grafana/",),
@@ -92,6 +94,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
         *("collector/sqlite.py", "collector/ledger.py", "collector/ledger_write.py", "collector/ledger_delivery.py"),
         *("collector/registry.py", "collector/registry_write.py", "collector/forward_store.py", "collector/health.py"),
         *("collector/registry_identity.py", "collector/seal_store.py", "collector/leaves.py", "collector/backup.py"),
+        *("collector/tokens.py", "collector/retention.py"),
         *("collector/rollup_write.py", "provisioning/units_wheel.py", "sim/spool_copy.py"),
     ),
 }

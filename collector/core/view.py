@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import unicodedata
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Literal
 
 Language = Literal["vi", "en"]
@@ -108,6 +108,15 @@ def time_of_day(t_ms: int | None) -> str:
 def day(t_ms: int | None) -> str:
     """`dd/mm/yyyy`, Vietnam time."""
     return NONE if t_ms is None else f"{local(t_ms):%d/%m/%Y}"
+
+
+_END_OF_9999_MS = 253_402_300_799_999
+
+
+def iso(t_ms: int) -> str:
+    """ISO 8601 in UTC with milliseconds, for machines; what lies behind the year 9999 gets that year's last instant."""
+    whole_s, part_ms = divmod(min(max(t_ms, 0), _END_OF_9999_MS), 1000)
+    return f"{datetime.fromtimestamp(whole_s, UTC):%Y-%m-%dT%H:%M:%S}.{part_ms:03d}Z"
 
 
 _LETTERS = {letter: i for i, letter in enumerate("aăâbcdđeêfghijklmnoôơpqrstuưvwxyz")}

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
-from flask import Flask, render_template, request
+from flask import Flask, Response, render_template, request
 from flask_wtf import CSRFProtect
 from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -15,8 +15,10 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from collector.health import read_health
 from collector.settings import Settings, read_secret
 from collector.web import access, api, campaigns, claims, coverage, doors, headers, language, log, pages, registry_pages
+from collector.web.interface import install_problems, is_program, refuse_status, refuse_unavailable
 from collector.web.ports import HealthSource, Reader, Registry
 from collector.web.present import Pages
+from collector.web.watch import install as install_machine
 from wire.errors import Misconfigured, Unavailable
 
 KNOWN_ERRORS = frozenset({400, 403, 404, 405, 413, 500, 503})
@@ -45,7 +47,8 @@ def create_app(
     language.install(app, settings.web.language, gathered)
     CSRFProtect(app)
     headers.install(app)
-    app.before_request(access.guard(accounts))
+    gate = install_machine(app, settings, accounts, gathered, source)
+    app.before_request(access.guard(accounts, gate.is_for))
     app.register_blueprint(access.blueprint(accounts, access.Throttle(), lambda: clock() / 1000))
     app.register_blueprint(pages.blueprint(gathered, settings.origin))
     app.register_blueprint(coverage.blueprint(gathered))
@@ -96,12 +99,18 @@ def _install_errors(app: Flask) -> None:
         known = code if code in KNOWN_ERRORS else 500
         return render_template("error.html", word_key=f"error.{known}", code=code), code
 
+    install_problems(app)
+
     @app.errorhandler(HTTPException)
-    def refused(error: HTTPException) -> tuple[str, int] | HTTPException:
+    def refused(error: HTTPException) -> tuple[str, int] | HTTPException | Response:
+        if is_program() and (error.code or 500) >= 400:
+            return refuse_status(error)
         code = error.code or 500
         return error if code < 400 else page(code)
 
     @app.errorhandler(Unavailable)
-    def unavailable(error: Unavailable) -> tuple[str, int]:
+    def unavailable(error: Unavailable) -> tuple[str, int] | Response:
+        if is_program():
+            return refuse_unavailable(error)
         app.logger.warning("%s %s: %s", request.method, request.path, error)
         return page(503)

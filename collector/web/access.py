@@ -14,6 +14,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from flask import Blueprint, abort, current_app, g, redirect, render_template, request, session, url_for
 from werkzeug.wrappers import Response
 
+from collector.api.routes import ROUTES
 from collector.registry_rows import UserEntry
 from collector.web.demo import DEMO_LOGINS, demo_users
 from collector.web.ports import Registry
@@ -45,6 +46,9 @@ RULES: dict[str, frozenset[str]] = {
     "api.samples": PUBLIC,
     "api.places": PUBLIC,
     "api.healthz": PUBLIC,
+    **{route.endpoint: route.roles for route in ROUTES},
+    "machine.readyz": PUBLIC,
+    "machine.metrics": frozenset({"technician", "operator"}),
     "doors.technician": frozenset({"technician", "operator"}),
     "doors.operator": frozenset({"operator"}),
     "doors.official": frozenset({"official", "operator"}),
@@ -141,6 +145,12 @@ def sees_positions(simulated: bool) -> bool:
     return simulated or role() != ""
 
 
+def name() -> str:
+    """Name of this request's login or token, "-" without one; for logs."""
+    user: UserEntry | None = g.get("user")
+    return user.name if user else "-"
+
+
 def may(endpoint: str) -> bool:
     """Whether this visitor may use an endpoint; templates ask before they show a link."""
     return role() in RULES.get(endpoint, frozenset())
@@ -152,10 +162,12 @@ def safe_path(text: str) -> str:
     return text if inside else ""
 
 
-def guard(accounts: Accounts) -> Callable[[], Response | None]:
-    """Make the check that runs before every request."""
+def guard(accounts: Accounts, machine: Callable[[], bool]) -> Callable[[], Response | None]:
+    """Make the check that runs before every request. `machine` checks those of programs itself and says so."""
 
     def before() -> Response | None:
+        if machine():
+            return None
         g.user = accounts.named(session["user"]) if "user" in session else None
         if request.endpoint is None or may(request.endpoint):
             return None

@@ -117,7 +117,10 @@ class Pages:
 
     def hamlet_rows(self, scope: str = "", page: int = 0) -> list[HamletRow]:
         """One page of the list of hamlets, at most PAGE_HAMLETS."""
-        chosen = self.hamlets_in(scope)[page * PAGE_HAMLETS : (page + 1) * PAGE_HAMLETS]
+        return self.rows_of(self.hamlets_in(scope)[page * PAGE_HAMLETS : (page + 1) * PAGE_HAMLETS])
+
+    def rows_of(self, chosen: Sequence[HamletEntry]) -> list[HamletRow]:
+        """These hamlets as on the list."""
         this = self.month()
         counts = self.reader.hamlet_counts(this.start_ms, this.end_ms)
         standing = self._probes_by_hamlet()
@@ -213,20 +216,28 @@ class Pages:
 
     def site_rows(self, scope: str = "") -> list[SiteRow]:
         """Every probe inside a unit, ill ones first."""
-        inside = {h.code: h for h in self.hamlets_in(scope)}
+        inside = {h.code for h in self.hamlets_in(scope)}
+        ids = [probe.id for probe, hamlet in self.standing() if hamlet in inside or not scope]
+        return sorted(self.rows_of_probes(ids), key=lambda r: (r.checkup.illness is None, r.probe.id))
+
+    def standing(self) -> list[tuple[ProbeEntry, str | None]]:
+        """Every probe and the code of the hamlet where it stands (None: nowhere)."""
+        at = {site.code: site.hamlet for site in self.registry.sites()}
+        return [(probe, at.get(probe.site) if probe.site else None) for probe in self.registry.probes()]
+
+    def rows_of_probes(self, ids: Sequence[str]) -> list[SiteRow]:
+        """These probes as the technician sees them, in the given order; unknown ids are left out."""
         states = {s.probe: s for s in self.reader.probe_states()}
         rows: list[SiteRow] = []
-        for probe in self.registry.probes():
+        for probe in (found for found in map(self.registry.probe, ids) if found is not None):
             site = self.registry.site(probe.site) if probe.site else None
-            hamlet = inside.get(site.hamlet) if site else None
-            if hamlet is None and scope:
-                continue
+            hamlet = self.registry.hamlet(site.hamlet) if site else None
             state = states.get(probe.id)
             recent = self.reader.samples(probe=probe.id, limit=RECENT) if state else ()
             found = checkup(probe.state, state, recent, self.now_ms())
             code = next((short_code(s.leaf) for s, _ in tests_of(recent)), None)
             rows.append(SiteRow(probe, site, hamlet, found, state.last_received_ms if state else None, code))
-        return sorted(rows, key=lambda r: (r.checkup.illness is None, r.probe.id))
+        return rows
 
     def commune_rows(self, scope: str, this: Month) -> list[CommuneRow]:
         """The official's sheet of a month."""

@@ -164,7 +164,7 @@ class RegistryView:
         return HamletView(
             line=line,
             commune=self._registry.commune(entry.commune),
-            versions=tuple(row for row in self._dated.dump("hamlets") if row["code"] == code),
+            versions=tuple(self._dated.versions(code)),
             ends=tuple(self._dated.history(HamletEndRow, hamlet=code)),
             surveys=tuple(row for site in line.sites for row in self._dated.history(SurveyRow, site=site.code)),
             photos=tuple(row for site in line.sites for row in self._dated.holding(PhotoRow, site=site.code)),

@@ -20,6 +20,10 @@ _FAULTS = {
         "Sổ cái không còn khớp với phần đã niêm phong, nên không ký thêm: giữ nguyên mọi tệp, tìm bản sao lưu tốt gần nhất, làm theo câu dưới đây.",
         "The ledger no longer matches what was sealed, so nothing more is signed: keep every file as it is, find the newest good backup, and follow the sentence below.",
     ),
+    "fault.registry": (
+        "Không đọc được danh bạ (registry.db): kiểm tra quyền và dung lượng của state_dir, hoặc đặt lại bản sao lưu.",
+        "The registry (registry.db) cannot be read: check permissions and space of state_dir, or put back its backup.",
+    ),
     "fault.ledger": (
         "Không đọc hoặc ghi được sổ cái: kiểm tra chỗ trống và quyền ghi của state_dir; chưa ghi thì chưa xác nhận, nên trạm không mất gì.",
         "The ledger cannot be read or written: check free space and permissions of state_dir; nothing is confirmed unwritten, so nothing is lost.",

@@ -46,7 +46,7 @@ def test_no_dated_row_is_ever_changed_or_taken_away(registry: Registry, name: st
         columns = [row for row in raw.execute(f"PRAGMA table_info({table})") if row[3] and row[1] != "n"]
         values = ["x" if row[2] == "TEXT" else 1 for row in columns]
         known = {"how": "merged", "level": "commune", "what": "samples", "relation": ">=", "period": "day",
-                 "nature": "target", "successors": ""}  # fmt: skip
+                 "nature": "target", "successors": "", "counter": "portal"}  # fmt: skip
         values = [known.get(row[1], value) for row, value in zip(columns, values, strict=True)]
         if table == "site_survey":
             values[[row[1] for row in columns].index("how")] = "gnss"

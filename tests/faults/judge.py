@@ -9,9 +9,9 @@ from contextlib import closing
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from collector.forward import reconcile_counts
 from collector.influx import Influx
 from collector.ledger import LedgerReader
+from collector.reconcile import reconcile_counts
 from tests.faults.world import HAMLET, RESULTS, Witness, World, reader
 from wire.errors import Unavailable
 

@@ -67,7 +67,7 @@ class Keeper:
             Child(name, Counter({step: options.kills for step in steps if step.startswith(f"{name}.")}))
             for name in options.programs
         ]
-        self._restored = options.restored
+        self._restored, self._clock = options.restored, options.clock
         self.kills: Counter[str] = Counter()
         self.others: list[str] = []
         self.starts = 0
@@ -116,7 +116,7 @@ class Keeper:
             _raise_generation(self._config)
         child.pid = os.fork()
         if child.pid == 0:
-            _become(child.name, self._config, self._log, child.plan)
+            _become(child.name, self._config, self._log, child.plan, self._clock)
 
     def _say(self) -> None:
         left = sum(max(0, count) for child in self._children for count in child.left.values())
@@ -147,7 +147,13 @@ def _raise_generation(config: Path) -> None:
     os.waitpid(pid, 0)
 
 
-def _become(name: str, config: Path, log: Path, plan: str | None) -> None:
+def _play_clock(file: Path) -> None:
+    """From now on `time.time` is off by what a file says: libfaketime would upset the interpreter's waits as well."""
+    right = time.time
+    time.time = lambda: right() + float(file.read_text())
+
+
+def _become(name: str, config: Path, log: Path, plan: str | None, clock: Path | None) -> None:
     """In the forked child: be that program, and end with its status."""
     code = 70
     try:
@@ -158,6 +164,8 @@ def _become(name: str, config: Path, log: Path, plan: str | None) -> None:
         os.dup2(out, 2)
         random.seed()
         failpoint.arm(plan)
+        if clock is not None:
+            _play_clock(clock)
         program.main([name, "--config", str(config)], standalone_mode=False)
         code = 0
     except SystemExit as end:
@@ -176,6 +184,7 @@ def main() -> None:
     parser.add_argument("--tell", type=Path, required=True)
     parser.add_argument("--kills", type=int, default=0)
     parser.add_argument("--without", nargs="*", default=[])
+    parser.add_argument("--clock", type=Path, help="file with the seconds by which the programs' wall clock is off")
     parser.add_argument("--restored", action="store_true", help="before each such life the ledger is a restored one")
     parser.add_argument("--programs", nargs="*", default=PROGRAMS)
     Keeper(parser.parse_args()).run()
