@@ -80,6 +80,8 @@ class SealState:
     size: int
     signed_ms: int | None
     error: str | None
+    unsigned: int = 0
+    """Records that the audit found to bear no good signature of their own."""
 
 
 class StateFile:

@@ -19,7 +19,7 @@ from collector.follow import Follower
 from collector.ingest_place import Placer
 from collector.keyring import KeyRing, ring
 from collector.ledger_port import DeliveryRow, Head, Ledger, RefusedBytes
-from collector.receipts import is_receipt, open_receipt
+from collector.receipts import open_receipt, receipt_begins
 from collector.registry import Registry
 from collector.registry_rows import ProbeEntry
 from collector.statements import NOTES, Statements
@@ -109,6 +109,7 @@ class Ingest:
         self._origin = origin
         self.placer = Placer(ledger, registry)
         self.follower = Follower(ledger, self.placer, registry)
+        self._receipt = receipt_begins(origin)
         self._keys: dict[str, Key] = {}
         self.statements: Statements | None = None
 
@@ -135,6 +136,21 @@ class Ingest:
             reached("receive.worked")
         self._tell_forks(received_ms)
         return taken
+
+    def doubt(self, found: Sequence[tuple[int, bytes]]) -> int:
+        """Records (number, leaf) whose own signature fails stay and count no more; return how many were marked.
+
+        Raises Unavailable if the ledger or the registry cannot be used: then none is.
+        """
+        marked = 0
+        with self._registry.still(), self._ledger.transaction():
+            for n, leaf in found:
+                held = self._ledger.numbered(n, leaf)
+                entry = self._registry.probe(held[0]) if held else None
+                if held is not None and entry is not None and held[1].fault is None:
+                    self.placer.doubt(entry, held[1], RefusalReason.BAD_SIGNATURE)
+                    marked += 1
+        return marked
 
     def _tell_forks(self, received_ms: int) -> None:
         """Two records of one number come of a copied card or a spool put back: an alarm, once they are committed."""
@@ -194,7 +210,7 @@ class Ingest:
             return tally
         works[probe] = work
         for raw in raws:
-            if is_receipt(raw, self._origin):
+            if raw.startswith(self._receipt):
                 self._take_receipt(raw, received_ms, tally)
             else:
                 work.raws.append(raw)

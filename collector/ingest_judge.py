@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from collector.core import count
 from collector.core.accept import Standing
@@ -15,6 +16,8 @@ from collector.registry_rows import ProbeEntry
 from wire import topics
 from wire.codec import Opened
 from wire.records import AnyRecord, TestRecord
+
+_part = lru_cache(maxsize=20_000)(topics.part)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +75,7 @@ class Judge:
             slot_taken=isinstance(record, TestRecord) and (record.modem, record.slot_ms) in taken,
         )
         return Row(
-            part=topics.part(entry.id),
+            part=_part(entry.id),
             probe=entry.id,
             standing=standing,
             record=record,

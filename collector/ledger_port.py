@@ -141,6 +141,9 @@ class Ledger(Protocol):
     def at(self, probe: str, epoch: int, seq: int) -> StoredRow | None:
         """The readable record in this place; None if there is none."""
 
+    def numbered(self, n: int, leaf: bytes) -> tuple[str, StoredRow] | None:
+        """The readable record with this number and leaf, and its probe; None if there is none."""
+
     def undated(self, probe: str, boot: str) -> list[StoredRow]:
         """Readable records of one boot that have no time yet."""
 

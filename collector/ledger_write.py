@@ -226,6 +226,12 @@ class SqliteLedger:
         found = self._stored("probe = ? AND epoch = ? AND seq = ? AND standing = 0", probe, epoch, seq)
         return found[0] if found else None
 
+    def numbered(self, n: int, leaf: bytes) -> tuple[str, StoredRow] | None:
+        """The readable record with this number and leaf, and its probe; None if there is none."""
+        row = self._one("SELECT probe FROM record WHERE n = ? AND leaf = ?", n, leaf)
+        found = self._stored("n = ?", n) if row else []
+        return (row[0], found[0]) if found else None
+
     def undated(self, probe: str, boot: str) -> list[StoredRow]:
         """Readable records of one boot that have no time yet."""
         return self._stored("probe = ? AND boot = ? AND t_ms IS NULL", probe, boot)

@@ -17,9 +17,9 @@ from wire.note import parse_vkey, split
 TYPE = "receipt"
 
 
-def is_receipt(raw: bytes, origin: str) -> bool:
-    """Whether an entry of a message says that it is a receipt of this deployment."""
-    return raw.startswith(f"{codec.domain(origin, TYPE)}\n".encode())
+def receipt_begins(origin: str) -> bytes:
+    """What an entry of a message begins with if it says that it is a receipt of this deployment."""
+    return f"{codec.domain(origin, TYPE)}\n".encode()
 
 
 def open_receipt(raw: bytes, origin: str, registry: Registry, received_ms: int) -> ReceiptRow:

@@ -22,6 +22,7 @@ from collector.failpoint import reached
 from collector.health import ReceiveState, StateFile, now_ms
 from collector.ingest import Ingest, Message, Taken
 from collector.ledger_port import Head
+from collector.seal_store import SealReader
 from collector.settings import Settings
 from collector.statements import NOTES
 from collector.submit import Door
@@ -37,6 +38,7 @@ CONNECT_WITHIN_S = 10.0
 MAX_DUE_OLDER = 20_000
 SAY_REFUSED_EVERY_S = 10.0
 MAX_NAMED = 20
+DOUBTS_EVERY_S = 2.0
 
 
 class Receiver:
@@ -68,6 +70,8 @@ class Receiver:
         self._say_refused_due_s = 0.0
         self._checkpoint: tuple[Connection, int] | None = None
         self._throttle = Throttle()
+        self._doubts = SealReader(settings.seal) if settings.log is not None else None
+        self._doubted, self._doubts_due_s = 0, 0.0
         self._delayed = 0
         self._delayed_unsaid: dict[str, int] = {}
         self._say_delayed_due_s = 0.0
@@ -145,6 +149,7 @@ class Receiver:
             return done
 
         self._door.take(commit)
+        self._take_doubts()
         statements = self._ingest.statements
         if statements is None:
             return
@@ -152,6 +157,22 @@ class Receiver:
             for n, raws in statements.due():
                 commit([Message(NOTES, raw) for raw in raws])
                 statements.done(n)
+        except Unavailable as error:
+            self._lose_ledger(str(error))
+
+    def _take_doubts(self) -> None:
+        """Mark the records that the audit of signatures has named since; all of them once after a start."""
+        if self._doubts is None or time.monotonic() < self._doubts_due_s:
+            return
+        self._doubts_due_s = time.monotonic() + DOUBTS_EVERY_S
+        try:
+            found = self._doubts.unsigned(self._doubted)
+        except Unavailable:  # the sealer has not made its file yet
+            return
+        try:
+            if found and self._ingest.doubt([(n, leaf) for _, n, leaf in found]):
+                LOG.error("records without a good signature of their own: %d; kept, not counted", len(found))
+            self._doubted = max((number for number, _, _ in found), default=self._doubted)
         except Unavailable as error:
             self._lose_ledger(str(error))
 

@@ -14,9 +14,12 @@ from collector.failpoint import reached
 from collector.health import SealState, StateFile, now_ms
 from collector.leaves import SOURCES, LedgerLeaves
 from collector.proofs import Prover
+from collector.registry import Registry
+from collector.registry_identity import Identities
 from collector.seal import Round, Sealer
 from collector.seal_audit import Broken
 from collector.seal_derived import DerivedCheck
+from collector.seal_signatures import SignatureAudit
 from collector.seal_store import SealStore
 from collector.seal_watch import TableWatch
 from collector.settings import Settings
@@ -62,6 +65,10 @@ class SealService:
         self._file = StateFile(settings.state, "seal")
         self._started_ms = now_ms()
         self._vkeys = b""
+        records = LedgerLeaves(settings.ledger)
+        registry, identities = Registry(settings.registry), Identities(settings.registry)
+        self._signatures = SignatureAudit(self._store, records, registry, identities, settings.origin)
+        self._unsigned = 0
         self._size = 0
         self._signed_ms: int | None = None
         self._error: str | None = None
@@ -83,6 +90,8 @@ class SealService:
         """One round; False if it must be tried again soon. `log/checkpoint` is always that of the newest log."""
         try:
             self._take(self._sealer.round(now_ms()))
+            self._signatures.round(now_ms())
+            self._unsigned = len(self._store.unsigned())
         except Unavailable as error:
             if str(error) != self._error:
                 LOG.error("%s: %s", "log=broken" if isinstance(error, Broken) else "log=waits", error)  # noqa: TRY400
@@ -105,7 +114,9 @@ class SealService:
             LOG.info("log=signed size=%d root=%s", done.signed.size, done.signed.root.hex()[:16])
 
     def _say(self) -> None:
-        state = SealState(os.getpid(), now_ms(), self._started_ms, self._size, self._signed_ms, self._error)
+        state = SealState(
+            os.getpid(), now_ms(), self._started_ms, self._size, self._signed_ms, self._error, self._unsigned
+        )
         self._file.write(state, now=True)
 
 

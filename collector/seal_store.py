@@ -103,6 +103,16 @@ class SealReader:
             return None
         return next(shard for shard in self.shards() if shard.n == rows[0][0]), int(rows[0][1])
 
+    def unsigned(self, after: int = 0) -> list[tuple[int, int, bytes]]:
+        """Records whose own signature fails: number of the finding, number and leaf of the record; oldest first."""
+        rows = self._rows("SELECT id, n, leaf FROM unsigned WHERE id > ? ORDER BY id", after)
+        return [(int(row[0]), int(row[1]), bytes(row[2])) for row in rows]
+
+    def audited(self, gen: int) -> int:
+        """Up to which record of this generation of the ledger the signatures were checked."""
+        rows = self._rows("SELECT n FROM audited WHERE gen = ?", gen)
+        return int(rows[0][0]) if rows else 0
+
     def watched(self, view: str, gen: int, after_n: int, limit: int) -> list[tuple[int, int, bytes]]:
         """Stretches of a table that is no part of a log, as they were first seen: first and last row, digest."""
         sql = "SELECT first_n, last_n, digest FROM watch WHERE view = ? AND gen = ? AND first_n > ?"
@@ -171,6 +181,13 @@ class SealStore(SealReader):
                 "INSERT INTO checkpoint VALUES (?, ?, ?, ?, ?)",
                 (shard, signed.size, signed.root, signed.signed_ms, signed.note),
             )
+
+    def keep_audit(self, gen: int, n: int, bad: Sequence[tuple[int, bytes]], now_ms: int) -> None:
+        """The signatures up to record `n` were checked; these records (number, leaf) bear none that is good."""
+        with self._transaction() as db:
+            found = [(number, leaf, now_ms) for number, leaf in bad]
+            db.executemany("INSERT OR IGNORE INTO unsigned (n, leaf, found_ms) VALUES (?, ?, ?)", found)
+            db.execute("INSERT OR REPLACE INTO audited VALUES (1, ?, ?)", (gen, n))
 
     def watch(self, gen: int, seen: Sequence[tuple[str, int, int, bytes]]) -> None:
         """Remember stretches that are new: view, first and last row, digest."""

@@ -41,6 +41,7 @@ class HealthFacts:
     seal_said_ms: int | None = None
     sealed_ms: int | None = None
     sealed_size: int | None = None
+    unsigned: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,3 +92,5 @@ def _of_seal(facts: HealthFacts) -> Iterator[Fault]:
         yield Fault("seal_broken", "fault", detail=facts.seal_fault, since_ms=facts.sealed_ms)
     elif facts.seal_alive is False:
         yield Fault("seal", "fault", since_ms=facts.seal_said_ms)
+    if facts.unsigned:
+        yield Fault("unsigned", "fault", facts.unsigned)

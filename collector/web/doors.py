@@ -108,4 +108,5 @@ def _facts(health: Health) -> HealthFacts:
         seal_said_ms=seal.at_ms if seal else None,
         sealed_ms=seal.signed_ms if seal else None,
         sealed_size=seal.size if seal else None,
+        unsigned=seal.unsigned if seal else None,
     )

@@ -20,6 +20,10 @@ _FAULTS = {
         "Sổ cái không còn khớp với phần đã niêm phong, nên không ký thêm: giữ nguyên mọi tệp, tìm bản sao lưu tốt gần nhất, làm theo câu dưới đây.",
         "The ledger no longer matches what was sealed, so nothing more is signed: keep every file as it is, find the newest good backup, and follow the sentence below.",
     ),
+    "fault.unsigned": (
+        "{n} bản ghi có chữ ký riêng không đúng dù chuỗi băm của trạm vẫn đúng: được giữ lại nhưng không tính; xem nhật ký seal để biết số bản ghi, rồi kiểm tra trạm đã ký chúng.",
+        "{n} records bear no good signature of their own although their station's chain of hashes holds: they are kept and not counted; the log of seal says which, then look at the station that signed them.",
+    ),
     "fault.registry": (
         "Không đọc được danh bạ (registry.db): kiểm tra quyền và dung lượng của state_dir, hoặc đặt lại bản sao lưu.",
         "The registry (registry.db) cannot be read: check permissions and space of state_dir, or put back its backup.",

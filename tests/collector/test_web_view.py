@@ -21,6 +21,7 @@ from collector.core.view_health import HealthFacts, faults
 from collector.core.view_probe import checkup
 from collector.core.view_record import fields, group_of, groups, metric_values
 from collector.core.view_service import State, coverage_sum, service, silent_after_ms, windows
+from collector.web.words import say
 from tests.collector.kit import T0_MS, FakeProbe
 from wire import codec
 from wire.metrics import metrics
@@ -290,3 +291,12 @@ def test_labels_of_steps_of_two_and_a_half_keep_their_half(probe: FakeProbe) -> 
     assert chart is not None
     assert any(tick.value % 10 for tick in chart.x_ticks)
     assert chart.x_digits == 1
+
+
+def test_records_without_a_good_signature_are_a_fault_with_their_number() -> None:
+    well = HealthFacts(receive_alive=True, forward_alive=True, seal_alive=True, unsigned=0)
+    ill = HealthFacts(receive_alive=True, forward_alive=True, seal_alive=True, unsigned=3)
+    told = {f.word: f.number for f in faults(ill, Deliveries(1, 0, 0), 1, 1)}
+    assert told == {"unsigned": 3}
+    assert faults(well, Deliveries(1, 0, 0), 1, 1) == ()
+    assert say("fault.unsigned", "vi", n=3).startswith("3 ")

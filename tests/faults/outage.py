@@ -52,14 +52,14 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--hours", type=float, default=72.0, help="how long nothing got through (72)")
     options = parser.parse_args(argv)
     with tempfile.TemporaryDirectory(prefix="dosong-outage-") as name:
-        done = run(Path(name), options.probes, options.hours)
+        done = run(Path(name), options.probes, options.hours, every_s=30)
     keep("faults_outage", asdict(done))
     return tell(done)
 
 
-def run(folder: Path, probes: int, hours: float) -> Done:
-    """Play it once."""
-    with worlds(folder, probes) as world:
+def run(folder: Path, probes: int, hours: float, every_s: int = 1) -> Done:
+    """Play it once; `every_s`: how often a checkpoint is signed."""
+    with worlds(folder, probes, every_s=every_s) as world:
         keeper = world.keeper()
         fleet = world.fleet("--backlog-h", str(hours), "--retry-s", "15")
         try:
