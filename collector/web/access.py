@@ -58,6 +58,8 @@ RULES: dict[str, frozenset[str]] = {
     "campaigns.enter": frozenset({"official", "operator"}),
     "doors.health": frozenset({"technician", "operator"}),
     "doors.refusals": frozenset({"operator"}),
+    "claims.overview": frozenset({"technician", "operator"}),
+    "claims.arm": frozenset({"technician", "operator"}),
     **dict.fromkeys(
         (f"registry.{page}" for page in ("search", "unit", "hamlet", "probe", "referral")),
         frozenset({"technician", "operator", "official"}),

@@ -40,6 +40,7 @@ PATHS = {
     "campaigns.overview": "/campaigns",
     "doors.health": "/health",
     "doors.refusals": "/refusals",
+    "claims.overview": "/claims",
     "registry.search": "/registry",
     "registry.unit": "/registry/units/05755",
     "registry.hamlet": f"/registry/hamlets/{HAMLET}",
@@ -65,6 +66,7 @@ MEANT = {
     "doors.official": {"official", "operator"},
     "doors.health": {"technician", "operator"},
     "doors.refusals": {"operator"},
+    "claims.overview": {"technician", "operator"},
     "log.entries": {"operator", "official", "auditor"},
     "campaigns.overview": {"official", "operator", "auditor"},
     "registry.search": {"technician", "operator", "official"},
@@ -74,8 +76,9 @@ MEANT = {
     "registry.referral": {"technician", "operator", "official"},
 }
 POSTS = {f"registry.{deed}" for deed in ("add_hamlet", "change_hamlet", "merge_hamlet", "move_probe", "remap_code")} | {
-    "campaigns.enter"
-}  # `test_web_registry` and `test_campaigns` ask each role
+    "campaigns.enter",
+    "claims.arm",
+}  # `test_web_registry`, `test_campaigns` and `test_web_claims` ask each role
 
 
 @pytest.fixture
