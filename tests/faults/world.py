@@ -126,7 +126,7 @@ class Fleet:
 
     def __init__(self, world: World, name: str, words: tuple[str, ...]) -> None:
         self.out = world.folder / name
-        argv = [sys.executable, "-m", "sim", "fleet", "--dir", str(world.root), "--site", SITE, "--referral", REFERRAL]
+        argv = [sys.executable, "-m", "sim", "swarm", "--dir", str(world.root), "--site", SITE, "--referral", REFERRAL]
         with (world.folder / f"{name}.log").open("ab") as log:
             self.process = subprocess.Popen(
                 [*argv, "--out", str(self.out), *words], stdout=log, stderr=log, cwd=ROOT
