@@ -8,7 +8,7 @@ ARGS ?=
 again = { echo "== once more, one at a time: what failed above"; .venv/bin/pytest -q --last-failed --last-failed-no-failures none -m "$(1)"; }
 export LINK
 
-.PHONY: faults walk help ready demo demo-reset demo-check test lint unit flow boards spec bench bench-pipeline bench-footprint bench-point bench-link bench-soak bench-engine bench-idle-traffic bench-month bench-year bench-registry bench-national clean
+.PHONY: faults walk help ready demo demo-reset demo-check test lint unit flow boards spec bench bench-pipeline bench-footprint bench-point bench-link bench-soak bench-engine bench-idle-traffic bench-month bench-year bench-registry bench-national bench-forward clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-16s %s\n", $$1, $$2 }'
@@ -72,7 +72,7 @@ fuzz-api: ## the running collector is asked all that its OpenAPI document allows
 	@scripts/setup.sh test
 	@$(PY) -m tests.collector.api_fuzz $(ARGS)
 
-bench: bench-pipeline bench-footprint bench-point bench-link bench-soak bench-engine bench-idle-traffic bench-month bench-year bench-registry bench-national ## all measurements; each ends in `goal:` lines
+bench: bench-pipeline bench-footprint bench-point bench-link bench-soak bench-engine bench-idle-traffic bench-month bench-year bench-registry bench-national bench-forward ## all measurements; each ends in `goal:` lines
 
 bench-footprint: ## idle memory of dosong-probe run
 	@scripts/setup.sh bench
@@ -110,6 +110,10 @@ bench-national: ## 100 million tests in the rollups of a country, and what pages
 	@scripts/setup.sh bench
 	@$(PY) -m bench.national $(if $(QUICK),--quick) $(ARGS)
 
+bench-forward: ## ledger to InfluxDB, beside the server's own rate with the same lines
+	@scripts/setup.sh bench
+	@$(PY) -m bench.forward $(ARGS)
+
 bench-idle-traffic: ## what a month of coverage and management traffic costs the SIM (root; 9 minutes)
 	@scripts/setup.sh bench
 	@$(PY) bench/idle_traffic.py
@@ -117,6 +121,12 @@ bench-idle-traffic: ## what a month of coverage and management traffic costs the
 bench-registry: ## all units of Vietnam, then a province's hamlets and probes from a workbook
 	@scripts/setup.sh bench
 	@$(PY) -m bench.registry
+
+.PHONY: bench-fakes
+bench: bench-fakes
+bench-fakes: ## a month of thirty honest stations and twelve kinds of cheats: what the rules of verdicts find (4 minutes)
+	@scripts/setup.sh bench
+	@$(PY) -m bench.fakes $(ARGS)
 
 clean: ## drop what was built (not the demo's data)
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache build *.egg-info bench/results collector/web/static/vendor

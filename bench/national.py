@@ -40,7 +40,7 @@ PROVINCES, COMMUNES, MONTHS = 34, 3321, 13
 PLMNS = ("45201", "45202", "45204")
 FIRST_MS = 1_756_659_600_000  # 1 September 2025, 00:00 in Vietnam
 POOL = 2048
-BYTES_A_ROW = 1_700
+BYTES_A_ROW = 1_500
 QUOTA_GOAL_MS, DOSSIER_GOAL_S = 300.0, 2.0
 MILLION = 1_000_000
 SEED = 5
@@ -164,6 +164,7 @@ def generate(path: Path, samples: int) -> tuple[int, int, list[Made]]:
     with sqlite3.connect(path, isolation_level=None) as db:
         db.execute("PRAGMA synchronous=OFF")
         _fill(db, days, hamlets, made, samples)
+        db.execute("DELETE FROM rollup_total WHERE span = 'month'")
         for start, end in pairwise(starts):
             names = [row[1] for row in db.execute("PRAGMA table_info(rollup_total)")][5:]
             sums = ", ".join(f"sum({name})" for name in names)
@@ -181,9 +182,11 @@ def generate(path: Path, samples: int) -> tuple[int, int, list[Made]]:
 
 def _fill(db: sqlite3.Connection, days: int, hamlets: int, made: list[Made], samples: int) -> None:
     began = time.monotonic()
+    held = db.execute("SELECT max(day_ms) FROM rollup_day").fetchone()[0]
+    start = 0 if held is None else (held - FIRST_MS) // DAY_MS + 1
     marks = ", ".join("?" * (5 + len(made[0].columns)))
     total_marks = ", ".join("?" * (5 + len(made[0].sums)))
-    for first in range(0, days, 10):
+    for first in range(start, days, 10):
         block = range(first, min(days, first + 10))
         totals: list[tuple[Any, ...]] = []
         db.execute("BEGIN")
@@ -284,12 +287,18 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="one million samples only")
     parser.add_argument("--samples", type=int, nargs="*", help="sizes, such as 1000000 100000000")
     parser.add_argument("--rounds", type=int, default=15, help="how often each question is asked")
-    parser.add_argument("--folder", type=Path, default=None, help="where the files go (default: a temporary folder)")
+    parser.add_argument(
+        "--folder",
+        type=Path,
+        default=None,
+        help="an own folder; what a run that was ended left there is gone on with (default: a temporary one)",
+    )
     given = parser.parse_args()
     sizes = given.samples or ([MILLION] if given.quick else [MILLION, 10 * MILLION, 100 * MILLION])
     needed = max(MILLION, *sizes) // 15 * BYTES_A_ROW + 2 * 10**9
-    folder = Path(tempfile.mkdtemp(prefix="dosong-national-", dir=given.folder))
-    free = shutil.disk_usage(folder).free
+    folder = given.folder or Path(tempfile.mkdtemp(prefix="dosong-national-"))
+    folder.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(folder).free + sum(file.stat().st_size for file in folder.iterdir())
     try:
         if free < needed:
             print(
@@ -301,14 +310,17 @@ def main() -> int:
             print(f"{size:,} samples, {COMMUNES:,} communes, {MONTHS} months, in {folder}")
             path = folder / f"ledger-{size}.db"
             figures.append(measure(path, size, given.rounds))
-            path.unlink()
+            for file in folder.glob(f"{path.name}*"):
+                file.unlink()
+        folder.rmdir()
         show(figures)
         RESULTS.parent.mkdir(exist_ok=True)
         seen = {"at": time.strftime("%Y-%m-%d %H:%M"), "machine": platform.platform(), "cores": os.cpu_count()}
         RESULTS.write_text(json.dumps({**seen, "zone": str(ICT), "sizes": [asdict(f) for f in figures]}, indent=1))
         return 0
     finally:
-        shutil.rmtree(folder)
+        if given.folder is None:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ versions still read old bytes.
 
 from __future__ import annotations
 
+import threading
 from importlib import resources
 
 import msgspec
@@ -56,3 +57,19 @@ class Packer:
             return self.unpack(packed)
         except zstandard.ZstdError:
             return None
+
+
+class Squeezer(threading.local):
+    """Compress and restore without a dictionary; each thread has its own."""
+
+    def __init__(self) -> None:
+        self._compressor = zstandard.ZstdCompressor(level=LEVEL)
+        self._decompressor = zstandard.ZstdDecompressor()
+
+    def squeeze(self, plain: bytes) -> bytes:
+        """Compress; equal bytes give equal bytes."""
+        return self._compressor.compress(plain)
+
+    def restore(self, squeezed: bytes) -> bytes:
+        """What `squeeze` was given."""
+        return self._decompressor.decompress(squeezed)

@@ -1,20 +1,22 @@
-"""The packed form of a day's hours: MessagePack, keys in order, so that equal hours are equal bytes."""
+"""The packed form of a day's hours: MessagePack, keys in order, and zstd, so that equal hours are equal bytes."""
 
 from __future__ import annotations
 
 import msgspec
 
 from collector.core.rollup import Hour
+from collector.pack import Squeezer
 
 _DECODER = msgspec.msgpack.Decoder(dict[int, Hour])
 _ENCODER = msgspec.msgpack.Encoder()
+_SQUEEZER = Squeezer()
 
 
 def pack_hours(hours: dict[int, Hour]) -> bytes:
     """Hours by their number in the day (0 to 23) as bytes."""
-    return _ENCODER.encode({number: hours[number] for number in sorted(hours)})
+    return _SQUEEZER.squeeze(_ENCODER.encode({number: hours[number] for number in sorted(hours)}))
 
 
 def unpack_hours(packed: bytes) -> dict[int, Hour]:
-    """What `pack_hours` was given. Raises msgspec.DecodeError if the bytes were changed."""
-    return _DECODER.decode(packed)
+    """What `pack_hours` was given. Raises an error of its library if the bytes were changed."""
+    return _DECODER.decode(_SQUEEZER.restore(packed))

@@ -17,7 +17,7 @@ from collector.pack import Packer
 from collector.rollup_pack import pack_hours, unpack_hours
 from wire import codec
 
-VERSION = 1
+VERSION = 2
 """Of what rollups hold; a ledger whose rollups are older makes them again when it is opened."""
 FLUSH_EVERY = 20_000
 _KEY = ("day_ms", "province", "commune", "hamlet", "plmn")

@@ -35,6 +35,10 @@ _TOTALS = (
     f"SELECT province, commune, plmn, {', '.join(COUNTS)}, {_MEAN_SUMS}"  # noqa: S608
     " FROM rollup_total WHERE span = ? AND start_ms >= ? AND start_ms < ?"
 )
+_QUOTA = (
+    f"SELECT province, commune, group_concat(plmn || '=' || counted, ' '), {', '.join(f'sum({c})' for c in COUNTS)}"  # noqa: S608
+    " FROM rollup_total WHERE span = 'month' AND start_ms = ? GROUP BY province, commune"
+)
 _HOURS = "SELECT day_ms, province, commune, hamlet, plmn, hours FROM rollup_day WHERE day_ms = ? AND province = ?"
 _DAY = "SELECT hours FROM rollup_day WHERE day_ms = ? AND province = ? AND commune = ? AND hamlet = ? AND plmn = ?"
 _FOREVER_MS = 2**53
@@ -61,7 +65,11 @@ class Rollups:
     def national_quota(self, minimums: Mapping[str, int], at_ms: int) -> list[CommuneQuota]:
         """The country's quota table of the month that holds `at_ms`, as it stands; `minimums` by commune."""
         start_ms, end_ms = month_of(at_ms)
-        return national_quota(self.totals(start_ms, end_ms), minimums, start_ms, end_ms, at_ms)
+        sums = (
+            (row[0], row[1], Counts(*row[3:]), {p: int(n) for p, _, n in (w.partition("=") for w in row[2].split(" "))})
+            for row in map(tuple, self._source.rows(_QUOTA, start_ms))
+        )
+        return national_quota(sums, minimums, start_ms, end_ms, at_ms)
 
     def dossier(self, commune: str, since_ms: int, until_ms: int) -> Dossier:
         """A commune over since <= t < until: counts by cause, coverage, exact medians, by hamlet, operator and day."""

@@ -101,6 +101,10 @@ class CommuneTotal:
     rtt: Mean
 
 
+CommuneSum = tuple[str, str, Counts, Mapping[str, int]]
+"""Province, commune, counts, and counted samples by operator."""
+
+
 @dataclass(frozen=True, slots=True)
 class CommuneQuota:
     """A commune's row in the country's quota table: counted samples by operator and together, and its pace."""
@@ -153,22 +157,25 @@ def dossier(commune: str, since_ms: int, until_ms: int, days: Iterable[tuple[Day
 
 
 def national_quota(
-    totals: Iterable[CommuneTotal], minimums: Mapping[str, int], start_ms: int, end_ms: int, now_ms: int
+    sums: Iterable[CommuneSum], minimums: Mapping[str, int], start_ms: int, end_ms: int, now_ms: int
 ) -> list[CommuneQuota]:
     """The country's quota table, by province and commune: those with a minimum, and any that has samples.
 
     Counts are the collector's own ("mẫu trạm đo"); the pace is a statement of pace, never the ministry's verdict.
     """
-    found: dict[str, tuple[str, Counts, dict[str, int]]] = {code: ("", Counts(), {}) for code in minimums}
-    for total in totals:
-        _, counts, by_plmn = found.get(total.commune, ("", Counts(), {}))
-        by_plmn[total.plmn] = by_plmn.get(total.plmn, 0) + total.counts.counted
-        found[total.commune] = (total.province, counts.plus(total.counts), by_plmn)
+    found: dict[str, CommuneSum] = {code: ("", code, Counts(), {}) for code in minimums}
+    for one in sums:
+        held = found.get(one[1])
+        if held is None or not held[3]:
+            found[one[1]] = one
+        else:  # under two provinces in one month
+            by_plmn = {plmn: held[3].get(plmn, 0) + one[3].get(plmn, 0) for plmn in {*held[3], *one[3]}}
+            found[one[1]] = (one[0], one[1], one[2].plus(held[2]), by_plmn)
     rows = [
         CommuneQuota(
             *(province, commune, counts, by_plmn),
             pace(counts.counted, minimums.get(commune), start_ms, end_ms, now_ms),
         )
-        for commune, (province, counts, by_plmn) in found.items()
+        for province, commune, counts, by_plmn in found.values()
     ]
     return sorted(rows, key=lambda row: (row.province, row.commune))
