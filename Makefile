@@ -122,5 +122,11 @@ bench-registry: ## all units of Vietnam, then a province's hamlets and probes fr
 	@scripts/setup.sh bench
 	@$(PY) -m bench.registry
 
+.PHONY: bench-fakes
+bench: bench-fakes
+bench-fakes: ## a month of thirty honest stations and twelve kinds of cheats: what the rules of verdicts find (4 minutes)
+	@scripts/setup.sh bench
+	@$(PY) -m bench.fakes $(ARGS)
+
 clean: ## drop what was built (not the demo's data)
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache build *.egg-info bench/results collector/web/static/vendor

@@ -26,7 +26,7 @@ from collector.import_export import import_paths
 from collector.ingest import Ingest
 from collector.ledger import LedgerReader
 from collector.ledger_write import SqliteLedger
-from collector.log_commands import COMMANDS
+from collector.log_commands import COMMANDS, REBUILDS
 from collector.proofs import Prover
 from collector.receive import Receiver
 from collector.reconcile import PointCounter, hour_text, hours_found, reconcile_counts
@@ -175,12 +175,12 @@ def enrol(settings: Settings) -> None:
 @click.option("--config", "config", required=True, type=click.Path(path_type=Path), help="Settings file (TOML).")
 @sentence
 def run(config: Path) -> None:
-    """Receive, forward, seal and web in one supervised process, for a small deployment."""
+    """Receive, forward, judge, seal and web in one supervised process, for a small deployment."""
     settings = read_settings(config)
     SqliteLedger(settings.ledger).close()
     check_bind(settings.web.bind)
     words = ("--config", str(config))
-    names = ["receive", "forward", "web"]
+    names = ["receive", "forward", "web", "judge"]
     if settings.log is not None:
         log_signer(settings)
         names.append("seal")
@@ -190,6 +190,10 @@ def run(config: Path) -> None:
 @main.group()
 def rebuild() -> None:
     """Make again what is derived from the ledger."""
+
+
+for _command in REBUILDS:
+    rebuild.add_command(_command)
 
 
 @rebuild.command("influx")
@@ -266,7 +270,8 @@ def _counts_equal(reader: LedgerReader, counter: PointCounter, days: int) -> boo
 def export(settings: Settings, probe: str | None, hamlet: str | None, epoch: int | None, proofs: bool) -> None:
     """Records as JSON lines, signed bytes included (`raw`); `dosong-verify` checks them offline."""
     prover = Prover(SealReader(settings.seal), settings.log_folder) if proofs else None
-    for row in rows(LedgerReader(settings.ledger), epoch=epoch, probe=probe, hamlet=hamlet):
+    held = LedgerReader(settings.ledger)
+    for row in rows(held, epoch=epoch, probe=probe, hamlet=hamlet, verdicts=settings.verdicts):
         found = prover.proof(row["n"]) if prover else None
         if found is not None:
             row["proof"] = found.decode()

@@ -72,7 +72,11 @@ class ForwardState:
 
 @dataclass(frozen=True, slots=True)
 class SealState:
-    """What `seal` last said: leaves under its last checkpoint and when it signed it, since it was started."""
+    """What `seal` last said: leaves under its last checkpoint and when it signed it, since it was started.
+
+    `witnessed`: how many witnesses cosigned the newest checkpoint, None if none is asked; `witness_error`: what one of
+    them says that is not well.
+    """
 
     pid: int
     at_ms: int
@@ -82,6 +86,8 @@ class SealState:
     error: str | None
     unsigned: int = 0
     """Records that the audit found to bear no good signature of their own."""
+    witnessed: int | None = None
+    witness_error: str | None = None
 
 
 class StateFile:

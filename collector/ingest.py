@@ -160,6 +160,21 @@ class Ingest:
             with suppress(Unavailable):
                 self.statements.identities.raise_alarm("fork", probe, "", detail, received_ms)
 
+    def mark(self, marks: Sequence[tuple[int, bool]]) -> int:
+        """Count records again by number, with what their verdict says now: suspect or not. Returns how many changed.
+
+        Verdicts are derived by another process; only here do they enter the counting. Raises Unavailable.
+        """
+        changed = 0
+        with self._registry.still(), self._ledger.transaction():
+            for n, is_suspect in marks:
+                stored = self._ledger.by_number(n)
+                entry = None if stored is None else self._registry.probe(stored.record.probe)
+                if stored is not None and entry is not None:
+                    changed += stored.suspect != is_suspect
+                    self.placer.suspect(entry, stored, is_suspect=is_suspect)
+        return changed
+
     def heads(self) -> dict[str, Head]:
         """What every active or quarantined probe's acknowledgement says now."""
         known = [entry.id for entry in self._registry.probes() if entry.state != "revoked"]

@@ -59,8 +59,9 @@ class Judge:
         *,
         forked: bool,
         taken: AbstractSet[tuple[str, int]],
+        suspect: bool = False,
     ) -> Row:
-        """The row of a record; `taken` holds modem and slot of other counted samples."""
+        """The row of a record; `taken`: modem and slot of other counted samples; `suspect`: so says its verdict."""
         t_ms = self._time_of(entry.id, record)
         place = self._registry.place(entry.id, t_ms)
         judged = count.Standing(
@@ -73,6 +74,7 @@ class Judge:
             place=place,
             unit=self._unit_of(record, t_ms),
             slot_taken=isinstance(record, TestRecord) and (record.modem, record.slot_ms) in taken,
+            suspect=suspect,
         )
         return Row(
             part=_part(entry.id),

@@ -112,6 +112,10 @@ class Placer:
         """A stored record turns out to have a fault: it stays and counts no more."""
         self._judge_again(entry, replace(stored, fault=fault))
 
+    def suspect(self, entry: ProbeEntry, stored: StoredRow, *, is_suspect: bool) -> None:
+        """Count a stored record again, with what its verdict says now."""
+        self._judge_again(entry, replace(stored, suspect=is_suspect))
+
     def _arrival(self, opened: Opened, probe: str, chain: Chain) -> Arrival:
         """Fetch what the step needs to know about the record's place."""
         head = opened.head
@@ -191,4 +195,5 @@ class Placer:
         slot = (record.modem, record.slot_ms) if isinstance(record, TestRecord) and record.slot_ms is not None else None
         taken = {slot} if slot and self._ledger.slot_taken(entry.id, *slot, stored.n) else set()
         own = Bytes(received_ms=stored.received_ms)
-        return self._judge.row(entry, record, own, stored.standing, stored.fault, forked=stored.forked, taken=taken)
+        known = (entry, record, own, stored.standing, stored.fault)
+        return self._judge.row(*known, forked=stored.forked, taken=taken, suspect=stored.suspect)

@@ -58,6 +58,7 @@ class StoredRow:
     standing: Standing
     received_ms: int
     forked: bool
+    suspect: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +141,9 @@ class Ledger(Protocol):
 
     def at(self, probe: str, epoch: int, seq: int) -> StoredRow | None:
         """The readable record in this place; None if there is none."""
+
+    def by_number(self, n: int) -> StoredRow | None:
+        """The readable record with this number; None if there is none."""
 
     def numbered(self, n: int, leaf: bytes) -> tuple[str, StoredRow] | None:
         """The readable record with this number and leaf, and its probe; None if there is none."""

@@ -226,6 +226,11 @@ class SqliteLedger:
         found = self._stored("probe = ? AND epoch = ? AND seq = ? AND standing = 0", probe, epoch, seq)
         return found[0] if found else None
 
+    def by_number(self, n: int) -> StoredRow | None:
+        """The readable record with this number; None if there is none."""
+        found = self._stored("n = ?", n)
+        return found[0] if found else None
+
     def numbered(self, n: int, leaf: bytes) -> tuple[str, StoredRow] | None:
         """The readable record with this number and leaf, and its probe; None if there is none."""
         row = self._one("SELECT probe FROM record WHERE n = ? AND leaf = ?", n, leaf)
@@ -243,8 +248,8 @@ class SqliteLedger:
             values,
         ).fetchall()
         return [
-            StoredRow(n, part, self._decode(raw), fault, Standing(standing), received_ms, "fork" in reasons.split())
-            for n, part, raw, fault, standing, received_ms, reasons in rows
+            StoredRow(n, part, self._decode(raw), fault, Standing(standing), at_ms, "fork" in why, "suspect" in why)
+            for n, part, raw, fault, standing, at_ms, why in ((*row[:6], row[6].split()) for row in rows)
         ]
 
     def _decode(self, packed: bytes) -> AnyRecord:

@@ -14,6 +14,8 @@ from collector.ledger_write import SqliteLedger
 from collector.proofs import Prover
 from collector.seal_store import SealReader
 from collector.settings import Settings
+from collector.verdict_commands import COMMANDS as VERDICT_COMMANDS
+from collector.verdict_commands import rebuild_verdicts
 from wire.errors import Refused, Unavailable
 
 
@@ -92,5 +94,7 @@ def consistency(settings: Settings, old: int) -> None:
         click.echo(base64.b64encode(one).decode())
 
 
-COMMANDS = (backup, restore, check, restored, proof, consistency)
+COMMANDS = (backup, restore, check, restored, proof, consistency, *VERDICT_COMMANDS)
 """What `dosong-collector` offers of these."""
+REBUILDS = (rebuild_verdicts,)
+"""What `dosong-collector rebuild` offers of these."""

@@ -148,7 +148,7 @@ class Receiver:
             self._note(done)
             return done
 
-        self._door.take(commit)
+        self._door.take(commit, self._ingest.mark)
         self._take_doubts()
         statements = self._ingest.statements
         if statements is None:

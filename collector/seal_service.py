@@ -24,6 +24,7 @@ from collector.seal_store import SealStore
 from collector.seal_watch import TableWatch
 from collector.settings import Settings
 from collector.tile_files import TileFiles
+from collector.witnessing import Witnessing
 from wire.errors import Misconfigured, Unavailable
 from wire.keyfile import read_signer
 from wire.note import Signer
@@ -63,6 +64,7 @@ class SealService:
         )
         self._all = TileFiles(settings.log_folder)
         self._file = StateFile(settings.state, "seal")
+        self._witnessing = Witnessing(settings, self._store, self._all)
         self._started_ms = now_ms()
         self._vkeys = b""
         records = LedgerLeaves(settings.ledger)
@@ -80,9 +82,12 @@ class SealService:
             if due_s <= 0:
                 due_s = self._every_s if self._round() else RETRY_S
             self._say()
-            self._stop.wait(min(BEAT_S, due_s))
-            due_s -= BEAT_S
+            beat_s = min(BEAT_S, due_s) if self._witnessing.is_quiet else min(1.0, due_s)
+            self._stop.wait(beat_s)
+            due_s -= beat_s
+            self._fetch()
         self._round()
+        self._witnessing.stop()
         self._say()
         self._store.close()
 
@@ -99,6 +104,13 @@ class SealService:
             return False
         return True
 
+    def _fetch(self) -> None:
+        """Keep what witnesses signed meanwhile; a disk that refuses is told by the next round."""
+        try:
+            self._witnessing.fetch()
+        except Unavailable as error:
+            LOG.warning("log=not_witnessed %s", error)
+
     def _take(self, done: Round) -> None:
         if self._error is not None:
             LOG.warning("log=goes_on")
@@ -107,6 +119,7 @@ class SealService:
         if vkeys != self._vkeys:
             self._all.put("vkeys", vkeys)
             self._vkeys = vkeys
+        self._witnessing.leave()
         if done.signed is not None:
             self._all.publish(done.signed.note)
             _reached("told")
@@ -114,9 +127,8 @@ class SealService:
             LOG.info("log=signed size=%d root=%s", done.signed.size, done.signed.root.hex()[:16])
 
     def _say(self) -> None:
-        state = SealState(
-            os.getpid(), now_ms(), self._started_ms, self._size, self._signed_ms, self._error, self._unsigned
-        )
+        known = (os.getpid(), now_ms(), self._started_ms, self._size, self._signed_ms, self._error, self._unsigned)
+        state = SealState(*known, self._witnessing.count, self._witnessing.error)
         self._file.write(state, now=True)
 
 

@@ -10,12 +10,13 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from collector.core.sealing import Stretch
 from collector.sqlite import Ownership, open_reader, open_writer
+from wire.cosign import Cosigned
 from wire.errors import Unavailable
 
 
@@ -103,6 +104,11 @@ class SealReader:
             return None
         return next(shard for shard in self.shards() if shard.n == rows[0][0]), int(rows[0][1])
 
+    def cosigners(self, shard: int, size: int) -> list[str]:
+        """Names of the witnesses that cosigned a checkpoint."""
+        sql = "SELECT witness FROM cosignature WHERE shard = ? AND size = ? ORDER BY witness"
+        return [row[0] for row in self._rows(sql, shard, size)]
+
     def unsigned(self, after: int = 0) -> list[tuple[int, int, bytes]]:
         """Records whose own signature fails: number of the finding, number and leaf of the record; oldest first."""
         rows = self._rows("SELECT id, n, leaf FROM unsigned WHERE id > ? ORDER BY id", after)
@@ -125,8 +131,14 @@ class SealReader:
         return int(self._rows("SELECT coalesce(max(last_n), 0) FROM watch WHERE view = ? AND gen = ?", view, gen)[0][0])
 
     def _checkpoints(self, shard: int, rest: str, *values: object) -> list[Signed]:
+        """Checkpoints with their cosignatures beneath them, as they are published."""
         sql = f"SELECT size, root, signed_ms, note FROM checkpoint WHERE shard = ? {rest}"  # noqa: S608 (fixed texts)
-        return [Signed(*row) for row in self._rows(sql, shard, *values)]
+        return [self._with_lines(shard, Signed(*row)) for row in self._rows(sql, shard, *values)]
+
+    def _with_lines(self, shard: int, signed: Signed) -> Signed:
+        sql = "SELECT line FROM cosignature WHERE shard = ? AND size = ? ORDER BY witness"
+        lines = b"".join(row[0] for row in self._rows(sql, shard, signed.size))
+        return replace(signed, note=signed.note + lines)
 
     def _rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         try:
@@ -180,6 +192,14 @@ class SealStore(SealReader):
             db.execute(
                 "INSERT INTO checkpoint VALUES (?, ?, ?, ?, ?)",
                 (shard, signed.size, signed.root, signed.signed_ms, signed.note),
+            )
+
+    def keep_cosignature(self, shard: int, size: int, cosigned: Cosigned) -> None:
+        """Persist what a witness signed; a later one of the same witness takes the earlier one's place."""
+        with self._transaction() as db:
+            db.execute(
+                "INSERT OR REPLACE INTO cosignature VALUES (?, ?, ?, ?, ?)",
+                (shard, size, cosigned.name, cosigned.time_s, cosigned.line),
             )
 
     def keep_audit(self, gen: int, n: int, bad: Sequence[tuple[int, bytes]], now_ms: int) -> None:

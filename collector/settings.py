@@ -73,11 +73,26 @@ class WebSettings(Table, frozen=True, kw_only=True):
     threads: Annotated[int, Meta(ge=1, le=64)] = 8
 
 
+class WitnessSettings(Table, frozen=True, kw_only=True):
+    """A witness of the log: where it takes checkpoints (C2SP tlog-witness), and its public key."""
+
+    url: Url
+    vkey: Annotated[str, Meta(max_length=256)]
+
+
 class LogSettings(Table, frozen=True, kw_only=True):
-    """The sealed log: its key, and how often a checkpoint is signed when it has grown."""
+    """The sealed log: its key, how often a checkpoint is signed when it has grown, and who is asked to cosign it."""
 
     key_file: Text
     every_s: Annotated[int, Meta(ge=1, le=3600)] = 60
+    witnesses: Annotated[tuple[WitnessSettings, ...], Meta(max_length=16)] = ()
+
+
+class VerdictSettings(Table, frozen=True, kw_only=True):
+    """Verdicts: a file of the operators' address ranges, and what the fleet's modems are at best (LTE UE category)."""
+
+    prefixes_file: Text | None = None
+    lte_category: Annotated[int, Meta(ge=1, le=99)] = 4
 
 
 class ApiSettings(Table, frozen=True, kw_only=True):
@@ -118,6 +133,7 @@ class Settings(Table, frozen=True, kw_only=True):
     retention: RetentionSettings = RetentionSettings()
     log_format: Literal["text", "json"] = "text"
     log: LogSettings | None = None
+    verdict: VerdictSettings = VerdictSettings()
     enrol: EnrolSettings | None = None
     registry_vkey: Text | None = None
     config_vkey: Text | None = None
@@ -152,6 +168,11 @@ class Settings(Table, frozen=True, kw_only=True):
     def seal(self) -> Path:
         """Indices and signed checkpoints; only `seal` writes it."""
         return self.state / "seal.db"
+
+    @property
+    def verdicts(self) -> Path:
+        """Verdicts on records, derived; only `judge` writes it."""
+        return self.state / "verdict.db"
 
     @property
     def log_folder(self) -> Path:

@@ -43,6 +43,7 @@ _REMEDY = {
     "ledger": "put back its backup; it is the evidence, so never delete it",
     "registry": "put back its backup",
     "forward": "move it away: forward then writes every record to InfluxDB again",
+    "verdict": "move it away and run dosong-collector rebuild verdicts",
     "seal": "put back its backup; it knows what was signed, so never delete it",
 }
 

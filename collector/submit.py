@@ -31,9 +31,10 @@ _LENGTH = struct.Struct(">I")
 
 
 class Submission(msgspec.Struct, frozen=True):
-    """Messages handed over together: topic and payload of each."""
+    """Messages handed over together: topic and payload of each; or marks: records by number, suspect or not."""
 
-    messages: tuple[tuple[str, bytes], ...]
+    messages: tuple[tuple[str, bytes], ...] = ()
+    marks: tuple[tuple[int, bool], ...] = ()
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -80,16 +81,17 @@ class Door:
         self._listener.close()
         self._path.unlink(missing_ok=True)
 
-    def take(self, commit: Callable[[Sequence[Message]], Taken]) -> None:
-        """Commit what was submitted, each submission at once and whole, and answer. `commit` raises Unavailable."""
+    def take(
+        self, commit: Callable[[Sequence[Message]], Taken], mark: Callable[[Sequence[tuple[int, bool]]], int]
+    ) -> None:
+        """Commit what was submitted, each submission at once and whole, and answer. Both raise Unavailable."""
         while True:
             try:
                 waiting = self._queue.get_nowait()
             except queue.Empty:
                 return
             try:
-                done = commit([Message(topic, payload) for topic, payload in waiting.submission.messages])
-                outcome = Outcome(done.accepted, done.duplicate, done.refused, done.refused_as)
+                outcome = _outcome(waiting.submission, commit, mark)
             except Unavailable as error:
                 outcome = Outcome(error=str(error))
             with contextlib.suppress(OSError), waiting.connection as connection:
@@ -114,17 +116,37 @@ class Door:
         self._queue.put(_Waiting(submission, connection))
 
 
+def _outcome(
+    submission: Submission,
+    commit: Callable[[Sequence[Message]], Taken],
+    mark: Callable[[Sequence[tuple[int, bool]]], int],
+) -> Outcome:
+    if submission.marks:
+        return Outcome(accepted=mark(submission.marks))
+    done = commit([Message(topic, payload) for topic, payload in submission.messages])
+    return Outcome(done.accepted, done.duplicate, done.refused, done.refused_as)
+
+
+def submit_marks(state: Path, marks: Sequence[tuple[int, bool]]) -> int:
+    """Have the running `receive` count records again, suspect or not; return how many changed. Raises Unavailable."""
+    return _submit(state, Submission(marks=tuple(marks))).accepted if marks else 0
+
+
 def submit(state: Path, messages: Sequence[tuple[str, bytes]]) -> Outcome:
     """Hand messages to the running `receive` and return what became of them, after the commit.
 
     Raises Unavailable if `receive` does not run or did not answer; submitting again is safe then.
     """
+    return _submit(state, Submission(tuple(messages)))
+
+
+def _submit(state: Path, submission: Submission) -> Outcome:
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.settimeout(CLIENT_WAIT_S)
             with _short(state) as folder:
                 connection.connect(f"{folder}/{SOCKET}")
-            connection.sendall(_packed(msgspec.msgpack.encode(Submission(tuple(messages)))))
+            connection.sendall(_packed(msgspec.msgpack.encode(submission)))
             outcome = msgspec.json.decode(_received(connection), type=Outcome)
     except (OSError, ValueError, msgspec.DecodeError) as error:
         raise Unavailable(

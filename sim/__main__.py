@@ -1,4 +1,4 @@
-"""Command line of the field simulator: `dosong-sim core|site|demo|history|check|walk|fleet ...`."""
+"""Command line of the field simulator: `dosong-sim core|site|demo|history|check|walk|fleet|witness ...`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ examples:
 exit status: 0 done, 1 it failed, 2 wrong usage, 78 this machine or user does not allow it
 """
 # Commands that live in modules of their own; each offers add_parser(subparsers) and sets `run`, options -> exit status.
-_PLUGINS = ("demo", "history", "check", "walk", "fleet")
+_PLUGINS = ("demo", "history", "check", "walk", "fleet", "witness")
 
 
 def parser(first_word: str | None = None) -> argparse.ArgumentParser:

@@ -1,298 +1,237 @@
-"""`dosong-sim fleet`: many probes without hardware at a real broker: real certificates, real sessions, signed records.
+"""`dosong-sim fleet`: a month of a fleet, honest stations and twelve kinds of cheats, signed with real keys and chains.
 
-Each probe of a deployment gets a TLS session of its own by paho-mqtt, all in one thread. Every so often each signs a
-record, and all that the ledger has not acknowledged goes again. What was made stands in `truth.json` at the end, how
-it goes in `status.json` twice a second. SIGTERM: make nothing more, wait until all is acknowledged, end.
+It writes a folder: `registry.json` (what provisioning would load), `prefixes.toml` (the operators' addresses),
+`deliveries.jsonl` (what arrives when: topic, entries in base64), and `truth.json` (which records are faked, and how).
+Nothing in it is marked as simulated, because the marks would be judged: keep it out of real deployments. Its keys are
+made from the seed, under an origin of its own.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
+import base64
 import json
-import random
-import resource
-import selectors
-import signal
-import ssl
-import time
-import tomllib
-from dataclasses import asdict, dataclass, field
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from hashlib import sha256
 from pathlib import Path
+from random import Random
 from typing import Any
 
-from paho.mqtt.client import Client, MQTTMessage
-from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from sim.fleet_fakes import FAKES, WITHOUT_RECEIPTS
+from sim.fleet_life import Draft, Home, Life
+from sim.fleet_world import PREFIXES, Region, beside
+from wire import codec, notes, topics
+from wire.errors import EXIT_OK
+from wire.note import Signer
+from wire.records import CoverageRecord
 
-from sim.fleet_chain import Author, Chain, total, truths
-from sim.history import DAY_MS, HOUR_MS, Month, Scene
-from wire import keyfile, notes, topics
-from wire.errors import EXIT_FAILED, EXIT_OK, Refused
-from wire.note import Verifier
-
-TICK_S = 0.02
-STATUS_EVERY_S = 0.5
-CARE_EVERY_S = 1.0
-FILES_A_PROBE = 4
-KEEPALIVE_S = 60
-BACK_WITHIN_S = 2.0
-MOST_RETRY_S = 600.0
+ORIGIN = "fleet.dosong.example"
+MONTH = "2026_10"
+POINT = "hn-1"
+VILLAGE_STATIONS = 3
+FAKE_AFTER_DAYS = 9
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
-    """How the fleet behaves. `backlog_h`: hours of records that wait at the start; `rate`: records a second of each
-    probe afterwards; `batch`: most records a message; `retry_s`: sent again after so long without an answer,
-    and twice as long every time up to `MOST_RETRY_S`, drawn, as probes do."""
+class Delivery:
+    """What arrives at `sent_ms`: entries of one message on `topic`."""
 
-    backlog_h: float
-    rate: float
-    batch: int
-    retry_s: float
-    undated_every: int
-    seed: int
+    sent_ms: int
+    topic: str
+    entries: tuple[bytes, ...]
 
 
-@dataclass(slots=True)
-class Probe:
-    """One probe of the fleet. `client` is None between sessions; times are monotonic seconds."""
+@dataclass(frozen=True, slots=True)
+class Faked:
+    """One faked thing: its class, whose, and the record (leaf hash, hex) or the slot that it is about."""
 
-    chain: Chain
-    author: Author
-    tls: ssl.SSLContext
-    client: Client | None = None
-    ready: bool = False
-    back_s: float = 0.0
-    due_s: float = 0.0
-    retry_s: float | None = None
-    attempt: int = 0
-    unconfirmed: int = 0
+    fake: str
+    kind: int
+    probe: str
+    engine: str
+    leaf: str
+    slot_ms: int | None
 
 
 @dataclass(slots=True)
 class Fleet:
-    """All probes, one selector."""
+    """Everything that a month of a fleet came to."""
 
-    host: str
-    port: int
-    origin: str
-    ack: Verifier
-    wish: Wish
-    probes: list[Probe] = field(default_factory=list)
-    making: bool = True
-    sessions: int = 0
-    most_sessions: int = 0
-    connects: int = 0
-    drops: int = 0
-    _selector: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector)
-
-    def step(self, now_s: float) -> None:
-        """Move what is readable and writable, sign what is due, send what may be sent."""
-        for key, mask in self._selector.select(TICK_S):
-            client: Client = key.data
-            if mask & selectors.EVENT_READ:
-                client.loop_read()
-            if mask & selectors.EVENT_WRITE:
-                client.loop_write()
-        for probe in self.probes:
-            if self.making and self.wish.rate and now_s >= probe.due_s:
-                probe.due_s = max(probe.due_s, now_s - 1.0) + 1 / self.wish.rate
-                probe.author.write()
-            if probe.ready:
-                self._send(probe)
-
-    def stop_making(self) -> None:
-        """Sign what earlier records still need, and nothing more."""
-        self.making = False
-        for probe in self.probes:
-            probe.author.finish()
-
-    def care(self, now_s: float) -> None:
-        """Once a second: keep sessions alive, open those that are due, send again what got no answer."""
-        for probe in self.probes:
-            if probe.client is None:
-                if now_s >= probe.back_s:
-                    self._open(probe)
-                continue
-            probe.client.loop_misc()
-            overdue = probe.retry_s is not None and now_s >= probe.retry_s
-            if probe.ready and overdue and not probe.unconfirmed:
-                probe.attempt, probe.retry_s = probe.attempt + 1, None
-                probe.chain.again()
-
-    def _open(self, probe: Probe) -> None:
-        """Connect one probe, or try again a little later."""
-        client = Client(
-            CallbackAPIVersion.VERSION2, probe.chain.probe, protocol=MQTTProtocolVersion.MQTTv311,
-            reconnect_on_failure=False,
-        )  # fmt: skip
-        client.tls_set_context(probe.tls)
-        client.on_socket_open = lambda c, _u, sock: self._selector.register(sock, selectors.EVENT_READ, c) and None
-        client.on_socket_close = lambda _c, _u, sock: self._closed(probe, sock)
-        both = selectors.EVENT_READ | selectors.EVENT_WRITE
-        client.on_socket_register_write = lambda c, _u, sock: self._watch(sock, both, c)
-        client.on_socket_unregister_write = lambda c, _u, sock: self._watch(sock, selectors.EVENT_READ, c)
-        topic = topics.ack(probe.chain.probe)
-        client.on_connect = lambda c, *_: c.subscribe(topic, topics.QOS) and None
-        client.on_subscribe = lambda *_: self._ready(probe)
-        client.on_message = lambda _c, _u, message: self._answer(probe, message)
-        client.on_publish = lambda *_: self._confirmed(probe)
-        probe.client, probe.ready, probe.unconfirmed = client, False, 0
-        try:
-            client.connect(self.host, self.port, KEEPALIVE_S)
-        except (OSError, ValueError):
-            probe.client, probe.back_s = None, time.monotonic() + random.uniform(0.2, BACK_WITHIN_S)  # noqa: S311
-
-    def _watch(self, sock: Any, events: int, client: Client) -> None:
-        with contextlib.suppress(KeyError, ValueError):
-            self._selector.modify(sock, events, client)
-
-    def _ready(self, probe: Probe) -> None:
-        probe.ready, probe.retry_s, probe.attempt = True, None, 0
-        probe.chain.again()
-        self.sessions += 1
-        self.connects += 1
-        self.most_sessions = max(self.most_sessions, self.sessions)
-
-    def _closed(self, probe: Probe, sock: Any) -> None:
-        with contextlib.suppress(KeyError, ValueError):
-            self._selector.unregister(sock)
-        self.sessions -= probe.ready
-        self.drops += probe.ready
-        probe.client, probe.ready = None, False
-        probe.back_s = time.monotonic() + random.uniform(0.2, BACK_WITHIN_S)  # noqa: S311
-
-    def _answer(self, probe: Probe, message: MQTTMessage) -> None:
-        with contextlib.suppress(Refused):
-            if probe.chain.take(notes.open_note(bytes(message.payload), notes.Ack, self.origin, self.ack)):
-                probe.attempt, probe.retry_s = 0, None
-
-    def _confirmed(self, probe: Probe) -> None:
-        probe.unconfirmed -= 1
-
-    def _send(self, probe: Probe) -> None:
-        while probe.client is not None and (payload := probe.chain.next_message(self.wish.batch)) is not None:
-            probe.unconfirmed += 1
-            probe.client.publish(topics.up(probe.chain.probe), payload, topics.QOS)
-        if probe.retry_s is None and probe.chain.sent > probe.chain.acked:
-            most_s = min(MOST_RETRY_S, self.wish.retry_s * 2 ** min(probe.attempt + 1, 20))
-            wait_s = random.uniform(self.wish.retry_s, max(self.wish.retry_s, most_s))  # noqa: S311 (jitter)
-            probe.retry_s = time.monotonic() + wait_s
-
-    def end(self) -> None:
-        """Say goodbye."""
-        for probe in self.probes:
-            if probe.client is not None:
-                probe.client.disconnect()
-
-    def status(self, began_s: float) -> dict[str, Any]:
-        """How it goes."""
-        chains = [probe.chain for probe in self.probes]
-        return {
-            "at_s": round(time.monotonic() - began_s, 2), "probes": len(chains), "sessions": self.sessions,
-            "most_sessions": self.most_sessions, "connects": self.connects, "drops": self.drops,
-            "made": sum(len(c.raws) for c in chains), "acked": sum(c.acked + 1 for c in chains),
-            "resent": sum(c.resent for c in chains), "restored": sum(c.restored for c in chains),
-            "gen": max((c.gen for c in chains), default=0), **asdict(total(chains)),
-        }  # fmt: skip
+    registry: dict[str, Any]
+    deliveries: list[Delivery] = field(default_factory=list)
+    faked: list[Faked] = field(default_factory=list)
+    honest: list[str] = field(default_factory=list)
 
 
-def assemble(options: argparse.Namespace, now_ms: int) -> Fleet:
-    """Read the deployment and the identities of its probes, and sign the backlog."""
-    root: Path = options.dir
-    table = tomllib.loads((root / "deployment.toml").read_text())
-    wish = Wish(options.backlog_h, options.rate, options.batch, options.retry_s, options.undated_every, options.seed)
-    ack = keyfile.read_signer(root / "collector" / "ack.key").verifier
-    fleet = Fleet(table["host"], table["port"], table["origin"], ack, wish)
-    for number, folder in enumerate(sorted((root / "probes").glob(f"{options.prefix}*"))):
-        fleet.probes.append(_probe(folder, fleet, options, now_ms))
-        fleet.probes[-1].due_s = time.monotonic() + number / max(1e-9, wish.rate) / max(1, options.most)
-    del fleet.probes[options.most :]
+def signer(name: str, seed: int) -> Signer:
+    """A key that the seed alone decides."""
+    return Signer.from_seed(name, sha256(f"{seed}/{name}".encode()).digest())
+
+
+def make(seed: int, honest: int, days: int, per_kind: int = 1, *, is_short: bool = False) -> Fleet:
+    """Draw a month: `honest` stations, and `per_kind` cheats of each variation of the twelve fakes.
+
+    `is_short`: only the first variation of each, and coverage of the last hours alone.
+    """
+    region, dice = Region(seed), Random(f"{seed}/homes")  # noqa: S311 (a simulation)
+    counts = {name: 1 if is_short else count for name, (_, count) in FAKES.items()}
+    kinds = [(name, kind) for name, count in counts.items() for kind in range(count) for _ in range(per_kind)]
+    homes = list(_homes(region, dice, honest + len(kinds)))
+    fleet = Fleet(_document(homes, seed))
+    for at, home in enumerate(homes):
+        name, kind = ("", 0) if at < honest else kinds[at - honest]
+        if name:
+            home = replace(home, engine="speedtest-cli" if (name, kind) in WITHOUT_RECEIPTS else "dosong")  # noqa: PLW2901
+        life = Life(home, region, MONTH, days, seed)
+        ends_ms = life.end_ms - 10_800_000 if is_short else life.begin_ms
+        drafts = [d for d in life.drafts() if d.shape is not CoverageRecord or d.at_ms >= ends_ms]
+        if name:
+            drafts = FAKES[name][0](life, drafts, life.begin_ms + FAKE_AFTER_DAYS * 86_400_000, kind)
+        else:
+            fleet.honest.append(home.probe)
+        _sign(fleet, home, drafts, kind, seed)
+    fleet.deliveries.sort(key=lambda one: one.sent_ms)
     return fleet
 
 
-def _probe(folder: Path, fleet: Fleet, options: argparse.Namespace, now_ms: int) -> Probe:
-    wish = fleet.wish
-    scene = Scene(
-        folder.name, options.site, options.referral, "45204", options.lat_e7, options.lon_e7,
-        20_000_000, 8_000_000, -850, 0.15,
-    )  # fmt: skip
-    span_ms = int(wish.backlog_h * HOUR_MS) if wish.backlog_h else options.days * DAY_MS
-    chain = Chain(folder.name)
-    signer = keyfile.read_signer(folder / "record.key")
-    month = Month(scene, now_ms - span_ms, now_ms, wish.seed)
-    author = Author(month, chain, fleet.origin, signer, wish.undated_every)
-    while wish.backlog_h and author.write():
-        pass
-    tls = ssl.create_default_context(cafile=str(folder / "ca.crt"))
-    tls.load_cert_chain(folder / "tls.crt", folder / "tls.key")
-    return Probe(chain, author, tls)
+def _homes(region: Region, dice: Random, count: int) -> Iterator[Home]:
+    """Stations by villages: a few kilometres apart, of several operators, engines and modems."""
+    spot = region.spot(dice)
+    for at in range(count):
+        if at % VILLAGE_STATIONS == 0:
+            spot = region.spot(dice)
+        plmn = dice.choice(("45204", "45204", "45202", "45201"))
+        engine = "speedtest-cli" if at % 5 == 4 else "dosong"
+        yield Home(
+            f"p-{at:04d}", f"h-{at // VILLAGE_STATIONS:03d}", beside(spot, 1_500, dice), plmn, engine,
+            tenths=at % 2 == 0, has_sinr=at % 7 != 6,
+        )  # fmt: skip
+
+
+def _document(homes: Sequence[Home], seed: int) -> dict[str, Any]:
+    villages = sorted({home.village for home in homes})
+    return {
+        "provinces": [{"code": "19", "name": "Tỉnh mô phỏng"}],
+        "communes": [{"code": "c-1", "name": "Xã mô phỏng", "province": "19"}],
+        "hamlets": [{"code": v, "name": v, "kind": "xóm", "commune": "c-1"} for v in villages],
+        "sites": [
+            {"code": h.site, "hamlet": h.village, "name": h.site, "lat_e7": h.spot.lat_e7, "lon_e7": h.spot.lon_e7}
+            for h in homes
+        ],
+        "probes": [
+            {"id": h.probe, "vkey": signer(codec.probe_key_name(ORIGIN, h.probe), seed).verifier.vkey, "site": h.site}
+            for h in homes
+        ],
+        "points": [{"code": POINT, "vkey": signer(f"{ORIGIN}/point/{POINT}", seed).verifier.vkey}],
+        "referrals": [{"code": v, "unit": v} for v in villages],
+    }
+
+
+class _Chains:
+    """The chains of one probe, by epoch; a branch is a copied card that goes on by itself."""
+
+    def __init__(self, home: Home, seed: int) -> None:
+        self.home = home
+        self.key = signer(codec.probe_key_name(ORIGIN, home.probe), seed)
+        self.point = signer(f"{ORIGIN}/point/{POINT}", seed)
+        self.heads: dict[int, tuple[int, int, str]] = {0: (1, 0, "")}
+        self.receipts: dict[int, dict[str, bytes]] = {}
+
+    def seal(self, draft: Draft) -> tuple[list[bytes], bytes]:
+        """Sign a draft's receipts and the draft; return both."""
+        branch = draft.fields.pop("branch", 0)
+        if branch not in self.heads:
+            epoch, seq, head = self.heads[0]
+            self.heads[branch] = (epoch, seq, head) if branch == 1 else (epoch + 1, 0, "")
+        epoch, seq, head = self.heads[branch]
+        kept = self._receipts(draft)
+        named = {f"{way}_receipt": codec.leaf_text(codec.leaf_hash(raw)) for way, raw in kept.items()}
+        ticket = {"ticket": self._ticket(draft)} if kept else {}
+        fields = {**draft.fields, **named, **ticket, "epoch": epoch, "seq": seq, "prev": head}
+        raw = codec.seal(draft.shape(**fields), ORIGIN, self.key)  # type: ignore[arg-type]
+        self.heads[branch] = (epoch, seq + 1, codec.leaf_text(codec.leaf_hash(raw)))
+        return list(kept.values()), raw
+
+    @staticmethod
+    def _ticket(draft: Draft) -> str:
+        return sha256(f"{draft.fields['probe']}/{draft.at_ms}".encode()).hexdigest()[:32]
+
+    def _receipts(self, draft: Draft) -> dict[str, bytes]:
+        again = next((one["again"] for one in draft.receipts.values() if "again" in one), None)
+        if again is not None:
+            return self.receipts[id(again)]
+        made = {way: self._receipt(draft, way, seen) for way, seen in draft.receipts.items()}
+        self.receipts[id(draft)] = made
+        return made
+
+    def _receipt(self, draft: Draft, way: str, seen: Mapping[str, Any]) -> bytes:
+        head = {"v": 1, "ticket": self._ticket(draft), "probe": self.home.probe, "point": POINT, "direction": way}
+        return notes.seal(notes.Receipt(**{**head, **seen}), ORIGIN, self.point)
+
+
+def _sign(fleet: Fleet, home: Home, drafts: Sequence[Draft], kind: int, seed: int) -> None:
+    chains, topic = _Chains(home, seed), topics.up(home.probe)
+    for draft in sorted(drafts, key=lambda one: one.at_ms):
+        slot_ms = draft.fields.get("slot_ms")
+        if draft.fake == "dropped":
+            fleet.faked.append(Faked("dropped", kind, home.probe, home.engine, "", slot_ms))
+            continue
+        receipts, raw = chains.seal(draft)
+        sent = _edited(raw) if draft.fake == "edited" else raw
+        if draft.fake:
+            leaf = codec.leaf_hash(sent).hex()
+            fleet.faked.append(Faked(draft.fake, kind, home.probe, home.engine, leaf, slot_ms))
+        fleet.deliveries.append(Delivery(draft.sent_ms, topic, (*receipts, sent)))
+        if draft.fake == "edited":  # the probe waits for its answer in vain, and sends what it signed
+            fleet.deliveries.append(Delivery(draft.sent_ms + 60_000, topic, (*receipts, raw)))
+        elif draft.fake == "replay":  # and old bytes once more
+            fleet.deliveries.append(Delivery(draft.sent_ms + 90_000, topic, (raw,)))
+
+
+def _edited(raw: bytes) -> bytes:
+    """The first digit of the downlink's rate made a nine (an eight if it is one)."""
+    at = raw.index(b'"downlink_bps":') + len(b'"downlink_bps":')
+    return raw[:at] + (b"8" if raw[at : at + 1] == b"9" else b"9") + raw[at + 1 :]
+
+
+def write(fleet: Fleet, folder: Path) -> None:
+    """Write the four files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "registry.json").write_text(json.dumps(fleet.registry, ensure_ascii=False, indent=1))
+    ranges = "".join(f"{plmn} = {json.dumps(list(found))}\n" for plmn, found in PREFIXES.items())
+    (folder / "prefixes.toml").write_text(f"[prefixes]\n{ranges}")
+    with (folder / "deliveries.jsonl").open("w") as file:
+        for one in fleet.deliveries:
+            entries = [base64.b64encode(raw).decode() for raw in one.entries]
+            file.write(json.dumps({"sent_ms": one.sent_ms, "topic": one.topic, "entries": entries}) + "\n")
+    truth = {"origin": ORIGIN, "honest": fleet.honest, "faked": [asdict(one) for one in fleet.faked]}
+    (folder / "truth.json").write_text(json.dumps(truth, indent=1))
 
 
 def add_parser(subparsers: Any) -> None:
     """Register `dosong-sim fleet`."""
     parser = subparsers.add_parser(
         "fleet",
-        help="many probes without hardware at a real broker",
-        description="Sign and publish as many probes of a deployment until SIGTERM, then until all is acknowledged.",
-        epilog="example: dosong-sim fleet --dir deployment --site s-one --referral TN1 --rate 2 --out fleet",
+        help="write a month of a fleet with twelve kinds of cheats, and the truth about it",
+        description="A month of honest stations and of cheats, signed with real keys, as files: for judging the judge.",
+        epilog="example: dosong-sim fleet --seed 7 --honest 30 --days 31 /tmp/fleet",
     )
-    parser.add_argument("--dir", type=Path, required=True, help="deployment folder with the probes' identities")
-    parser.add_argument("--out", type=Path, required=True, help="folder for status.json and truth.json")
-    parser.add_argument("--prefix", default="p-", help="only probes whose id begins so")
-    parser.add_argument("--most", type=int, default=20_000, help="at most so many probes")
-    parser.add_argument("--site", required=True)
-    parser.add_argument("--referral", required=True)
-    parser.add_argument("--lat-e7", type=int, default=215_000_000)
-    parser.add_argument("--lon-e7", type=int, default=1_058_000_000)
-    parser.add_argument("--backlog-h", type=float, default=0.0, help="hours of records that wait at the start")
-    parser.add_argument("--days", type=int, default=60, help="how far back the live records reach, without a backlog")
-    parser.add_argument("--rate", type=float, default=0.0, help="records a second of each probe, beside the backlog")
-    parser.add_argument("--batch", type=int, default=32, help="most records a message")
-    parser.add_argument("--retry-s", type=float, default=3.0, help="sent again after so long without an answer")
-    parser.add_argument("--undated-every", type=int, default=0, help="so many records apart one has no clock yet")
+    parser.add_argument("folder", type=Path, help="where the files go")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--patience", type=float, default=120.0, help="seconds to wait for the last answers")
+    parser.add_argument("--honest", type=int, default=30, help="honest stations")
+    parser.add_argument("--days", type=int, default=31, help="length; cheats begin after nine days")
+    parser.add_argument("--per-kind", type=int, default=1, help="cheats of each variation")
     parser.set_defaults(run=run)
 
 
-def run(options: argparse.Namespace) -> int:
-    """Run until told to stop and everything is acknowledged; exit status 0 if it is."""
-    asked_s: list[float] = []
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: asked_s.append(time.monotonic()))
-    fleet = assemble(options, int(time.time() * 1000))
-    options.out.mkdir(parents=True, exist_ok=True)
-    _room_for(len(fleet.probes))
-    began_s, told_s, cared_s = time.monotonic(), 0.0, 0.0
-    while not (asked_s and (_is_done(fleet) or time.monotonic() - asked_s[0] > options.patience)):
-        now_s = time.monotonic()
-        if asked_s and fleet.making:
-            fleet.stop_making()
-        fleet.step(now_s)
-        if now_s - cared_s >= CARE_EVERY_S:
-            fleet.care(now_s)
-            cared_s = now_s
-        if now_s - told_s >= STATUS_EVERY_S:
-            _put(options.out / "status.json", fleet.status(began_s))
-            told_s = now_s
-    fleet.end()
-    _put(options.out / "status.json", fleet.status(began_s))
-    _put(options.out / "truth.json", {"probes": list(truths([probe.chain for probe in fleet.probes]))})
-    return EXIT_OK if _is_done(fleet) else EXIT_FAILED
-
-
-def _is_done(fleet: Fleet) -> bool:
-    return all(probe.chain.is_held for probe in fleet.probes)
-
-
-def _room_for(probes: int) -> None:
-    """Ask the kernel for enough handles: a session has a socket and a pair that wakes it."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(1024, probes * FILES_A_PROBE + 256)), hard))
-
-
-def _put(path: Path, value: object) -> None:
-    fresh = path.with_name(path.name + ".new")
-    fresh.write_text(json.dumps(value))
-    fresh.replace(path)
+def run(args: argparse.Namespace) -> int:
+    """Make and write the fleet."""
+    fleet = make(args.seed, args.honest, args.days, args.per_kind)
+    write(fleet, args.folder)
+    sys.stdout.write(
+        f"{args.folder}: {len(fleet.registry['probes'])} stations, {len(fleet.deliveries)} deliveries,"
+        f" {len(fleet.faked)} fakes\n"
+    )
+    return EXIT_OK

@@ -96,8 +96,10 @@ OWNERS: dict[str, tuple[str, ...]] = {
         *("collector/registry_identity.py", "collector/seal_store.py", "collector/leaves.py", "collector/backup.py"),
         *("collector/tokens.py", "collector/retention.py"),
         *("collector/rollup_write.py", "provisioning/units_wheel.py", "sim/spool_copy.py"),
+        *("collector/verdict_store.py", "collector/verdict_traces.py"),
     ),
 }
+OWNERS["click"] += ("collector/verdict_commands.py",)
 EXCEPTIONS: dict[str, str] = {
     "core: collector/core/view_record.py imports msgspec": "walks a record's own structs; msgspec does no I/O",
     "length: sim/demo_world.py _write_probe_settings has more than 40 lines": "one settings file as a template",

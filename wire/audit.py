@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from wire import bundle, note, plain, tlog
+from wire import bundle, cosign, note, plain, tlog
 from wire.errors import Refused
 from wire.plain import GapRange, Seen
 from wire.topics import PROBE_PATTERN
@@ -207,6 +207,34 @@ def grown(old: bytes, new: bytes, proof: Sequence[bytes], keys: LogKeys) -> list
         return []
     detail = f"size {after.size} does not follow from size {before.size}: the log showed two histories, or a bad proof"
     return [Finding("consistency", "split_view", detail)]
+
+
+def witnessed(
+    entries: Sequence[Entry], checkpoint: bytes | None, witnesses: Sequence[cosign.Witness], quorum: int
+) -> list[Finding]:
+    """Say which checkpoints, the given one's or a proof's, fewer than `quorum` of these witnesses have cosigned."""
+    if not witnesses:
+        return []
+    notes: dict[bytes, str] = {} if checkpoint is None else {checkpoint: "checkpoint"}
+    for entry in entries:
+        cut = (entry.proof or b"").partition(b"\n\n")[2]
+        if cut:
+            notes.setdefault(cut, entry.where)
+    if not notes:
+        return [Finding("witnesses", "not_witnessed", "there is no checkpoint that a witness could have cosigned")]
+    return [found for raw, where in notes.items() for found in _cosigned(raw, where, witnesses, quorum)]
+
+
+def _cosigned(raw: bytes, where: str, witnesses: Sequence[cosign.Witness], quorum: int) -> Iterator[Finding]:
+    try:
+        found = cosign.verify(raw, witnesses)
+    except Refused as refusal:
+        yield Finding(where, refusal.reason, f"cosignature: {refusal.detail}")
+        return
+    if len(found) < quorum:
+        names = ", ".join(one.name for one in found) or "none"
+        detail = f"{len(found)} of {quorum} witnesses cosigned its checkpoint: {names}"
+        yield Finding(where, "not_witnessed", detail)
 
 
 _One = tuple[Entry, Seen]

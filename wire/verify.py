@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from wire import audit, note
+from wire import audit, cosign, note
 from wire.errors import EXIT_FAILED, EXIT_OK, EXIT_USAGE, Refused
 
 try:  # with msgspec the schema is checked too; without it signatures, form, chains and the log
@@ -28,6 +28,7 @@ examples:
   dosong-verify --vkeys probes.vkeys --log-vkey dosong.example/log+... --checkpoint checkpoint entries.bundle
   dosong-verify --vkeys probes.vkeys --since 2026-11-01T00:00 --until 2026-12-01T00:00 november.jsonl
   dosong-verify --vkeys probes.vkeys --log-vkeys vkeys --checkpoint new --old-checkpoint old --consistency proof x.jsonl
+  dosong-verify --vkeys probes.vkeys --log-vkeys vkeys --witness-vkeys witnesses --quorum 1 november.jsonl
   dosong-verify --json --vkeys probes.vkeys export/ | jq .chains
 
 FILE may be one raw record, an entry bundle of the log (each record behind its length, 16 bits), or JSON lines.
@@ -44,6 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         keys = audit.read_keys([*args.vkey, *_vkey_lines(args.vkeys)])
         logs = [note.parse_vkey(line) for line in [*args.log_vkey, *_vkey_lines(args.log_vkeys)]]
+        witnesses = [cosign.parse_witness(line) for line in [*args.witness_vkey, *_vkey_lines(args.witness_vkeys)]]
         checkpoint = None if args.checkpoint is None else args.checkpoint.read_bytes()
         entries = [entry for path in args.path for entry in _entries(path)]
     except (OSError, Refused) as error:
@@ -53,6 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if checkpoint is not None and not logs:
         return _usage("--checkpoint needs --log-vkey, the public key of the log")
     try:
+        quorum = _quorum(args.quorum, len(witnesses))
         growth = _growth(args, logs, checkpoint)
         period = _period(args.since), _period(args.until)
     except (OSError, ValueError, Refused) as error:
@@ -60,7 +63,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not entries:
         return _usage("no record found in " + ", ".join(str(path) for path in args.path))
     found = audit.audit(entries, keys, {log.name: log for log in logs}, checkpoint, see)
-    outcome = audit.add(found, [*growth, *audit.outside(found.chains, *period)])
+    outcome = audit.add(
+        found,
+        [*growth, *audit.witnessed(entries, checkpoint, witnesses, quorum), *audit.outside(found.chains, *period)],
+    )
     print(json.dumps(_object(outcome), indent=2) if args.json else _table(outcome))
     return EXIT_OK if outcome.ok else EXIT_FAILED
 
@@ -84,6 +90,15 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--log-vkeys", type=Path, action="append", default=[], help="file of logs' public keys: /log/vkeys of the pages"
     )
+    parser.add_argument("--witness-vkey", action="append", default=[], help="public key of a witness; may be repeated")
+    parser.add_argument(
+        "--witness-vkeys",
+        type=Path,
+        action="append",
+        default=[],
+        help="file of witnesses' public keys: then each of them must have cosigned every checkpoint",
+    )
+    parser.add_argument("--quorum", type=int, help="so many of the witnesses are enough (all)")
     parser.add_argument("--since", help="the chains must reach back to this moment (UTC, as in 2026-11-01T00:00)")
     parser.add_argument("--until", help="the chains must reach up to this moment (UTC)")
     parser.add_argument("--old-checkpoint", type=Path, help="an earlier checkpoint that --checkpoint must follow from")
@@ -102,6 +117,15 @@ def _said(error: Exception) -> str:
 def _usage(message: str) -> int:
     print(f"dosong-verify: {message}", file=sys.stderr)
     return EXIT_USAGE
+
+
+def _quorum(asked: int | None, given: int) -> int:
+    """How many of the witnesses must have cosigned: all if it was not asked. Raises ValueError."""
+    if asked is not None and not 0 < asked <= given:
+        raise ValueError(
+            f"--quorum {asked} of {given} witnesses; give their keys with --witness-vkeys, or ask for fewer"
+        )
+    return given if asked is None else asked
 
 
 def _period(text: str | None) -> int | None:

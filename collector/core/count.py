@@ -1,7 +1,8 @@
-"""Which record is a counted sample, and if not, why not. Rule set `count`, version 1.
+"""Which record is a counted sample, and if not, why not. Rule set `count`, version 2.
 
 Counted: a `test` record, outcome ok, valid path, known referral code of that unit on that day, position surveyed
-or confirmed, clock not suspect, at most one a slot and modem. Reasons are kept beside the record, all that apply.
+or confirmed, clock not suspect, verdict not suspect (`collector.core.verdict`), at most one a slot and modem.
+Reasons are kept beside the record, all that apply.
 Source: design §8.
 """
 
@@ -14,7 +15,7 @@ from enum import StrEnum
 from collector.core.place import Place, distance_m
 from wire.records import AnyRecord, Position, TestRecord
 
-RULE_VERSION = 1
+RULE_VERSION = 2
 CONFIRM_WITHIN_M = 200
 
 
@@ -36,6 +37,7 @@ class Reason(StrEnum):
     POSITION = "position"
     NO_SLOT = "no_slot"
     SAME_SLOT = "same_slot"
+    SUSPECT = "suspect"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,8 @@ class Standing:
 
     `t_ms` is when it began, None while undated; `place` is None for a probe that stands nowhere; `unit` is the
     commune or hamlet of its referral code at that time, None if the code is unknown; `slot_taken` says that
-    another counted sample of this slot and modem is held; `registered_simulated`: the registry says simulator.
+    another counted sample of this slot and modem is held; `registered_simulated`: the registry says simulator;
+    `suspect`: its verdict is suspect, as far as it was judged.
     """
 
     fault: str | None
@@ -56,6 +59,7 @@ class Standing:
     place: Place | None
     unit: str | None
     slot_taken: bool
+    suspect: bool = False
 
 
 def reasons(record: AnyRecord | None, standing: Standing) -> tuple[Reason, ...]:
@@ -67,6 +71,7 @@ def reasons(record: AnyRecord | None, standing: Standing) -> tuple[Reason, ...]:
         found.append(Reason.NOT_A_TEST)
     else:
         found += _of_test(record, standing)
+        found += [Reason.SUSPECT] if standing.suspect else []
     return tuple(dict.fromkeys(found))
 
 

@@ -13,7 +13,7 @@ from collector.core.place import distance_m
 from collector.core.verdict import Hit
 from collector.core.verdict_case import Network, Seen, readings
 from collector.core.verdict_rules import BANDS, LTE_CATEGORIES, NOT_A_MODEM, RULES
-from collector.core.witness import Witness, is_worth_showing
+from collector.core.witness import Witness
 from wire.records import Reading, TestRecord
 
 _BROKEN = {"broken_chain"}
@@ -87,7 +87,7 @@ def _receipts(seen: Seen, test: TestRecord) -> Iterator[Hit]:
             yield from _late(seen, test, witness)
             yield from _rates(witness)
     moved = [way for way in seen.witnesses if way.probe.bytes]
-    if is_worth_showing(test) and (not moved or any(way.verdict == "none" for way in moved)):
+    if test.outcome in ("ok", "partial") and (not moved or any(way.verdict == "none" for way in moved)):
         yield Hit("receipt.none")
 
 
@@ -196,9 +196,11 @@ def _bound_bps(test: TestRecord) -> int | None:
 
 
 def _path(seen: Seen, test: TestRecord) -> Iterator[Hit]:
-    if test.path is not None and test.path.verdict != "ok":
+    if test.path is None:
+        yield Hit("path.unknown")
+    elif test.path.verdict != "ok":
         yield Hit("path.other")
-    elif test.path is not None and test.path.iface.startswith(NOT_A_MODEM):
+    elif test.path.iface.startswith(NOT_A_MODEM):
         yield Hit("path.iface", {"iface": test.path.iface})
     delays = [w.server.rtt_us_min for w in seen.witnesses if w.server and w.server.rtt_us_min is not None]
     delays += [] if test.rtt_us_min is None else [test.rtt_us_min]

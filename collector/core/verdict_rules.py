@@ -122,6 +122,11 @@ _SPEED = (
         "The station itself says that the test did not go by the modem alone.",
     ),
     Rule(
+        "path.unknown", "", P,
+        "Không có số đếm của các cổng mạng, nên không biết dữ liệu đi đường nào.",
+        "There are no counters of the links, so it is not known which way the bytes went.",
+    ),
+    Rule(
         "path.iface", "wifi", R,
         "Cổng mạng của lần đo không phải của modem.",
         "The link of the test is not a modem's.",
@@ -208,7 +213,7 @@ _RADIO = (
         "radio.repeated", "radio", S,
         "Cùng một bộ số đo sóng lặp lại quá nhiều lần.",
         "One and the same set of radio readings comes back far too often.",
-        {"times": 20, "of_readings": 60}, of_air=True,
+        {"times": 20, "of_readings": 60, "few": 3, "of_few": 30}, of_air=True,
     ),
     Rule(
         "radio.copied", "radio", S,
@@ -260,9 +265,9 @@ _TIME = (
     ),
     Rule(
         "backfill.late", "backfilled", C,
-        "Kết quả đến muộn nhiều giờ và không có biên nhận ký đúng lúc: có thể được làm sau.",
-        "It arrived hours late without a receipt signed at the time: it may have been made afterwards.",
-        {"late_ms": 6 * _HOUR_MS},
+        "Kết quả đến muộn hơn một giờ và không có biên nhận ký đúng lúc: có thể được làm sau.",
+        "It arrived more than an hour late without a receipt signed at the time: it may have been made afterwards.",
+        {"late_ms": _HOUR_MS},
     ),
 )  # fmt: skip
 

@@ -5,10 +5,11 @@ All of them take the probe's records of one month and the week before it, in the
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
-from itertools import groupby, pairwise
+from itertools import groupby
 from statistics import median_low
 
 from collector.core.verdict import Hit
@@ -60,14 +61,25 @@ def _clones(records: Sequence[Seen]) -> Found:
             if boot in left:
                 yield seen.n, Hit("clone.boots")
             before = boot
-    begun: dict[int, int] = {}
+    yield from _two_epochs(records)
+
+
+def _two_epochs(records: Sequence[Seen]) -> Found:
+    """While an old chain goes on beside a new one, neither can be told from a copy."""
+    spans: dict[int, tuple[int, int]] = {}
     for seen in records:
         if seen.record is not None and seen.t_ms is not None:
-            begun.setdefault(seen.record.epoch, seen.t_ms)
+            first, last = spans.get(seen.record.epoch, (seen.t_ms, seen.t_ms))
+            spans[seen.record.epoch] = min(first, seen.t_ms), max(last, seen.t_ms)
+    slack_ms = _limit("clone.epochs", "slack_ms")
     for seen in records:
-        later = [t_ms for epoch, t_ms in begun.items() if seen.record is not None and epoch > seen.record.epoch]
-        if later and seen.t_ms is not None and seen.t_ms > min(later) + _limit("clone.epochs", "slack_ms"):
-            yield seen.n, Hit("clone.epochs")
+        if seen.record is None or seen.t_ms is None:
+            continue
+        for epoch, (first, last) in spans.items():
+            is_old = epoch > seen.record.epoch and seen.t_ms > first + slack_ms
+            is_new = epoch < seen.record.epoch and seen.t_ms + slack_ms < last
+            if is_old or is_new:
+                yield seen.n, Hit("clone.epochs")
 
 
 def _drift(records: Sequence[Seen]) -> Found:
@@ -107,15 +119,20 @@ def _slots(records: Sequence[Seen]) -> Found:
         if test is not None and test.slot_ms is not None and test.slot_length_ms:
             grids[test.modem, test.config_rev].append((test.slot_ms, test.slot_length_ms, seen))
     for rows in grids.values():
-        taken = sorted({(start, length) for start, length, _ in rows})
-        usual = Counter(length for _, length, _ in rows).most_common(1)[0][0]
-        clash: set[tuple[int, int]] = set()
-        for one, other in pairwise(taken):
-            if one[0] + one[1] > other[0] and not _is_cut(one[0], other[0]):
-                clash.add(other if one[1] == usual else one)
+        # The grid is the one that was used first: whoever changes it later must explain it by a configuration.
+        usual = min(rows, key=lambda row: row[2].n)[1]
+        starts = sorted({start for start, length, _ in rows if length == usual})
         for start, length, seen in rows:
-            if (start, length) in clash:
+            if _clashes(start, length, starts, usual):
                 yield seen.n, Hit("slot.overlap")
+
+
+def _clashes(start: int, length: int, starts: Sequence[int], usual: int) -> bool:
+    """Whether a slot overlaps a slot of the grid that begins before it, or one behind it that it is not itself."""
+    at = bisect_left(starts, start)
+    if at > 0 and starts[at - 1] + usual > start and not _is_cut(starts[at - 1], start):
+        return True
+    return length != usual and at < len(starts) and start + length > starts[at] and not _is_cut(start, starts[at])
 
 
 def _is_cut(one_ms: int, other_ms: int) -> bool:
@@ -179,8 +196,11 @@ def _repeated(tests: Sequence[Seen]) -> Found:
     for at in range(max(1, len(rows) - wide + 1)):
         window = rows[at : at + wide]
         often = {three for three, count in Counter(three for _, three in window).items() if count >= times}
-        if often:
-            hit |= {n: times for n, three in window if three in often and three[2] is not None}
+        hit |= {n: times for n, three in window if three in often and three[2] is not None}
+        # Without a third figure two come back by chance; a handful in turns does not.
+        distinct = {three for _, three in window}
+        if len(distinct) <= _limit("radio.repeated", "few") and len(window) >= _limit("radio.repeated", "of_few"):
+            hit |= {n: len(window) // len(distinct) for n, _ in window}
     yield from ((n, Hit("radio.repeated", {"times": count})) for n, count in hit.items())
 
 
@@ -222,10 +242,11 @@ def _flat(seen: Seen) -> tuple[str, int] | None:
 
 
 def _frozen(tests: Sequence[Seen]) -> Found:
-    for key, group in groupby(tests, key=_fix):
-        run = list(group)
-        if key is not None and len(run) >= _limit("gps.frozen", "fixes"):
-            yield from ((seen.n, Hit("gps.frozen", {"fixes": len(run)})) for seen in run)
+    often = Counter(fix for fix in map(_fix, tests) if fix is not None)
+    for seen in tests:
+        fix = _fix(seen)
+        if fix is not None and often[fix] >= _limit("gps.frozen", "fixes"):
+            yield seen.n, Hit("gps.frozen", {"fixes": often[fix]})
 
 
 def _fix(seen: Seen) -> tuple[object, ...] | None:

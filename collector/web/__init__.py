@@ -14,10 +14,11 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from collector.health import read_health
 from collector.settings import Settings, read_secret
-from collector.web import access, api, campaigns, coverage, doors, headers, language, log, pages, registry_pages
+from collector.web import access, api, campaigns, claims, coverage, doors, headers, language, log, pages, registry_pages
 from collector.web.interface import install_problems, is_program, refuse_status, refuse_unavailable
 from collector.web.ports import HealthSource, Reader, Registry
 from collector.web.present import Pages
+from collector.web.verdicts import blueprint as verdict_pages
 from collector.web.watch import install as install_machine
 from wire.errors import Misconfigured, Unavailable
 
@@ -54,10 +55,12 @@ def create_app(
     app.register_blueprint(coverage.blueprint(gathered))
     app.register_blueprint(campaigns.blueprint(gathered, registry))
     app.register_blueprint(doors.blueprint(gathered, source))
+    app.register_blueprint(claims.blueprint(gathered, settings.registry))
     app.register_blueprint(api.blueprint(gathered, source))
     app.register_blueprint(log.blueprint(gathered, settings))
     app.register_blueprint(registry_pages.blueprint(registry, clock))
     _install_errors(app)
+    app.register_blueprint(verdict_pages(settings))
     if settings.web.bind.startswith("unix:"):
         # Only a proxy on this machine reaches a unix socket, so exactly its word on the visitor's address is taken.
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1)  # type: ignore[method-assign]

@@ -12,10 +12,10 @@ from flask import Blueprint, Response, abort, render_template
 from collector.core import tiles
 from collector.leaves import LedgerLeaves
 from collector.proofs import Prover
-from collector.seal_store import SealReader, Shard
+from collector.seal_store import SealReader, Shard, Signed
 from collector.settings import Settings
 from collector.web.present import Pages
-from wire import onefile
+from wire import cosign, onefile
 from wire.errors import Unavailable
 
 NUMBER = f"int(max={2**53 - 1})"
@@ -45,6 +45,10 @@ def blueprint(pages: Pages, settings: Settings) -> Blueprint:
     @routes.get("/log/vkeys")
     def vkeys() -> Response:
         return _file(settings, "vkeys", "text/plain")
+
+    @routes.get("/log/witnesses")
+    def witnesses() -> Response:
+        return _file(settings, "witnesses", "text/plain")
 
     @routes.get("/log/dosong-verify.py")
     def verifier() -> Response:
@@ -120,7 +124,13 @@ def _overview(settings: Settings, store: SealReader) -> dict[str, object]:
         vkeys = (settings.log_folder / "vkeys").read_text().splitlines()
     except OSError:
         vkeys = []
-    return {"logs": [(_short(shard), signed) for shard, signed in rows], "vkeys": vkeys}
+    logs = [(_short(shard), signed, _cosigned(shard, signed)) for shard, signed in rows]
+    return {"logs": logs, "vkeys": vkeys}
+
+
+def _cosigned(shard: Shard, signed: Signed | None) -> list[tuple[str, int]]:
+    """Who cosigned a checkpoint, and when (UTC ms); what is stored was verified when it came."""
+    return [] if signed is None else [(name, at * 1000) for name, at in cosign.names(signed.note, shard.name)]
 
 
 def _short(shard: Shard) -> str:

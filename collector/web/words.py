@@ -14,6 +14,7 @@ from collector.web.words_pages import PAGE_WORDS
 from collector.web.words_record import RECORD_WORDS
 from collector.web.words_registry import REGISTRY_WORDS
 from collector.web.words_remedies import REMEDY_WORDS
+from collector.web.words_verdict import VERDICT_WORDS
 from collector.web.words_witness import WITNESS_WORDS
 
 WORDS: dict[str, tuple[str, str]] = (
@@ -26,6 +27,7 @@ WORDS: dict[str, tuple[str, str]] = (
     | REGISTRY_WORDS
     | ALARM_WORDS
 )
+WORDS |= VERDICT_WORDS
 
 
 def say(key: str, language: Language, /, **parts: object) -> str:

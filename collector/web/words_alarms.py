@@ -1,8 +1,22 @@
-"""Words of the alarms of identity, on the operator's page of what was refused: what happened, and what to do."""
+"""Words of identity: claims that wait to be armed, and alarms with what to do about each."""
 
 from __future__ import annotations
 
 ALARM_WORDS: dict[str, tuple[str, str]] = {
+    "claims.title": ("Trạm chờ đăng ký", "Stations that are to enrol"),
+    "claims.lead": (
+        "Phiếu đăng ký chỉ dùng được trong 72 giờ sau khi kích hoạt. Kích hoạt ngay trước khi lắp, rồi chạy "
+        "dosong-probe enrol trên trạm và đọc sáu chữ số cho văn phòng.",
+        "A claim can be used for 72 hours after it was armed. Arm it just before you install, run dosong-probe enrol "
+        "on the station, and read the six digits to the office.",
+    ),
+    "claims.none": ("Không có phiếu nào đang chờ.", "No claim is open."),
+    "claims.site": ("Điểm đo", "Site"),
+    "claims.until": ("Hết hạn", "Good until"),
+    "claims.armed": ("Kích hoạt", "Armed"),
+    "claims.armed_until": ("đến {time}, bởi {who}", "until {time}, by {who}"),
+    "claims.not_armed": ("chưa kích hoạt", "not armed"),
+    "claims.arm": ("Kích hoạt 72 giờ", "Arm for 72 hours"),
     "alarms.title": ("Cảnh báo danh tính", "Alarms of identity"),
     "alarms.lead": (
         "Ai đó đã thử làm một trạm mà không được phép, hoặc có dấu hiệu thẻ nhớ bị sao chép.",

@@ -349,6 +349,7 @@ PAGE_WORDS: dict[str, tuple[str, str]] = {
     "health.parked": ("Điểm InfluxDB không nhận", "Points InfluxDB refuses"),
     "health.sealed": ("Bản ghi đã niêm phong", "Sealed records"),
     "log.title": ("Sổ niêm phong", "The sealed log"),
+    "log.witness": ("Nhân chứng đã ký", "Cosigned by"),
     "log.lead": (
         "Mọi bản ghi đã nhận nằm trong một cây băm chỉ nối thêm (RFC 6962). Mỗi điểm niêm phong được ký: không ai, kể cả chúng tôi, sửa hay bỏ được một bản ghi mà không bị phát hiện.",
         "Every record taken stands in a hash tree that only grows (RFC 6962). Each checkpoint is signed: nobody, not even we, can change or drop a record unseen.",

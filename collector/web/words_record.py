@@ -101,6 +101,7 @@ _REASONS = {
     "position": ("vị trí chưa được xác nhận", "position not confirmed"),
     "no_slot": ("ngoài lịch đo", "outside the schedule"),
     "same_slot": ("khung giờ này đã có mẫu", "this slot has its sample"),
+    "suspect": ("kết luận là đáng ngờ", "its verdict is suspect"),
 }
 _KINDS = {
     "test": ("lần đo", "test"),

@@ -5,10 +5,10 @@ from __future__ import annotations
 WITNESS_WORDS: dict[str, tuple[str, str]] = {
     "witness.title": ("Máy chủ đo đã thấy gì", "What the measurement server saw"),
     "witness.lead": (
-        "Máy chủ đo ký biên nhận cho từng chiều. Đây là lời của hai bên, đặt cạnh nhau; biên nhận không làm thay đổi "
-        "việc mẫu có được tính hay không.",
-        "The measurement server signs a receipt for each direction. Both sides' words stand side by side; a receipt "
-        "does not change whether a sample counts.",
+        "Máy chủ đo ký biên nhận cho từng chiều. Đây là lời của hai bên, đặt cạnh nhau; thiếu biên nhận thì mẫu "
+        "vẫn được tính, biên nhận sai thì kết luận là đáng ngờ.",
+        "The measurement server signs a receipt for each direction. Both sides' words stand side by side; a sample "
+        "counts without a receipt, and a false one makes its verdict suspect.",
     ),
     "witness.figure": ("Số liệu", "Figure"),
     "witness.probe": ("Trạm đo nói", "The station says"),

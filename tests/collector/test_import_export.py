@@ -133,7 +133,7 @@ def test_a_submission_is_answered_after_its_commit_and_a_ledger_that_fails_holds
         asking.start()
         deadline_s = time.monotonic() + 30
         while asking.is_alive() and time.monotonic() < deadline_s:
-            door.take(commit)
+            door.take(commit, len)
             asking.join(0.02)
     door.close()
     assert answers[0] == "nothing of it was stored: the disk is full"

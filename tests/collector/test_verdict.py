@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from random import Random
 from typing import Any
 
 import pytest
@@ -182,3 +183,22 @@ def test_every_rule_is_told_in_both_languages_and_the_table_has_one_digest() -> 
     assert digest(RULES) != digest(changed)
     assert decide((), RULES, is_claim=False).verdict is Verdict.PROVED
     assert {rule.weight for rule in RULES.values()} == set(Weight)
+
+
+def test_a_handful_of_made_up_readings_by_turns_is_told_and_a_still_site_is_not() -> None:
+    def month(values: list[tuple[int, int]]) -> dict[int, bool]:
+        records, probe = [], FakeProbe()
+        for n, (rsrp, rsrq) in enumerate(values, 1):
+            start = T0_MS + n * SLOT_MS
+            fields = {**HONEST, "t_ms": start, "slot_ms": start, "mono_ms": start - T0_MS, "downlink_receipt": None}
+            level = {"rsrp_dbm_x10": rsrp, "rsrq_db_x10": rsrq, "sinr_db_x10": None}
+            fields |= {"radio": {"before": {**READING, **level}}, "uplink_receipt": None, "ticket": None}
+            record = codec.decode_body(codec.body_of(probe.test(**fields)))
+            records.append(Seen(n=n, received_ms=start + 20_000, t_ms=start, record=record, place=HERE))
+        return {n: one.is_suspect for n, one in judge(records, Around(), VIETTEL).judged.items()}
+
+    few = [(-910, -95), (-870, -80)]
+    assert all(month([few[(at * at // 3) % 2] for at in range(60)]).values())
+    dice = Random(1)
+    still = [(-910 + 10 * dice.randrange(-1, 2), -95 + 10 * dice.randrange(-1, 2)) for _ in range(60)]
+    assert not any(month(still).values())

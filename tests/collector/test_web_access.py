@@ -40,13 +40,16 @@ PATHS = {
     "campaigns.overview": "/campaigns",
     "doors.health": "/health",
     "doors.refusals": "/refusals",
+    "claims.overview": "/claims",
     "registry.search": "/registry",
     "registry.unit": "/registry/units/05755",
     "registry.hamlet": f"/registry/hamlets/{HAMLET}",
     "registry.probe": "/registry/probes/p-one",
     "registry.referral": "/registry/codes/TN1",
     "log.overview": "/log/",
+    "verdicts.rules": "/verdicts",
     "log.newest": "/log/checkpoint",
+    "log.witnesses": "/log/witnesses",
     "log.vkeys": "/log/vkeys",
     "log.verifier": "/log/dosong-verify.py",
     "log.checkpoint": "/log/2026/checkpoint",
@@ -54,7 +57,7 @@ PATHS = {
     "log.entries": "/log/2026/tile/entries/000",
     "log.proof": "/samples/p-one/1/0.tlog-proof",
 }
-NO_LOG = {"log.newest", "log.vkeys", "log.checkpoint", "log.tile", "log.entries", "log.proof"}
+NO_LOG = {"log.newest", "log.witnesses", "log.vkeys", "log.checkpoint", "log.tile", "log.entries", "log.proof"}
 """Files of a log that this world does not keep: allowed, and not there (`test_web_log` has one)."""
 # Written out by hand on purpose: the table in the code must agree with what was meant.
 MEANT = {
@@ -63,6 +66,7 @@ MEANT = {
     "doors.official": {"official", "operator"},
     "doors.health": {"technician", "operator"},
     "doors.refusals": {"operator"},
+    "claims.overview": {"technician", "operator"},
     "log.entries": {"operator", "official", "auditor"},
     "campaigns.overview": {"official", "operator", "auditor"},
     "registry.search": {"technician", "operator", "official"},
@@ -72,8 +76,9 @@ MEANT = {
     "registry.referral": {"technician", "operator", "official"},
 }
 POSTS = {f"registry.{deed}" for deed in ("add_hamlet", "change_hamlet", "merge_hamlet", "move_probe", "remap_code")} | {
-    "campaigns.enter"
-}  # `test_web_registry` and `test_campaigns` ask each role
+    "campaigns.enter",
+    "claims.arm",
+}  # `test_web_registry`, `test_campaigns` and `test_web_claims` ask each role
 
 
 @pytest.fixture

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from html import unescape
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from collector.core.verdict_case import Network
+from collector.core.verdict_rules import RULES
 from collector.leaves import LedgerLeaves
 from collector.proofs import Prover
 from collector.seal import Sealer
 from collector.seal_store import SealStore
 from collector.settings import LogSettings
 from collector.tile_files import TileFiles
+from collector.verdict_service import Judge
+from collector.verdict_store import VerdictStore
 from collector.web import create_app
 from tests.collector.kit import ORIGIN
 from tests.collector.test_web_world import World, get, world
@@ -101,3 +106,17 @@ def test_without_a_log_the_pages_do_without(tmp_path: Path) -> None:
         assert made.client().get("/log/checkpoint").status_code == 404
         assert "Chưa có điểm niêm phong" in get(made.client(), "/log/").text
         assert "Niêm phong" not in get(made.client(), "/samples/p-one/1/0").text
+
+
+def test_the_record_tells_its_verdict_and_why_and_a_page_holds_all_rules(here: World) -> None:
+    client = here.client()
+    assert "chưa xét" in get(client, "/samples/p-one/1/2").text
+    store = VerdictStore(here.settings.verdicts)
+    Judge(here.reader, here.registry, store, Network(), len).all(here.now_ms)
+    store.close()
+    page = get(client, "/samples/p-one/1/2").text
+    assert "receipt.none" in page
+    assert RULES["receipt.none"].vi in page
+    assert RULES["receipt.none"].en in unescape(get(client, "/samples/p-one/1/2?lang=en").text)
+    listed = unescape(get(client, "/verdicts?lang=vi").text)
+    assert all(rule.id in listed and rule.vi in listed for rule in RULES.values())

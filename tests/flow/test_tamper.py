@@ -29,6 +29,7 @@ from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from sim import demo_world
+from sim.demo_enrol import AUTHORITY
 from sim.demo_scene import ORIGIN
 from sim.programs import module, run
 from tests.collector.kit import FakeProbe
@@ -413,7 +414,14 @@ def test_a_probe_that_is_revoked_in_its_session_is_heard_no_more(
     two.acked(held)
     eventually("its point is in InfluxDB", lambda: _points(whole, two.id) == held + 1, 15)
     after, drops = _last_refusal(whole), two.session.drops
-    run(*module("provisioning", "revoke", "--dir", str(whole.world.deployment), two.id))
+    # The ledger must not need the broker's help: what would have the broker mute this probe is away, and only the
+    # registry is told.
+    whole.world.programs.stop([AUTHORITY])
+    row = whole.world.root / "revoked.toml"
+    key = two.signs.signer.verifier.vkey
+    words = f'state = "revoked"\nrevoked_ms = {time.time_ns() // 1_000_000}\nsimulated = true\n'
+    row.write_text(f'[[probes]]\nid = "{two.id}"\nvkey = "{key}"\n{words}')
+    run(*module("provisioning", "import", "--dir", str(whole.world.deployment), str(row)))
     two.send(two.good())
     _shown(whole, operator, after, [("revoked_key", two.id, topics.up(two.id))])
     assert two.session.drops == drops

@@ -1,0 +1,183 @@
+"""The judging process over a real ledger: verdicts by themselves, the counting behind them, and all of it again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from collector.core.verdict import Verdict
+from collector.core.verdict_case import Network
+from collector.export import rows
+from collector.verdict_service import Judge
+from collector.verdict_settings import read_network
+from collector.verdict_store import VerdictStore
+from tests.collector.door import Door
+from tests.collector.kit import SLOT_MS, T0_MS, FakeProbe
+from tests.collector.test_receipts import POINT, down_up, points, test_of
+from tests.collector.test_receipts import receipt as signed
+from wire import notes
+from wire.errors import Misconfigured
+
+__all__ = ["down_up"]
+VIETTEL = Network({"45204": ("198.51.100.0/24",)})
+BIG = {"path": {
+    "verdict": "ok", "iface": "wwan0", "rx_bytes": 9_000_000, "tx_bytes": 9_000_000, "other_rx_bytes": 0,
+    "other_tx_bytes": 0, "ifindex_changed": False,
+}}  # fmt: skip
+FIGURES = {"downlink_bps": 30_000_000, "uplink_bps": 35_000_000, **BIG}
+
+
+class Steady(FakeProbe):
+    """A probe whose counter runs with its clock."""
+
+    def common(self, **changes: Any) -> dict[str, Any]:
+        found = super().common(**changes)
+        return {**found, "mono_ms": found["t_ms"] - T0_MS + 1_000}
+
+    def test(self, **changes: Any) -> bytes:
+        if changes.get("t_ms") is not None:
+            changes = {"mono_ms": changes["t_ms"] - T0_MS + 1_000, **changes}
+        return super().test(**changes)
+
+
+@pytest.fixture
+def one() -> FakeProbe:
+    return Steady()
+
+
+class Bench:
+    """A ledger, and a judge that marks it directly."""
+
+    def __init__(self, door: Door, folder: Path) -> None:
+        self.door, self.path = door, folder / "verdict.db"
+        door.now_ms += 5 * SLOT_MS
+        self.store = VerdictStore(self.path)
+        self.marked: list[tuple[int, bool]] = []
+        self.judge = Judge(door.reader, door.registry, self.store, VIETTEL, self.mark)
+
+    def mark(self, marks: object) -> int:
+        self.marked += marks  # type: ignore[operator]
+        return self.door.ingest.mark(marks)  # type: ignore[arg-type]
+
+    def run(self) -> dict[int, Verdict]:
+        self.judge.all(self.door.now_ms)
+        numbers = range(1, self.door.reader.last_n() + 1)
+        return {n: judged.verdict for n, judged in self.store.of(list(numbers)).items()}
+
+    def counted(self) -> int:
+        """Counted samples by rows and by sums: they are the same."""
+        by_row = self.door.sql("SELECT sum(counted) FROM record")[0][0]
+        by_hamlet = sum(one.counted for one in self.door.reader.hamlet_counts().values())
+        assert by_row == by_hamlet
+        return int(by_row)
+
+
+@pytest.fixture
+def here(door: Door, tmp_path: Path) -> Iterator[Bench]:
+    door.registry.load(points())
+    bench = Bench(door, tmp_path)
+    yield bench
+    bench.store.close()
+
+
+def test_a_proved_test_counts_and_one_that_shows_its_receipts_again_falls_out_of_every_sum(
+    here: Bench, one: FakeProbe, down_up: tuple[bytes, bytes]
+) -> None:
+    here.door.take("p-one", *down_up, test_of(one, *down_up, **FIGURES))
+    here.door.take("p-one", test_of(one, *down_up, **FIGURES))
+    assert here.counted() == 2
+    assert here.run() == {1: Verdict.PROVED, 2: Verdict.SUSPECT}
+    assert here.counted() == 1
+    assert here.marked == [(2, True)]
+    sample = here.door.reader.sample("p-one", 1, 1)
+    assert sample is not None
+    assert sample.not_counted == ("suspect",)
+    exported = list(rows(here.door.reader, verdicts=here.path))
+    assert [row["verdict"] for row in exported] == ["proved", "suspect"]
+    assert exported[0]["rules"] == []
+    assert "receipt.replayed" in exported[1]["rules"]
+
+
+def test_judging_again_changes_nothing_and_from_nothing_gives_the_same(
+    here: Bench, one: FakeProbe, down_up: tuple[bytes, bytes]
+) -> None:
+    here.door.take("p-one", *down_up, test_of(one, *down_up, **FIGURES), one.test(), one.coverage())
+    here.door.take("p-one", test_of(one, *down_up, **FIGURES))
+    first = here.run()
+    assert here.run() == first
+    here.store.clear()
+    assert here.run() == first
+    assert here.marked == [(4, True)]
+
+
+def test_what_is_no_longer_suspect_counts_again(here: Bench, one: FakeProbe) -> None:
+    here.door.take("p-one", one.test(rtt_us_min=2_000))
+    assert here.run() == {1: Verdict.SUSPECT}
+    assert here.counted() == 0
+    here.door.ingest.mark([(1, False)])
+    assert here.counted() == 1
+    assert here.run() == {1: Verdict.SUSPECT}, "the judge finds that the ledger says otherwise, and says it again"
+    assert here.counted() == 0
+
+
+def test_when_a_slots_sample_falls_out_its_other_test_counts(here: Bench, one: FakeProbe) -> None:
+    here.door.take("p-one", one.test(rtt_us_min=2_000))
+    here.door.take("p-one", one.test(slot_ms=T0_MS, t_ms=T0_MS + 60_000, trigger="manual"))
+    assert here.counted() == 1
+    assert here.run() == {1: Verdict.SUSPECT, 2: Verdict.PLAUSIBLE}
+    assert here.counted() == 1
+    sample = here.door.reader.sample("p-one", 1, 1)
+    assert sample is not None
+    assert sample.counted
+
+
+def test_a_record_is_judged_again_when_its_clock_was_set(here: Bench, one: FakeProbe) -> None:
+    here.door.take("p-one", one.test(t_ms=None, clock="unsynced", mono_ms=1_000))
+    assert here.run() == {1: Verdict.CLAIMED}
+    here.door.take("p-one", one.event("clock_set", set_mono_ms=61_000, set_t_ms=T0_MS + 60_000, set_err_ms=20))
+    assert here.run()[1] is Verdict.PLAUSIBLE
+    assert here.counted() == 1
+
+
+def test_slots_that_were_passed_in_silence_are_told(here: Bench, one: FakeProbe) -> None:
+    here.door.now_ms += 5 * SLOT_MS
+    for slot in (0, 1, 4):
+        here.door.take("p-one", one.test(slot_ms=T0_MS + slot * SLOT_MS, t_ms=T0_MS + slot * SLOT_MS))
+    here.door.take("p-one", one.event(t_ms=T0_MS + 6 * SLOT_MS))
+    here.run()
+    found = [(probe, (one.slot_ms - T0_MS) // SLOT_MS) for probe, one in here.store.empty_slots()]
+    assert found == [("p-one", 2), ("p-one", 3), ("p-one", 5)]
+
+
+TICKETS = [
+    ("its receipts were signed 121 s after the run", {"signed_ms": T0_MS + 9_000 + 121_000}, "receipt.stale"),
+    ("its ticket was given to another probe", {"probe": "p-two"}, "receipt.foreign"),
+    ("it came from an address that is not the operator's", {"source": "203.0.113.5"}, "source.foreign"),
+]
+
+
+@pytest.mark.parametrize(("what", "changes", "rule"), TICKETS, ids=[row[2] for row in TICKETS])
+def test_a_ticket_that_proves_nothing_is_told_by_its_rule(
+    here: Bench, one: FakeProbe, what: str, changes: dict[str, object], rule: str
+) -> None:
+    both = signed("downlink", **changes), signed("uplink", **changes)
+    here.door.take("p-one", *both, test_of(one, *both, **FIGURES))
+    assert here.run() == {1: Verdict.SUSPECT}, what
+    assert rule in {hit.rule for hit in here.store.of([1])[1].hits}
+    assert notes.NOTE_TYPES["receipt"].leaf
+    assert POINT.name
+
+
+def test_a_file_of_prefixes_is_read_strictly(tmp_path: Path) -> None:
+    file = tmp_path / "prefixes.toml"
+    file.write_text('[prefixes]\n45204 = ["27.64.0.0/12", "2402:800::/32"]\n')
+    assert read_network(file, 6).prefixes["45204"] == ("27.64.0.0/12", "2402:800::/32")
+    for text in ("x", '[prefixes]\n45204 = "27.64.0.0/12"\n', '[prefixes]\n45204 = ["27.64.0.1/12"]\n', "a = 1\n"):
+        file.write_text(text)
+        with pytest.raises(Misconfigured, match="write"):
+            read_network(file, 4)
+    with pytest.raises(Misconfigured, match="write one of"):
+        read_network(None, 5)
