@@ -3,7 +3,7 @@
 It reads the ledger and writes `verdict.db` alone. A probe's month is judged as a whole, again whenever something in it
 changed: a new record, a record that was dated, a neighbour's word. What came of it enters the counting by the local
 door of `receive`, so that every figure everywhere goes on coming from the ledger.
-Source: decision 0023; facts note 08 §3.3, §3.5.
+Source: decision 0027; facts note 08 §3.3, §3.5.
 """
 
 from __future__ import annotations

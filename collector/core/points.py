@@ -114,17 +114,28 @@ def _coverage(sample: Sample, record: CoverageRecord, t_ms: int) -> Iterator[str
     sixths = _sixths(record)
     whole = {**_metric_fields(record, metrics("coverage")), "seq": record.seq}
     for step, (state, letter) in enumerate(zip(record.states, record.causes, strict=True)):
-        word = COVERAGE_STATES[state]
-        flags: dict[str, Field] = {name: int(name == word) for name in COVERAGE_STATES.values()}
-        fields: dict[str, Field] = {
-            "state": STATE_NUMBERS[state],
-            **flags,
-            "step_ms": record.step_ms,
-            "cause": str(COVERAGE_CAUSES[letter] or "none"),
-            **(whole if step == 0 else {}),
-            **sixths.get(step, {}),
-        }
-        yield line(head, fields, time_ns(t_ms + step * record.step_ms, record.seq))
+        at_ns = time_ns(t_ms + step * record.step_ms, record.seq)
+        more = {**(whole if step == 0 else {}), **sixths.get(step, {})}
+        yield f"{head} {_step(state, letter, record.step_ms)}{_and(more) if more else ''} {at_ns}"
+
+
+@lru_cache(maxsize=4096)
+def _step(state: str, letter: str, step_ms: int) -> str:
+    """Fields of one step: of few kinds, and most of all lines."""
+    word = COVERAGE_STATES[state]
+    flags: dict[str, Field] = {name: int(name == word) for name in COVERAGE_STATES.values()}
+    fields = {
+        "state": STATE_NUMBERS[state],
+        **flags,
+        "step_ms": step_ms,
+        "cause": str(COVERAGE_CAUSES[letter] or "none"),
+    }
+    return _and(fields)[1:]
+
+
+def _and(fields: Mapping[str, Field]) -> str:
+    """Fields behind others; those that are None are left out."""
+    return "".join(f",{name}={_value(value)}" for name, value in fields.items() if value is not None)
 
 
 def _sixths(record: CoverageRecord) -> dict[int, dict[str, Field]]:

@@ -4,7 +4,7 @@ Pure. A verdict is never stored with a record: it is derived from the record, it
 other records, its neighbours and time, by the rules below, and can be derived again by anyone who has the same. What
 a rule looks for is code (`verdict_one`, `verdict_series`, `verdict_around`); what it is called, how heavily it weighs,
 its limits and its explanation are this table. Changing any of them raises `RULE_VERSION`.
-Source: facts note 08 §3.3 (second witness), §3.5 (plausibility); decision 0023.
+Source: facts note 08 §3.3 (second witness), §3.5 (plausibility); decision 0027.
 """
 
 from __future__ import annotations

@@ -54,7 +54,9 @@ def run(folder: Path, kills: int, probes: int, rate: float, patience_s: float = 
     began_s = time.monotonic()
     with worlds(folder, probes) as world:
         witness = Witness(world)
-        fleet = world.fleet("--rate", str(rate), "--days", "400", "--undated-every", str(UNDATED_EVERY))
+        fleet = world.fleet(
+            "--rate", str(rate), "--days", "400", "--undated-every", str(UNDATED_EVERY), "--patience", "900"
+        )
         try:
             first, truth = _under_load(world, fleet, kills, patience_s)
             told = [first, _open_logs(world, kills, patience_s)]
@@ -74,7 +76,7 @@ def _under_load(world: World, fleet: Fleet, kills: int, patience_s: float) -> tu
     try:
         wait_for("the fleet sends", lambda: fleet.status()["made"] > 0, 60)
         wait_for("every step was killed at", lambda: keeper.told()["left"] == 0, patience_s)
-        return keeper.told(), fleet.finish()
+        return keeper.told(), fleet.finish(1000)
     finally:
         keeper.close()
 
