@@ -170,7 +170,10 @@ def has_no_rate(result: EngineResult) -> bool:
 
 @pytest.mark.services
 @pytest.mark.parametrize("engine", sorted(engines.ENGINES))
-@pytest.mark.parametrize("name", CLASSES)
+# A cut must come while the bytes move: on a starved machine the transfer may be over before it.
+@pytest.mark.parametrize(
+    "name", [pytest.param(one, marks=[pytest.mark.rates] if one.startswith("cut") else []) for one in CLASSES]
+)
 def test_a_failure_has_its_stage_and_cause_and_no_rate(tmp_path: Path, name: str, engine: str) -> None:
     with server_of(name, tmp_path) as port:
         result = engines.ENGINES[engine].run(request(name, port))
