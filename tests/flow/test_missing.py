@@ -212,7 +212,7 @@ Mistake = tuple[str, str, Callable[[Place], object], str]
 MISTAKES: list[Mistake] = [
     # program, command, what is wrong, what the sentence says (and says to do)
     ("collector", "run", _no_file("collector/collector.toml"), "No such file or directory; make them with dosong-prov"),
-    ("collector", "run", _edit("collector", "[broker]", "[broker"), "is not TOML: .*line 6.*; correct that line"),
+    ("collector", "run", _edit("collector", "[broker]", "[broker"), r"is not TOML: .*line \d+.*; correct that line"),
     ("collector", "run", _edit("collector", "[web]", "[wbe]"), "unknown key `wbe` at the top level; remove it or"),
     (
         "collector",
@@ -363,7 +363,7 @@ PROVISIONING: list[tuple[int, list[str], str]] = [
     (78, ["add-probe", "--dir", "{dir}", "p-đồng", "--site", "s-one"], "is no probe id: 3 to 32 of a-z 0-9 -"),
     (1, ["add-probe", "--dir", "{dir}", "p-two", "--site", "s-two"], "import it first: dosong-provision import"),
     (78, ["add-probe", "--dir", "/nowhere", "p-two", "--site", "s-one"], "run: dosong-provision init --dir /nowhere"),
-    (1, ["revoke", "--dir", "{dir}", "p-none"], "not in the registry; dosong-provision list shows them"),
+    (1, ["revoke", "--dir", "{dir}", "p-none"], "not in the registry; dosong-provision list shows those that are"),
 ]
 
 
