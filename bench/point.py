@@ -44,7 +44,7 @@ WAYS = ("downlink", "uplink")
 def main() -> int:
     """Measure, print, write; 0 if it could measure."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0] if __doc__ else None)
-    parser.add_argument("--seconds", type=float, default=3.0, help="for each direction (3)")
+    parser.add_argument("--seconds", type=float, default=1.0, help="for each direction (1)")
     parser.add_argument("--connections", type=int, default=8)
     parser.add_argument("--probes", type=int, default=200, help="simulated probes (200; 0 leaves the fleet out)")
     parser.add_argument("--minutes", type=float, default=10.0, help="how long they test (10)")
