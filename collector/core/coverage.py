@@ -282,7 +282,7 @@ class ClassRule:
 
 
 OUR_CLASSES = ClassRule("dosong-1", min_known=7 * 24 * 60, white_no_service_ppm=950_000, hole_not_covered_ppm=50_000)
-SignalClass = Literal["white", "hole", "continuous"]
+SignalClass = Literal["white", "hole", "neither"]
 
 
 def signal_class(found: Tally, rule: ClassRule = OUR_CLASSES) -> SignalClass | None:
@@ -293,4 +293,4 @@ def signal_class(found: Tally, rule: ClassRule = OUR_CLASSES) -> SignalClass | N
         return "white"
     if (found.degraded + found.no_service) * 1_000_000 >= rule.hole_not_covered_ppm * found.known:
         return "hole"
-    return "continuous"
+    return "neither"

@@ -28,10 +28,10 @@ COVERAGE_WORDS: dict[str, tuple[str, str]] = {
         "“Nhiều nhất” coi mọi phút chưa rõ là mất sóng.",
         "“At most” takes every unknown minute for one without service.",
     ),
-    "calendar.class": ("Xếp loại của dosong", "Class by dosong's own rule"),
+    "calendar.class": ("Trắng sóng, lõm sóng (quy tắc của dosong)", "Trắng sóng or lõm sóng (by our own rule)"),
     "calendar.class.white": ("trắng sóng", "without signal (trắng sóng)"),
     "calendar.class.hole": ("lõm sóng", "signal with holes (lõm sóng)"),
-    "calendar.class.continuous": ("sóng liên tục", "continuous"),
+    "calendar.class.neither": ("không thuộc hai loại này", "neither of the two"),
     "calendar.class.few": ("chưa đủ số phút để xếp loại", "too few known minutes to say"),
     "calendar.class.note": (
         "Quy tắc {rule} của dosong, không phải tiêu chí chính thức (CV 1603/BTTTT-CVT chưa được nhập): trắng sóng "

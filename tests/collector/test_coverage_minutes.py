@@ -123,7 +123,7 @@ def test_another_probe_makes_an_outage_corroborated_and_silence_does_not() -> No
 def test_classes_are_disjoint_and_need_enough_minutes() -> None:
     rule = ClassRule("test", 100, 950_000, 50_000)
     cases = {(0, 0, 99, 9999): None, (5, 0, 95, 0): "white", (6, 0, 94, 0): "hole", (95, 5, 0, 0): "hole"}
-    cases |= {(96, 4, 0, 0): "continuous", (100, 0, 0, 10**6): "continuous"}
+    cases |= {(96, 4, 0, 0): "neither", (100, 0, 0, 10**6): "neither"}
     assert {key: signal_class(Tally(*key), rule) for key in cases} == cases
 
 
