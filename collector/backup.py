@@ -8,6 +8,7 @@ Source: design §7 (ACK, `gen`, restore); issue 5, operations.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import shutil
 import sqlite3
@@ -25,6 +26,10 @@ from wire.errors import Misconfigured, Refused, Unavailable
 
 FILES = ("seal.db", "ledger.db", "registry.db", "forward.db")
 """In the order in which they are copied. `forward.db` only spares InfluxDB a second writing."""
+BESIDE = ("iccid.secret",)
+"""Small files that no program can make again: without this one, a SIM's number is no longer told from another's."""
+FOLDERS = ("photos",)
+"""Folders of files that are named by the SHA-256 of their bytes: what the registry holds is only that name."""
 BATCH = 20_000
 Tell = Callable[[str], None]
 
@@ -51,6 +56,7 @@ def make(state: Path, target: Path, tell: Tell) -> list[Verified]:
             if (state / name).exists():
                 tell(f"copying {name}")
                 _copy(state / name, target / name)
+        _copy_beside(state, target)
         _sync(target)
     except OSError as error:
         raise Unavailable(f"cannot write {error.filename} ({error.strerror}); free the disk or mend it") from error
@@ -62,7 +68,7 @@ def restore(source: Path, state: Path, tell: Tell) -> int:
 
     Verifies first. Raises Misconfigured if there is something in the way, Refused if the backup does not verify.
     """
-    there = [name for name in (*FILES, "log") if (state / name).exists()]
+    there = [name for name in (*FILES, *BESIDE, *FOLDERS, "log") if (state / name).exists()]
     if there:
         raise Misconfigured(f"{state} holds {', '.join(there)}; move them to another place first, never delete them")
     verify(source, tell)
@@ -74,6 +80,7 @@ def restore(source: Path, state: Path, tell: Tell) -> int:
                 _copy(source / name, state / name)
         if (source / "log").is_dir():
             shutil.copytree(source / "log", state / "log")
+        _copy_beside(source, state)
         _sync(state)
     except OSError as error:
         raise Unavailable(f"cannot write {error.filename} ({error.strerror}); free the disk or mend it") from error
@@ -82,9 +89,13 @@ def restore(source: Path, state: Path, tell: Tell) -> int:
 
 
 def verify(folder: Path, tell: Tell) -> list[Verified]:
-    """Compute every log's root again from the ledger's bytes. Raises Refused if one differs from what was signed."""
+    """Compute every log's root again from the ledger's bytes, and the name of every photo from its own.
+
+    Raises Refused if one differs from what was signed or named, Misconfigured if this is no collector's folder.
+    """
     if not (folder / "ledger.db").exists():
         raise Misconfigured(f"{folder} holds no ledger.db; name the state_dir of a collector, or a backup of one")
+    _verify_named(folder)
     if not (folder / "seal.db").exists():
         tell("there is no seal.db: nothing was sealed, so there is no root to check")
         return []
@@ -160,6 +171,24 @@ def _copy(source: Path, target: Path) -> None:
             db.execute("VACUUM INTO ?", (str(target),))
         except sqlite3.Error as error:
             raise Unavailable(f"cannot copy {source} to {target}: {error}; free the disk or mend it") from error
+
+
+def _copy_beside(source: Path, target: Path) -> None:
+    """What stands beside the databases: copied with its mode, and on the disk when this returns."""
+    for name in BESIDE:
+        if (source / name).exists():
+            shutil.copy2(source / name, target / name)
+    for name in FOLDERS:
+        if (source / name).is_dir():
+            shutil.copytree(source / name, target / name, ignore=shutil.ignore_patterns(".*"))
+            _sync(target / name)
+
+
+def _verify_named(folder: Path) -> None:
+    for path in sorted(path for name in FOLDERS for path in (folder / name).glob("[!.]*")):
+        with path.open("rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != path.stem:
+                raise Refused("file_differs", f"{path.parent.name}/{path.name}: its bytes are not those it is named by")
 
 
 def _sync(folder: Path) -> None:

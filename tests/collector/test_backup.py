@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -150,3 +151,22 @@ def test_the_commands_say_what_they_did(log: Log, tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "copy" / "ledger.db") as db:
         db.execute("DELETE FROM record WHERE n = 2")
     assert call("check", str(tmp_path / "copy")).returncode == 1
+
+
+def test_photos_and_the_secret_of_sim_numbers_go_with_it(log: Log, tmp_path: Path) -> None:
+    log.tests(3)
+    (log.folder / "iccid.secret").write_text("ab" * 32 + "\n")
+    (log.folder / "iccid.secret").chmod(0o600)
+    (log.folder / "photos").mkdir()
+    name = f"{sha256(b'a mast').hexdigest()}.jpg"
+    (log.folder / "photos" / name).write_bytes(b"a mast")
+    (log.folder / "photos" / f".{name}.77").write_bytes(b"a m")  # one that is being written
+    backup.make(log.folder, tmp_path / "copy", silent)
+    backup.restore(tmp_path / "copy", tmp_path / "new", silent)
+    assert [path.name for path in (tmp_path / "new" / "photos").iterdir()] == [name]
+    assert (tmp_path / "new" / "photos" / name).read_bytes() == b"a mast"
+    assert (tmp_path / "new" / "iccid.secret").read_text() == "ab" * 32 + "\n"
+    assert (tmp_path / "new" / "iccid.secret").stat().st_mode & 0o777 == 0o600
+    (tmp_path / "copy" / "photos" / name).write_bytes(b"another mast")
+    with pytest.raises(Refused, match="file_differs"):
+        backup.restore(tmp_path / "copy", tmp_path / "third", silent)
