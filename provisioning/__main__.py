@@ -19,7 +19,16 @@ from argon2 import PasswordHasher
 
 from collector.registry import Registry
 from collector.registry_rows import Report
-from provisioning import broker_commands, config, deployment, identity, plan_command, registry_commands, visit
+from provisioning import (
+    broker_commands,
+    card_command,
+    config,
+    deployment,
+    identity,
+    plan_command,
+    registry_commands,
+    visit,
+)
 from provisioning.deployment import Deployment, Plan
 from provisioning.identity_commands import COMMANDS, desk_at
 from provisioning.label import Label, write_qr
@@ -35,6 +44,7 @@ Examples:
   dosong-provision import --dir /srv/dosong registry.xlsx --dry-run
   dosong-provision claim --dir /srv/dosong p-dong-dong --site nvh-dong-dong
   dosong-provision arm --dir /srv/dosong p-dong-dong
+  dosong-provision card --claim /srv/dosong/claims/p-dong-dong.toml /media/office/bootfs
   dosong-provision confirm --dir /srv/dosong p-dong-dong 123456
   dosong-provision add-point --dir /srv/dosong hn-1
   dosong-provision config --dir /srv/dosong p-dong-dong --limit-gb 10 --billing-day 17
@@ -62,7 +72,13 @@ def cli() -> None:
     """Make a deployment of dosong, fill its registry, give probes their identity."""
 
 
-for _command in (*COMMANDS, *broker_commands.COMMANDS, *registry_commands.COMMANDS, plan_command.plan):
+for _command in (
+    *COMMANDS,
+    *broker_commands.COMMANDS,
+    *registry_commands.COMMANDS,
+    *card_command.COMMANDS,
+    plan_command.plan,
+):
     cli.add_command(_command)
 
 

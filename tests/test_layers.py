@@ -82,6 +82,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
             "provisioning/broker_commands.py",
             "provisioning/registry_commands.py",
             "provisioning/plan_command.py",
+            "provisioning/card_command.py",
         ),
         *("collector/token_commands.py", "collector/retention_commands.py"),
     ),
