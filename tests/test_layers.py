@@ -100,6 +100,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
     ),
 }
 OWNERS["click"] += ("collector/verdict_commands.py",)
+OWNERS["click"] += ("collector/pack_command.py",)
 EXCEPTIONS: dict[str, str] = {
     "core: collector/core/view_record.py imports msgspec": "walks a record's own structs; msgspec does no I/O",
     "length: sim/demo_world.py _write_probe_settings has more than 40 lines": "one settings file as a template",
