@@ -99,7 +99,9 @@ OWNERS: dict[str, tuple[str, ...]] = {
         *("collector/verdict_store.py", "collector/verdict_traces.py"),
     ),
 }
-OWNERS["click"] += ("collector/verdict_commands.py", "provisioning/host_commands.py")
+OWNERS["click"] += ("collector/verdict_commands.py",)
+OWNERS["click"] += ("collector/pack_command.py",)
+OWNERS["click"] += ("provisioning/host_commands.py",)
 EXCEPTIONS: dict[str, str] = {
     "core: collector/core/view_record.py imports msgspec": "walks a record's own structs; msgspec does no I/O",
     "length: sim/demo_world.py _write_probe_settings has more than 40 lines": "one settings file as a template",
