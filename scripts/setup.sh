@@ -131,3 +131,5 @@ if [ ! -x .venv/bin/python ] || [ "$(cat .venv/.dosong-setup 2>/dev/null)" != "$
   printf '%s %s' "$home" "$sum" >.venv/.dosong-setup
   say "[setup] Python packages: $(took "$begin")"
 fi
+# What looks at the pages' accessibility; without the network its tests are skipped and say so.
+[ "$purpose" != test ] || .venv/bin/python scripts/assets.py --axe >/dev/null || true

@@ -67,7 +67,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "argon2": ("collector/web/", "provisioning/"),
     "zstandard": ("collector/pack.py",),
     "nacl": ("collector/verify.py",),
-    "cryptography": ("wire/note.py", "provisioning/pki.py", "probe/devices/tls_key.py"),
+    "cryptography": ("wire/note.py", "provisioning/pki.py", "provisioning/chain.py", "probe/devices/tls_key.py"),
     "msgspec": ("wire/", "probe/", "collector/", "point/", "provisioning/", "sim/", "grafana/"),
     "click": (
         *(
@@ -102,6 +102,8 @@ OWNERS: dict[str, tuple[str, ...]] = {
     ),
 }
 OWNERS["click"] += ("collector/verdict_commands.py",)
+OWNERS["click"] += ("collector/pack_command.py",)
+OWNERS["click"] += ("provisioning/host_commands.py",)
 EXCEPTIONS: dict[str, str] = {
     "core: collector/core/view_record.py imports msgspec": "walks a record's own structs; msgspec does no I/O",
     "length: sim/demo_world.py _write_probe_settings has more than 40 lines": "one settings file as a template",

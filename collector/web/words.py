@@ -10,6 +10,7 @@ from collector.core.view import Language
 from collector.web.words_alarms import ALARM_WORDS
 from collector.web.words_campaigns import CAMPAIGN_WORDS
 from collector.web.words_coverage import COVERAGE_WORDS
+from collector.web.words_evidence import EVIDENCE_WORDS
 from collector.web.words_pages import PAGE_WORDS
 from collector.web.words_record import RECORD_WORDS
 from collector.web.words_registry import REGISTRY_WORDS
@@ -28,6 +29,7 @@ WORDS: dict[str, tuple[str, str]] = (
     | ALARM_WORDS
 )
 WORDS |= VERDICT_WORDS
+WORDS |= EVIDENCE_WORDS
 
 
 def say(key: str, language: Language, /, **parts: object) -> str:
