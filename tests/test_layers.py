@@ -88,8 +88,10 @@ OWNERS: dict[str, tuple[str, ...]] = {
     ),
     "rich": ("collector/__main__.py", "provisioning/__main__.py"),
     "grafana_foundation_sdk": ("grafana/",),
-    "openpyxl": ("provisioning/workbook.py",),
-    "segno": ("provisioning/label.py",),
+    "openpyxl": ("provisioning/workbook.py", "collector/reports/xlsx.py"),
+    "segno": ("provisioning/label.py", "collector/reports/pdf.py", "collector/reports/word.py"),
+    "typst": ("collector/reports/pdf.py",),
+    "docx": ("collector/reports/word.py",),
     "sqlite3": (
         *("probe/spool.py", "probe/spool_open.py", "probe/spool_read.py"),
         *("collector/sqlite.py", "collector/ledger.py", "collector/ledger_write.py", "collector/ledger_delivery.py"),
