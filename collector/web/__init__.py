@@ -33,6 +33,7 @@ from collector.web import (
 )
 from collector.web.entrance import Entrance
 from collector.web.interface import install_problems, is_program, refuse_status, refuse_unavailable
+from collector.web.packs import blueprint as evidence_packs
 from collector.web.ports import HealthSource, Reader, Registry
 from collector.web.present import Pages
 from collector.web.verdicts import blueprint as verdict_pages
@@ -82,6 +83,7 @@ def create_app(
     app.register_blueprint(registry_pages.blueprint(registry, clock))
     _install_errors(app)
     app.register_blueprint(verdict_pages(settings))
+    app.register_blueprint(evidence_packs(gathered, settings))
     if settings.web.bind.startswith("unix:"):
         # Only a proxy on this machine reaches a unix socket, so exactly its word on the visitor's address is taken.
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1)  # type: ignore[method-assign]

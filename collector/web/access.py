@@ -66,6 +66,7 @@ RULES: dict[str, frozenset[str]] = {
     "doors.official": frozenset({"official", "operator"}),
     "campaigns.overview": frozenset({"official", "operator", "auditor"}),
     "campaigns.enter": frozenset({"official", "operator"}),
+    "packs.pack": frozenset({"official", "operator", "auditor"}),
     "doors.health": frozenset({"technician", "operator"}),
     "doors.refusals": frozenset({"operator"}),
     "claims.overview": frozenset({"technician", "operator"}),
