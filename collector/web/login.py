@@ -26,19 +26,7 @@ def blueprint(entrance: Entrance) -> Blueprint:
 
     @routes.route("/login", methods=["GET", "POST"])
     def login() -> Response | str | tuple[str, int]:
-        if request.method == "GET":
-            return _form("", None)
-        name, password = request.form.get("name", "").strip(), request.form.get("password", "")
-        given = request.form.get("otp", "").strip()
-        if len(name) > NAME_MAX or len(password) > PASSWORD_MAX or len(given) > CODE_MAX:
-            return _form("", "login.wrong"), 401
-        device = request.cookies.get(_device_name())
-        user, wait_s = entrance.try_login(name, password, given, device)
-        if wait_s:
-            return _form(name, "login.wait", wait_s), 429
-        if user is None:
-            return _form(name, "login.wrong"), 401
-        return _enter(entrance, user, device)
+        return _form("", None) if request.method == "GET" else _login(entrance)
 
     @routes.post("/logout")
     def logout() -> Response:
@@ -53,16 +41,35 @@ def blueprint(entrance: Entrance) -> Blueprint:
             abort(404)
         if request.method == "GET":
             return render_template("welcome.html", name=user.name, wrong=None)
-        wrong = wrong_password(user.name, request.form)
-        if wrong:
-            return render_template("welcome.html", name=user.name, wrong=wrong), 422
-        if entrance.accounts.accept(token, entrance.now_ms()) is None:
-            abort(404)
-        entrance.set_password(user, request.form["password"])
-        entrance.sessions.end_all(user.name)
-        return _enter(entrance, user, None, "first_login")
+        return _welcome(entrance, user, token)
 
     return routes
+
+
+def _login(entrance: Entrance) -> Response | tuple[str, int]:
+    name, password = request.form.get("name", "").strip(), request.form.get("password", "")
+    given = request.form.get("otp", "").strip()
+    if len(name) > NAME_MAX or len(password) > PASSWORD_MAX or len(given) > CODE_MAX:
+        return _form("", "login.wrong"), 401
+    device = request.cookies.get(_device_name())
+    user, wait_s = entrance.try_login(name, password, given, device)
+    if wait_s:
+        return _form(name, "login.wait", wait_s), 429
+    if user is None:
+        return _form(name, "login.wrong"), 401
+    return _enter(entrance, user, device)
+
+
+def _welcome(entrance: Entrance, user: UserEntry, token: str) -> Response | tuple[str, int]:
+    """The first password; a link that somebody else used meanwhile is used up."""
+    wrong = wrong_password(user.name, request.form)
+    if wrong:
+        return render_template("welcome.html", name=user.name, wrong=wrong), 422
+    if entrance.accounts.accept(token, entrance.now_ms()) is None:
+        abort(404)
+    entrance.set_password(user, request.form["password"])
+    entrance.sessions.end_all(user.name)
+    return _enter(entrance, user, None, "first_login")
 
 
 def wrong_password(name: str, form: Mapping[str, str]) -> str | None:
