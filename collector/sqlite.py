@@ -40,6 +40,7 @@ def open_writer(path: Path, schema: str, *, wal: bool = True) -> sqlite3.Connect
 
 
 _REMEDY = {
+    "reports": "put back its backup; it knows what was reported, so never delete it",
     "ledger": "put back its backup; it is the evidence, so never delete it",
     "registry": "put back its backup",
     "forward": "move it away: forward then writes every record to InfluxDB again",
