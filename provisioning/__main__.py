@@ -21,6 +21,7 @@ from collector.registry import Registry
 from collector.registry_rows import Report
 from provisioning import (
     broker_commands,
+    card_command,
     config,
     deployment,
     host_commands,
@@ -44,6 +45,7 @@ Examples:
   dosong-provision import --dir /srv/dosong registry.xlsx --dry-run
   dosong-provision claim --dir /srv/dosong p-dong-dong --site nvh-dong-dong
   dosong-provision arm --dir /srv/dosong p-dong-dong
+  dosong-provision card --claim /srv/dosong/claims/p-dong-dong.toml /media/office/bootfs
   dosong-provision confirm --dir /srv/dosong p-dong-dong 123456
   dosong-provision add-point --dir /srv/dosong hn-1
   dosong-provision config --dir /srv/dosong p-dong-dong --limit-gb 10 --billing-day 17
@@ -76,6 +78,7 @@ for _command in (
     *broker_commands.COMMANDS,
     *host_commands.COMMANDS,
     *registry_commands.COMMANDS,
+    *card_command.COMMANDS,
     plan_command.plan,
 ):
     cli.add_command(_command)

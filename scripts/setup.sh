@@ -29,6 +29,7 @@ needs="mosquitto:mosquitto influxd:influxdb gpsd:gpsd"
 if [ "$purpose" = test ]; then
   needs="$needs chromium:chromium strace:strace ping:iputils-ping gpspipe:gpsd-clients openssl:openssl"
   needs="$needs mkfs.ext4:e2fsprogs faketime:faketime victoria-metrics:victoria-metrics nginx:nginx"
+  needs="$needs mcopy:mtools mkfs.vfat:dosfstools sfdisk:fdisk"
 fi
 
 missing=""

@@ -82,6 +82,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
             "provisioning/broker_commands.py",
             "provisioning/registry_commands.py",
             "provisioning/plan_command.py",
+            "provisioning/card_command.py",
         ),
         *("collector/token_commands.py", "collector/retention_commands.py"),
     ),
@@ -101,7 +102,15 @@ OWNERS: dict[str, tuple[str, ...]] = {
         *("collector/verdict_store.py", "collector/verdict_traces.py", "collector/reports/store.py"),
     ),
 }
-OWNERS["click"] += ("collector/verdict_commands.py", "collector/report_commands.py")
+OWNERS["click"] += ("collector/verdict_commands.py",)
+OWNERS["sqlite3"] += (
+    "collector/accounts.py",
+    "collector/audit_trail.py",
+    "collector/passes.py",
+    "collector/sessions.py",
+)
+OWNERS["segno"] += ("collector/qr.py",)
+OWNERS["click"] += ("collector/report_commands.py",)
 OWNERS["click"] += ("collector/pack_command.py",)
 OWNERS["click"] += ("provisioning/host_commands.py",)
 EXCEPTIONS: dict[str, str] = {

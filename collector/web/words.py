@@ -7,6 +7,7 @@ placeholders agree and that templates use only keys that exist.
 from __future__ import annotations
 
 from collector.core.view import Language
+from collector.web.words_accounts import ACCOUNT_WORDS
 from collector.web.words_alarms import ALARM_WORDS
 from collector.web.words_campaigns import CAMPAIGN_WORDS
 from collector.web.words_coverage import COVERAGE_WORDS
@@ -29,6 +30,7 @@ WORDS: dict[str, tuple[str, str]] = (
     | ALARM_WORDS
 )
 WORDS |= VERDICT_WORDS
+WORDS |= ACCOUNT_WORDS
 WORDS |= EVIDENCE_WORDS
 
 
