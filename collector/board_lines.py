@@ -1,4 +1,4 @@
-"""What boards need and no record carries, gathered: fleet, quotas, missed slots, verdicts, refusals, the collector.
+"""What boards need and no record carries, gathered: quotas, missed slots, verdicts, refusals, the collector.
 
 `forward` asks once a minute for what is due. Each kind has its own pace, and rests longer where it took long, so that a
 country's worth of units never holds up the records' own points. A source that cannot be read now is asked again next
@@ -10,17 +10,17 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from collector.campaigns import Campaigns, LineView, UnitStanding
 from collector.core.clock import DAY_MS, OFFSET_MS, day_of, hour_of
-from collector.core.measures import is_silent, measure_line, words_of
+from collector.core.liveness import State
+from collector.core.measures import measure_line, words_of
 from collector.core.points import Field
-from collector.fleet_lines import FleetLines
 from collector.health import read_health
 from collector.ledger import LedgerReader
-from collector.place_lines import probe_state_lines
+from collector.probe_watch import Watched
 from collector.registry import Registry
 from collector.rollups import Rollups
 from collector.unit_lines import UnitLines
@@ -35,9 +35,19 @@ Source = Callable[[int], Iterator[str]]
 
 
 class BoardLines:
-    """Gives the lines that are due. `seen`: local days and provinces whose rollup points were written."""
+    """Gives the lines that are due.
 
-    def __init__(self, state: Path, reader: LedgerReader, registry: Registry, seen: set[tuple[int, str]]) -> None:
+    `seen`: local days and provinces whose rollup points were written; `watched`: how every probe was a moment ago.
+    """
+
+    def __init__(
+        self,
+        state: Path,
+        reader: LedgerReader,
+        registry: Registry,
+        seen: set[tuple[int, str]],
+        watched: Callable[[], Sequence[Watched]],
+    ) -> None:
         self._state = state
         self._reader = reader
         self._registry = registry
@@ -45,12 +55,10 @@ class BoardLines:
         self._seen = seen
         self._verdicts: VerdictReader | None = None
         self._told: set[str] = set()
-        fleet = FleetLines(reader, registry)
+        self._watched = watched
         self._kinds: dict[str, tuple[float, Source]] = {
-            "probe_state": (60, self._probe_states),
             "system": (60, self._system),
             "unit": (60, lambda at_ms: self._units.lines(self._seen, at_ms)),
-            "fleet": (300, fleet.lines),
             "quota": (600, self._quotas),
             "judged": (600, self._judged),
             "refusal": (600, self._refusals),
@@ -74,19 +82,12 @@ class BoardLines:
             # A little less than the period: the caller comes once a minute, and not to the millisecond.
             self._due_s[name] = began + max(every_s - 5, REST * (time.monotonic() - began))
 
-    def _probe_states(self, at_ms: int) -> Iterator[str]:
-        return probe_state_lines(self._registry, self._reader, at_ms)
-
     def _system(self, at_ms: int) -> Iterator[str]:
         health = read_health(self._state, at_ms)
         forward, receive, seal = health.forward, health.receive, health.seal
-        probes = {probe.id for probe in self._registry.probes() if probe.state == "active"}
-        silent = sum(
-            bool(is_silent(state.status, state.status_ms, state.last_received_ms, at_ms))
-            for state in self._reader.probe_states()
-            if state.probe in probes
-        )
-        fields: dict[str, Field] = {"probes": len(probes), "silent": silent}
+        active = [one for one in self._watched() if one.entry.state == "active"]
+        silent = sum(one.state in (State.SILENT, State.DARK) for one in active)
+        fields: dict[str, Field] = {"probes": len(active), "silent": silent}
         if forward is not None:
             fields |= {"lag": forward.lag, "parked": forward.parked}
         if receive is not None:

@@ -26,10 +26,11 @@ from collector.core.sample import Sample
 from collector.failpoint import reached
 from collector.forward_rollups import ALL_HOURS, ANEW, Deleter, RollupPoints, rollup_points, touched_by
 from collector.forward_store import ForwardStore
-from collector.health import ForwardState, StateFile, now_ms
+from collector.health import ForwardState, StateFile, now_ms, read_health
 from collector.ledger import LedgerReader
 from collector.nightly import Nightly
 from collector.place_lines import site_lines
+from collector.probe_watch import ProbeWatch, Watched, state_lines
 from collector.reconcile import WINDOW_MS, PointCounter
 from collector.registry import Registry
 from collector.rollups import Rollups
@@ -46,6 +47,7 @@ ROLLUPS_EVERY_S = 5.0
 ROLLUPS_BUSY_S = 60.0
 MAX_BACKOFF_S = 30.0
 BOARDS_EVERY_S = 60.0
+PROBE_STATE_EVERY_S = 30.0
 DAY_MS = 86_400_000
 
 
@@ -119,8 +121,10 @@ class Forwarder:
         self._writer = writer
         self._stop = stop
         self._file = StateFile(settings.state, "forward")
+        self._watch = ProbeWatch(reader, registry, lambda: read_health(settings.state, now_ms()))
         self._rollup_points = RollupPoints(Rollups(reader), store, writer, self._write)
-        self._boards = BoardLines(settings.state, reader, registry, self._rollup_points.seen)
+        self._watched: list[Watched] = []
+        self._boards = BoardLines(settings.state, reader, registry, self._rollup_points.seen, lambda: self._watched)
         self._nightly = Nightly(reader, store, writer, self.again)
         self._sender = ThreadPoolExecutor(1, "forward")
         self._ready: Batch | None = None
@@ -132,6 +136,7 @@ class Forwarder:
         self._ledger_n = 0
         self._sites_at: tuple[int, int] | None = None
         self._boards_due_s = 0.0
+        self._probe_states_due_s = 0.0
         self._rollups_due_s = 0.0
 
     def run(self) -> None:
@@ -264,12 +269,16 @@ class Forwarder:
         self._store.move({}, dict.fromkeys(keys, ALL_HOURS))
 
     def _places(self) -> None:
-        """Rewrite names and positions at start, when the registry changed, and daily; what boards need every minute."""
+        """Rewrite names and positions at start, when the registry changed, and daily; the rest at its own pace."""
         at_ms = now_ms()
         key = (self._registry.version(), at_ms // DAY_MS)
         if key != self._sites_at:
             self._write(list(site_lines(self._registry, at_ms // DAY_MS * DAY_MS)))
             self._sites_at = key
+        if time.monotonic() >= self._probe_states_due_s:
+            self._watched = self._watch.now(at_ms)
+            self._write(list(state_lines(self._watched, at_ms)))
+            self._probe_states_due_s = time.monotonic() + PROBE_STATE_EVERY_S
         if time.monotonic() >= self._boards_due_s:
             self._boards_due_s = time.monotonic() + BOARDS_EVERY_S
             for lines in self._boards.lines(at_ms):

@@ -36,21 +36,22 @@ from grafana.words import (
 )
 
 STEM = "dosong-fleet"
+DAY = "1d"
 _ABOUT: Pair = (
     "Mỗi trạm một dòng: liên lạc, hàng chờ, đồng hồ, nhiệt độ, điện áp, modem, dữ liệu SIM, chứng thư, phiên bản.",
     "One row a probe: contact, spool, clock, temperature, supply, modem, SIM's data, certificate, version.",
 )
 _TEXT: Pair = (
-    "- **Im lặng**: mất kết nối từ 2 phút, hoặc 3 giờ không có bản ghi; hiện trong 5 phút.\n"
-    "- Số liệu sức khỏe lấy từ lần đo gần nhất; ghi mỗi giờ một điểm, viết lại mỗi 5 phút.\n"
+    "- **Im lặng**: máy chủ MQTT báo mất kết nối, hoặc gấp ba nhịp thường lệ không có bản ghi; hiện trong 5 phút.\n"
+    "- Tình trạng do một hàm quyết định, chung cho bảng này, trang web và danh sách sáng thứ Hai.\n"
     "- Cách xử lý từng trường hợp: docs/runbook.md.",
-    "- **Silent**: offline for 2 minutes, or no record for 3 hours; shows within 5 minutes.\n"
-    "- Health comes from the newest test; one point an hour, written anew every 5 minutes.\n"
+    "- **Silent**: the broker says offline, or no record for three usual intervals; shows within 5 minutes.\n"
+    "- One judgement of a probe's state, shared with the web pages and the Monday list.\n"
     "- What to do in each case: docs/runbook.md.",
 )
 _ORDER = (
-    *("probe", "hamlet", "silent", "age_s", "spool_records", "missing", "clock_trusted", "clock_err_ms", "temp"),
-    *("undervoltage", "resets", "rung", "used", "budget", "cert_days", "fw"),
+    *("probe", "hamlet", "word", "since_s", "age_s", "spool_records", "missing", "clock_trusted", "temp"),
+    *("undervoltage", "recoveries", "rung", "used", "budget", "cert_days", "fw"),
 )
 
 
@@ -60,7 +61,7 @@ def _probes(language: Language) -> Json:
     soon = {"color": {"mode": "thresholds"}, "thresholds": steps(BAD, (30, MIDDLE), (60, GOOD))} | COLOURED
     gauge = {"custom_cellOptions": {"type": "gauge", "mode": "basic", "valueDisplayMode": "text"}, "min": 0}
     special: dict[str, Json] = {
-        "silent": {"mappings": words(SILENT, language), "custom_width": 110} | COLOURED,
+        "word": {"mappings": words(PROBE_STATES, language), "custom_width": 130} | COLOURED,
         "clock_trusted": {"mappings": words(TRUSTED, language)} | COLOURED,
         "undervoltage": {"mappings": words(SUPPLY, language)} | COLOURED,
         "rung": {"mappings": plain_words(RUNGS, language)},
@@ -68,8 +69,8 @@ def _probes(language: Language) -> Json:
     }  # fmt: skip
     return table(
         language, 4, (0, 9, 24, 14), ("Các trạm, im lâu nhất trước", "Probes, longest quiet first"),
-        ("Giá trị mới nhất trong khoảng đang xem.", "Newest values in the range on view."), "fleet",
-        order=_ORDER, sort=("age_s", True), special=special,
+        ("Giá trị mới nhất trong một ngày qua.", "Newest values of the last day."), "fleet",
+        order=_ORDER, sort=("age_s", True), special=special, timeFrom=DAY,
     )  # fmt: skip
 
 
@@ -86,7 +87,7 @@ def _versions(language: Language) -> Json:
     )
     return panel(
         "table", 8, say(language, title), say(language, about), (8, 31, 6, 10), targets=[target("A", "fleet")],
-        language=language, options=TABLE, defaults={"unit": "none"}, overrides=[column("fleet", "fw", language), count],
+        language=language, options=TABLE, defaults={"unit": "none"}, overrides=[column("fleet", "fw", language), count], timeFrom=DAY,
         transformations=[{"id": "groupBy", "options": {"fields": group}}, organize(("fw", "probe (count)"))],
     )  # fmt: skip
 
@@ -108,7 +109,7 @@ def _over_time(language: Language) -> list[Json]:
         (12, 23, 12, 8), targets=[target("A", "fleet_worst")], language=language, options=graph_options(),
         interval="1h",
         overrides=[column("fleet_worst", "temp", language, color=fixed(BAD)),
-                   column("fleet_worst", "spool", language, color=fixed(BLUE), **right)],
+                   column("fleet_worst", "spool_records", language, color=fixed(BLUE), **right)],
         defaults={"unit": "none", "decimals": 0, "min": 0, "custom": line("°C")},
     )  # fmt: skip
     return [silent, worst]
@@ -120,19 +121,20 @@ def fleet_board(language: Language) -> Json:
     panels = [
         text(language, 1, (0, 0, 8, 9), _TEXT),
         stats(language, 2, (8, 0, 6, 9), ("Bao nhiêu trạm có vấn đề", "Probes with troubles"),
-              ("Theo giá trị mới nhất của mỗi trạm.", "By the newest value of each probe."), "fleet_troubles"),
+              ("Theo giá trị mới nhất của mỗi trạm; dòng không hiện là 0.", "By newest values; a line that is absent is 0."),
+              "fleet_troubles", "fleet_clock", "fleet_resets", "fleet_budget", "fleet_certificates", timeFrom=DAY),
         table(
             language, 3, (14, 0, 10, 9), ("Im lặng lúc này", "Silent now"),
-            ("Bảng trống là tốt.", "An empty table is good."), "silent_probes", sort=("age_s", True),
-            order=("probe", "hamlet", "age_s", "silent"),
+            ("Bảng trống là tốt.", "An empty table is good."), "silent_probes", sort=("since_s", True),
+            order=("probe", "hamlet", "since_s", "cause", "silent"), timeFrom=DAY,
             special={"silent": {"mappings": words(SILENT, language)} | COLOURED,
-                     "hamlet": {"links": hamlet_links(language)}},
+                     "cause": {"mappings": plain_words(SILENCES, language)}, "hamlet": {"links": hamlet_links(language)}},
         ),
         _probes(language),
         *_over_time(language),
         stats(language, 7, (0, 31, 8, 10), ("Bộ thu lúc này", "The collector now"),
               ("Nhận, ghi sổ, chuyển sang InfluxDB, niêm phong.", "Receiving, ledger, InfluxDB, sealing."),
-              "system", receiving=works, sealing=works),
+              "system", receiving=works, sealing=works, timeFrom=DAY),
         _versions(language),
         table(
             language, 9, (14, 31, 10, 10), ("30 sự kiện gần nhất", "The last 30 events"),

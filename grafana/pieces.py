@@ -140,7 +140,7 @@ def stats(language: Language, ident: int, grid: Grid, title: Pair, about: Pair, 
     ]
     return panel(
         "stat", ident, say(language, title), say(language, about), grid, language=language,
-        targets=[target("ABCD"[place], name) for place, name in enumerate(queries)], options=stat_options(),
+        targets=[target("ABCDEF"[place], name) for place, name in enumerate(queries)], options=stat_options(),
         defaults={"unit": "none", "decimals": 0, "color": fixed("text")}, overrides=overrides, **more,
     )  # fmt: skip
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from grafana.board import board
-from grafana.panels import Json, words
+from grafana.panels import Json, plain_words, words
 from grafana.pieces import (
     MONTH,
     band,
@@ -19,7 +19,7 @@ from grafana.pieces import (
     table,
     text,
 )
-from grafana.words import BAD, SILENT, Language, Pair
+from grafana.words import BAD, SILENCES, SILENT, Language, Pair
 
 STEM = "dosong-province"
 _ABOUT: Pair = (
@@ -101,10 +101,11 @@ def province_board(language: Language) -> Json:
         shares(language, 11, (12, 41, 12, 8), "province_coverage"),
         table(
             language, 12, (0, 49, 24, 8), ("Trạm im lặng lúc này", "Probes silent now"),
-            ("Mất kết nối từ 2 phút, hoặc 3 giờ không có bản ghi; bảng trống là tốt.",
-             "Offline for 2 minutes, or no record for 3 hours; an empty table is good."),
-            "silent_probes", sort=("age_s", True), special={
-                "silent": {"mappings": words(SILENT, language)}, "hamlet": {"links": hamlet_links(language)}},
+            ("Máy chủ MQTT báo mất kết nối, hoặc lâu không có bản ghi; bảng trống là tốt.",
+             "The broker says offline, or no records for long; an empty table is good."),
+            "silent_probes", sort=("since_s", True), timeFrom="1d", special={
+                "silent": {"mappings": words(SILENT, language)}, "cause": {"mappings": plain_words(SILENCES, language)},
+                "hamlet": {"links": hamlet_links(language)}},
         ),
     ]  # fmt: skip
     return board(

@@ -81,6 +81,35 @@ WORKS: dict[str, tuple[Pair, str]] = {
     "1": (("✓ đang chạy", "✓ running"), GOOD),
     "0": (("✗ dừng hoặc lỗi", "✗ stopped or faulty"), BAD),
 }
+PROBE_STATES: dict[str, tuple[Pair, str]] = {
+    "ok": (("✓ tốt", "✓ well"), GOOD),
+    "late": (("◐ chậm", "◐ late"), MIDDLE),
+    "silent": (("✗ im lặng", "✗ silent"), BAD),
+    "dark": (("✗ mất điện, tắt", "✗ no power, off"), BAD),
+    "modem": (("✗ modem", "✗ modem"), BAD),
+    "sim": (("✗ SIM", "✗ SIM"), BAD),
+    "clock": (("◐ đồng hồ", "◐ clock"), MIDDLE),
+    "disk": (("✗ đĩa", "✗ disk"), BAD),
+    "network": (("✗ mạng di động", "✗ mobile network"), BAD),
+    "server": (("◐ máy chủ đo", "◐ test server"), MIDDLE),
+    "path": (("✗ không qua 4G", "✗ not over 4G"), BAD),
+    "moved": (("✗ bị dời", "✗ moved"), BAD),
+    "backlog": (("◐ tồn bản ghi", "◐ backlog"), MIDDLE),
+    "never": (("– chưa từng gửi", "– never heard"), NONE),
+    "quarantine": (("– cách ly", "– quarantine"), NONE),
+    "revoked": (("– đã thu hồi", "– revoked"), NONE),
+    "unheard": (("– bộ thu không nghe được", "– collector is deaf"), NONE),
+    "host": (("◐ máy trạm", "◐ station computer"), MIDDLE),
+}
+SILENCES: dict[str, Pair] = {
+    "offline": ("Mất kết nối", "Connection lost"),
+    "silent": ("Không có bản ghi", "No records"),
+    "power": ("Mất điện", "Power cut"),
+    "stopped": ("Trạm đang dừng", "Station stopping"),
+    "probe_off": ("Trạm tắt", "Station off"),
+    "none": ("–", "–"),
+}
+"""Why a probe went silent, as `collector.core.liveness` names it."""
 OUTLOOKS: dict[str, tuple[Pair, str]] = {
     "reached": (("✓ đã đạt", "✓ reached"), GOOD),
     "will_reach": (("↗ sẽ đạt", "↗ will reach"), GOOD),

@@ -3,8 +3,8 @@
 
 The collector derives these of ledger, registry and its own state, and writes them beside the records' points, in the
 form of `wire.metrics`: codes as tags, integers and words as fields, None left out. Nothing here is evidence. Pure.
-`fleet`, `quota`: one point an hour, written anew until it is over; `system`, `probe_state`: one a minute; `*_1d`: one a
-local day. Source: facts note 06 §2.1 (silence must be a series), §4; design §7.
+`quota`: one point an hour, written anew until it is over; `system`: one a minute; `*_1d`: one a local day. How each
+probe feels is `probe_state` (`collector.probe_watch`). Source: facts note 06 §2.1 (silence is a series), §4; design §7.
 """
 
 from __future__ import annotations
@@ -33,29 +33,6 @@ class Measure:
 
 _Kind = Literal["int", "bool", "word"]
 _ROWS: tuple[tuple[str, str, str, str, str, str, _Kind], ...] = (
-    ("probe_state", "online", "", "word of the retained status topic: online", "trạng thái: trực tuyến", "MQTT last will", "bool"),
-    ("probe_state", "age_s", "s", "age of the newest record", "tuổi bản ghi mới nhất", "ledger", "int"),
-    ("probe_state", "upto", "1", "acknowledged head of the chain", "đầu chuỗi đã xác nhận", "ledger", "int"),
-    ("probe_state", "silent", "", "silent: offline for 2 minutes, or no record for 3 hours", "im lặng: mất kết nối 2 phút, hoặc 3 giờ không có bản ghi", "ours", "bool"),
-    ("fleet", "heard", "", "has ever sent a record", "đã từng gửi bản ghi", "ledger", "bool"),
-    ("fleet", "age_s", "s", "age of the newest record", "tuổi bản ghi mới nhất", "ledger", "int"),
-    ("fleet", "silent", "", "silent, as in probe_state", "im lặng, như probe_state", "ours", "bool"),
-    ("fleet", "missing", "1", "records between the acknowledged head and the highest held", "bản ghi còn thiếu trong chuỗi", "ledger", "int"),
-    ("fleet", "spool_records", "1", "records that wait at the probe", "bản ghi chờ gửi tại trạm", "newest test", "int"),
-    ("fleet", "clock_trusted", "", "clock trusted", "đồng hồ tin cậy", "newest test", "bool"),
-    ("fleet", "clock_err_ms", "ms", "error of the clock", "sai số đồng hồ", "adjtimex(2)", "int"),
-    ("fleet", "temp_c_x10", "degC/10", "temperature of the Pi", "nhiệt độ Pi", "sysfs", "int"),
-    ("fleet", "undervoltage", "", "undervoltage, now or since the start", "sụt áp, lúc này hoặc từ khi khởi động", "vcgencmd get_throttled, bits 0 and 16", "bool"),
-    ("fleet", "resets", "1", "restarts of the modem in 24 hours", "số lần khởi động lại modem trong 24 giờ", "events", "int"),
-    ("fleet", "rung", "", "last rung of the recovery ladder in 24 hours", "bậc khôi phục gần nhất trong 24 giờ", "events", "word"),
-    ("fleet", "used_bytes", "B", "data used in the billing period", "dữ liệu đã dùng trong kỳ", "newest test", "int"),
-    ("fleet", "limit_bytes", "B", "data limit of the period", "hạn mức dữ liệu trong kỳ", "config", "int"),
-    ("fleet", "cert_days", "days", "days until the certificate ends", "số ngày còn lại của chứng thư", "registry", "int"),
-    ("fleet", "near_cap", "", "data used reaches 90 % of the limit", "dữ liệu đã dùng từ 90 % hạn mức", "ours", "bool"),
-    ("fleet", "cert_soon", "", "certificate ends within 30 days", "chứng thư còn dưới 30 ngày", "ours", "bool"),
-    ("fleet", "clock_untrusted", "", "clock not trusted", "đồng hồ chưa tin cậy", "newest test", "bool"),
-    ("fleet", "was_reset", "", "the modem was restarted within 24 hours", "modem đã khởi động lại trong 24 giờ", "events", "bool"),
-    ("fleet", "fw", "", "version of the probe's program", "phiên bản chương trình trạm", "newest test", "word"),
     ("quota", "name", "", "name of the unit", "tên đơn vị", "registry", "word"),
     ("quota", "minimum", "1", "samples that are asked in the period", "số mẫu phải đạt trong kỳ", "campaign", "int"),
     ("quota", "counted", "1", "the deciding counter, so far", "số đã đạt của bộ đếm quyết định", "ledger or entered", "int"),
@@ -93,23 +70,6 @@ def measure_line(measurement: str, tags: tuple[Tag, ...], fields: Mapping[str, F
         if (measurement, name) not in _NAMES:
             raise KeyError(f"{measurement}.{name} is not in collector/core/measures.py")
     return line(series(measurement, tags), fields, at_ms * 1_000_000)
-
-
-SILENT_OFFLINE_MS = 120_000
-"""A probe whose last will was published is silent this long after: a restart or a change of cell is no silence."""
-SILENT_RECORD_MS = 3 * 3_600_000
-"""Coverage records come hourly: three of them missing is silence, whatever the status topic says."""
-
-
-def is_silent(status: str | None, status_ms: int | None, received_ms: int | None, at_ms: int) -> bool | None:
-    """Whether a probe is silent at a moment; None if it was never heard, for it may not stand anywhere yet.
-
-    The retained word may be older than the newest record: the record is the better witness.
-    """
-    if received_ms is None:
-        return None
-    left = status == "offline" and (status_ms or 0) >= received_ms and at_ms - (status_ms or 0) >= SILENT_OFFLINE_MS
-    return left or at_ms - received_ms >= SILENT_RECORD_MS
 
 
 def words_of(counts: Mapping[tuple[str, str], int], limit: int = 2_000) -> Iterator[tuple[str, str, int]]:

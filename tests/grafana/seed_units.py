@@ -9,10 +9,10 @@ from typing import Any
 
 from collector.core.clock import DAY_MS, HOUR_MS, day_of, month_of
 from collector.core.measures import measure_line
+from collector.core.points import line, series
 from collector.core.rollup import COUNTS, METRICS, DayKey, Hour
 from collector.core.rollup_points import rollup_lines
 from collector.core.unit_points import UNIT_DAY, UNIT_MONTH, Unit, gather, unit_lines
-from collector.fleet_lines import troubles
 from tests.grafana import seed
 from wire.failure import COVERAGE_CAUSES
 
@@ -108,19 +108,16 @@ def fleet(now_ms: int, days: int) -> Iterator[str]:
         province, commune, *_ = seed.NAMES[hamlet]
         tags = (("province", province), ("commune", commune), ("hamlet", hamlet), ("probe", probe))
         silent = int(hamlet == seed.FEW)
-        fields = {
-            "heard": 1, "age_s": 50_000 if silent else 900, "silent": silent, "missing": 0, "spool_records": 3,
-            "clock_trusted": 1 - silent, "clock_err_ms": 12, "temp_c_x10": 512 + 60 * number,
-            "undervoltage": number % 2, "resets": number, "rung": "modem_restart" if number else "none",
-            "used_bytes": 18_500_000_000,
-            "limit_bytes": 20_000_000_000, "cert_days": 20 + 200 * number, "fw": "0.2.0",
+        fields: dict[str, Any] = {
+            "online": 1 - silent, "age_s": 50_000 if silent else 900, "upto": 90, "state": 2 * silent,
+            "word": "silent" if silent else "ok", "cause": "offline" if silent else "none", "ill": silent,
+            "silent": silent, "since_s": 49_000 if silent else None, "missing": 0, "cert_days": 20 + 200 * number,
+            "simulated": 1, "spool_records": 3, "clock_trusted": 1 - silent, "cpu_temp_c_x10": 512 + 60 * number,
+            "undervoltage": number % 2, "data_used_bytes": 18_500_000_000, "data_limit_bytes": 20_000_000_000,
+            "data_used_ppm": 925_000, "recoveries": number, "rung": "modem_restart" if number else None, "fw": "0.2.0",
         }  # fmt: skip
-        for at_ms in range(now_ms - days * DAY_MS, now_ms, HOUR_MS):
-            yield measure_line("fleet", tags, {**fields, **troubles(fields)}, at_ms)
-        for at_ms in range(now_ms - HOUR_MS, now_ms, 60_000):
-            yield measure_line(
-                "probe_state", tags, {"online": 1 - silent, "age_s": fields["age_s"], "silent": silent}, at_ms
-            )
+        for at_ms in (*range(now_ms - days * DAY_MS, now_ms, HOUR_MS), *range(now_ms - HOUR_MS, now_ms, 30_000)):
+            yield line(series("probe_state", tags), fields, at_ms * 1_000_000)
         head = "probe_state" + "".join(f",{key}={value}" for key, value in tags)
         yield f'{head} event="boot" {(now_ms - 2 * HOUR_MS) * 1_000_000}'
     system = {

@@ -16,6 +16,7 @@ from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
 from collector.catalogue import ALL, QUERIES, Scope, bind
 from collector.core.count import Reason
+from collector.core.liveness import State
 from collector.core.measures import MEASURES
 from collector.core.quota import Outlook
 from collector.core.rollup import COUNTS
@@ -28,7 +29,7 @@ from grafana.__main__ import build, built, main
 from grafana.board import NAMES
 from grafana.harness import BOARDS, load_boards
 from grafana.lint import lint, skeleton, untranslated
-from grafana.words import CAUSES, COUNTED, EVENTS, OUTLOOKS, REASONS, RUNGS, STAGES, STATES, VERDICTS
+from grafana.words import CAUSES, COUNTED, EVENTS, OUTLOOKS, PROBE_STATES, REASONS, RUNGS, STAGES, STATES, VERDICTS
 from probe.core.recovery import Rung
 from wire.failure import Cause, Stage
 from wire.metrics import METRICS
@@ -170,6 +171,11 @@ ROLLUP = {*COUNTS, *MARKS_BPS, *(name for name, _ in RSRP_BANDS)} | {
 }
 UNIT = ROLLUP | {"downlink_median", "uplink_median", "rtt_median", "hamlets", "hamlets_assessed", "hamlets_at_10"}
 UNIT |= {"hamlets_at_40", "name", "lat", "lon", "registered", "level"}
+PROBE_STATE = {"event"} | {
+    *("age_s", "word", "cause", "ill", "silent", "since_s", "missing", "cert_days", "spool_records", "clock_trusted"),
+    *("cpu_temp_c_x10", "undervoltage", "data_used_bytes", "data_used_ppm", "recoveries", "rung", "fw"),
+}
+"""Of `collector.probe_watch.state_lines`; a test below holds these against its source."""
 CONTRACT = {
     "test": {"ok", "failed", "counted", "skipped", "invalid_path", "seq", "epoch"},
     "coverage": {"state", "covered", "degraded", "no_service", "unknown", "step_ms", "cause"},
@@ -179,7 +185,7 @@ CONTRACT = {
     "cause_1d": {"what", "word", "n"},
     "unit_1d": UNIT,
     "unit_1mo": UNIT,
-    "probe_state": {"event"},
+    "probe_state": PROBE_STATE,
     "quota": {"campaign", "line"},
     "verdict_1d": {"what", "word"},
     "refusal_1d": {"reason"},
@@ -206,11 +212,17 @@ def test_query_names_only_fields_that_are_written(query: Any) -> None:
         (VERDICTS, {str(verdict) for verdict in Verdict}),
         (EVENTS, {*get_args(EventName), "boot", "gap"}),
         (OUTLOOKS, set(get_args(Outlook))),
+        (PROBE_STATES, {state.word for state in State}),
         (RUNGS, {"none", *(str(rung) for rung in Rung)}),
     ],
 )
 def test_words_of_boards_cover_their_vocabulary(words: dict[str, Any], vocabulary: set[str]) -> None:
     assert set(words) == vocabulary
+
+
+def test_probe_state_has_the_fields_that_boards_ask() -> None:
+    source = (ROOT / "collector/probe_watch.py").read_text(encoding="utf-8")
+    assert {name for name in PROBE_STATE - {"event"} if f'"{name}":' not in source} == set()
 
 
 def test_bind_refuses_what_is_no_code() -> None:
