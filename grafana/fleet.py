@@ -25,7 +25,9 @@ from grafana.words import (
     GOOD,
     MIDDLE,
     NONE,
+    PROBE_STATES,
     RUNGS,
+    SILENCES,
     SILENT,
     SUPPLY,
     TRUSTED,
@@ -87,7 +89,8 @@ def _versions(language: Language) -> Json:
     )
     return panel(
         "table", 8, say(language, title), say(language, about), (8, 31, 6, 10), targets=[target("A", "fleet")],
-        language=language, options=TABLE, defaults={"unit": "none"}, overrides=[column("fleet", "fw", language), count], timeFrom=DAY,
+        language=language, options=TABLE, defaults={"unit": "none"}, overrides=[column("fleet", "fw", language), count],
+        timeFrom=DAY,
         transformations=[{"id": "groupBy", "options": {"fields": group}}, organize(("fw", "probe (count)"))],
     )  # fmt: skip
 
@@ -121,14 +124,15 @@ def fleet_board(language: Language) -> Json:
     panels = [
         text(language, 1, (0, 0, 8, 9), _TEXT),
         stats(language, 2, (8, 0, 6, 9), ("Bao nhiêu trạm có vấn đề", "Probes with troubles"),
-              ("Theo giá trị mới nhất của mỗi trạm; dòng không hiện là 0.", "By newest values; a line that is absent is 0."),
+              ("Theo giá trị mới nhất của mỗi trạm; dòng không hiện là 0.", "By newest values; an absent line is 0."),
               "fleet_troubles", "fleet_clock", "fleet_resets", "fleet_budget", "fleet_certificates", timeFrom=DAY),
         table(
             language, 3, (14, 0, 10, 9), ("Im lặng lúc này", "Silent now"),
             ("Bảng trống là tốt.", "An empty table is good."), "silent_probes", sort=("since_s", True),
             order=("probe", "hamlet", "since_s", "cause", "silent"), timeFrom=DAY,
             special={"silent": {"mappings": words(SILENT, language)} | COLOURED,
-                     "cause": {"mappings": plain_words(SILENCES, language)}, "hamlet": {"links": hamlet_links(language)}},
+                     "cause": {"mappings": plain_words(SILENCES, language)},
+                     "hamlet": {"links": hamlet_links(language)}},
         ),
         _probes(language),
         *_over_time(language),

@@ -1,7 +1,7 @@
 """Queries of the fleet board: which probe is ill, since when, why; and how the collector itself feels.
 
 From `probe_state`, which `forward` writes twice a minute for every probe, heard or not: what a probe does not say is
-seen, which no GROUP BY over its own records could show. Panels of these look at the last day, whatever the board's range.
+seen, which no GROUP BY over its own records could show. Panels of these look at the last day, whatever the range.
 """
 
 from __future__ import annotations
