@@ -30,6 +30,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "provisioning": {
         *("wire", "collector.registry", "collector.registry_rows", "collector.registry_dated"),
         *("collector.registry_identity", "collector.catalogue"),
+        *("collector.disputes", "collector.core.dispute"),
     },
     "sim": {"wire"},
     "grafana": {"wire", "collector.registry", "collector.catalogue"},
@@ -101,6 +102,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
 }
 OWNERS["click"] += ("collector/verdict_commands.py",)
 OWNERS["click"] += ("collector/pack_command.py",)
+OWNERS["sqlite3"] += ("collector/disputes.py",)
 EXCEPTIONS: dict[str, str] = {
     "core: collector/core/view_record.py imports msgspec": "walks a record's own structs; msgspec does no I/O",
     "length: sim/demo_world.py _write_probe_settings has more than 40 lines": "one settings file as a template",

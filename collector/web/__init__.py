@@ -15,6 +15,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from collector.health import read_health
 from collector.settings import Settings, read_secret
 from collector.web import access, api, campaigns, claims, coverage, doors, headers, language, log, pages, registry_pages
+from collector.web.cases import blueprint as case_pages
 from collector.web.interface import install_problems, is_program, refuse_status, refuse_unavailable
 from collector.web.packs import blueprint as evidence_packs
 from collector.web.ports import HealthSource, Reader, Registry
@@ -63,6 +64,7 @@ def create_app(
     _install_errors(app)
     app.register_blueprint(verdict_pages(settings))
     app.register_blueprint(evidence_packs(gathered, settings))
+    app.register_blueprint(case_pages(gathered, settings))
     if settings.web.bind.startswith("unix:"):
         # Only a proxy on this machine reaches a unix socket, so exactly its word on the visitor's address is taken.
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1)  # type: ignore[method-assign]

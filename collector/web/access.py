@@ -19,7 +19,7 @@ from collector.registry_rows import UserEntry
 from collector.web.demo import DEMO_LOGINS, demo_users
 from collector.web.ports import Registry
 
-PUBLIC = frozenset({"", "technician", "operator", "official", "auditor"})
+PUBLIC = frozenset({"", "technician", "operator", "official", "auditor", "company"})
 ANYONE_IN = PUBLIC - {""}
 RULES: dict[str, frozenset[str]] = {
     "static": PUBLIC,
@@ -57,6 +57,10 @@ RULES: dict[str, frozenset[str]] = {
     "campaigns.overview": frozenset({"official", "operator", "auditor"}),
     "campaigns.enter": frozenset({"official", "operator"}),
     "packs.pack": frozenset({"official", "operator", "auditor"}),
+    "cases.why": frozenset({"official", "operator", "auditor"}),
+    **dict.fromkeys(("cases.overview", "cases.one"), frozenset({"official", "operator", "auditor", "company"})),
+    "cases.open_one": frozenset({"official", "operator"}),
+    "cases.say": frozenset({"official", "operator", "company"}),
     "doors.health": frozenset({"technician", "operator"}),
     "doors.refusals": frozenset({"operator"}),
     "claims.overview": frozenset({"technician", "operator"}),
@@ -73,6 +77,7 @@ RULES: dict[str, frozenset[str]] = {
 """Roles that may use each endpoint; "" is a visitor without a login. Exact positions: see `sees_positions`."""
 
 HOME = {"technician": "doors.technician", "operator": "doors.operator", "official": "doors.official"}
+HOME |= {"company": "cases.overview"}
 WINDOW_S = 300
 TRIES_ACCOUNT = 5
 TRIES_ADDRESS = 30
@@ -145,7 +150,7 @@ def scope() -> str:
 
 def sees_positions(simulated: bool) -> bool:
     """Exact positions, referral codes and raw bytes: for logins, and for anybody if the record is simulated."""
-    return simulated or role() != ""
+    return simulated or role() not in ("", "company")
 
 
 def name() -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collector.core.view import Language
 from collector.web.words_alarms import ALARM_WORDS
 from collector.web.words_campaigns import CAMPAIGN_WORDS
+from collector.web.words_cases import CASE_WORDS
 from collector.web.words_coverage import COVERAGE_WORDS
 from collector.web.words_evidence import EVIDENCE_WORDS
 from collector.web.words_pages import PAGE_WORDS
@@ -29,7 +30,7 @@ WORDS: dict[str, tuple[str, str]] = (
     | ALARM_WORDS
 )
 WORDS |= VERDICT_WORDS
-WORDS |= EVIDENCE_WORDS
+WORDS |= EVIDENCE_WORDS | CASE_WORDS
 
 
 def say(key: str, language: Language, /, **parts: object) -> str:
