@@ -53,7 +53,7 @@ EVERY_DAY = 10_000_000
 EXAMPLE = """\b
 Settings (TOML):
   origin = "dosong.example"
-  state_dir = "/var/lib/dosong-collector"
+  state_dir = "/srv/dosong/collector/state"
   ack_key_file = "ack.key"
   [broker]
   socket = "/run/mosquitto/collector.sock"

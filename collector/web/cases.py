@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Collection
 from datetime import date
 
-from flask import Blueprint, abort, g, redirect, render_template, request, url_for
+from flask import Blueprint, abort, current_app, g, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from collector.core.dispute import KINDS, VERDICTS, Case, Kind, Step, Subject, Verdict, What, working_days_after
@@ -22,6 +22,7 @@ from collector.registry_dated import HolidayRow
 from collector.settings import Settings
 from collector.weak_spots import Compared, compared, uncounted
 from collector.web import access
+from collector.web.entrance import Entrance
 from collector.web.present import Pages
 from wire import codec
 from wire.errors import Misconfigured, Refused, Unavailable
@@ -42,7 +43,7 @@ class Desk:
         one, scope = case.subject, access.scope()
         if access.role() == "company":
             return one.kind == "spot" and one.plmn == scope != ""
-        return scope in {"", one.hamlet, one.commune, one.province}
+        return access.inside(one.hamlet, case.opened.at_ms) or scope in {one.commune, one.province}
 
     def case(self, n: int) -> Case:
         """A case that this visitor may see; 404 for any other."""
@@ -72,7 +73,7 @@ class Desk:
         """Province, commune and hamlet code of a hamlet within this login's scope; 404 for any other."""
         found = self.pages.registry.hamlet(hamlet)
         commune = self.pages.registry.commune(found.commune) if found is not None else None
-        if found is None or commune is None or access.scope() not in {"", hamlet, commune.code, commune.province}:
+        if found is None or commune is None or not access.inside(hamlet):
             abort(404)
         return commune.province, commune.code, hamlet
 
@@ -80,7 +81,7 @@ class Desk:
 def blueprint(pages: Pages, settings: Settings) -> Blueprint:
     """Routes of cases; who may use which stands in `access.RULES`."""
     routes = Blueprint("cases", __name__)
-    desk = Desk(pages, settings, Disputes(settings.disputes))
+    desk = Desk(pages, settings, Disputes(settings.disputes, _write_down))
 
     @routes.app_context_processor
     def _known() -> dict[str, object]:
@@ -124,6 +125,12 @@ def blueprint(pages: Pages, settings: Settings) -> Blueprint:
         return redirect(url_for("cases.one", n=n))
 
     return routes
+
+
+def _write_down(case: int, what: str, digest: bytes) -> None:
+    """A step's digest into the audit trail, and so into the log, before the step is kept. Raises Unavailable."""
+    entrance: Entrance = current_app.extensions["entrance"]
+    entrance.write(g.user.name, g.user.role, f"case.{what}", f"case-{case} {digest.hex()}")
 
 
 def _with_due(said: Step, due: date | None) -> Step:
@@ -228,7 +235,7 @@ def _why(desk: Desk, unit: str) -> dict[str, object]:
     registry, chosen = desk.pages.registry, _month(desk)
     hamlet, commune = registry.hamlet(unit), registry.commune(unit)
     within = commune if hamlet is None else registry.commune(hamlet.commune)
-    if within is None or access.scope() not in {"", unit, within.code, within.province}:
+    if within is None or not access.inside(unit):
         abort(404)
     found = desk.pages.reader.samples(
         hamlet=unit if hamlet is not None else None, commune=unit if hamlet is None else None, kind="test",
