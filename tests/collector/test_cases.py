@@ -17,7 +17,7 @@ from collector.core.compare import change, middle
 from collector.core.dispute import RULES, Case, Step, Subject, begin, step, working_days_after
 from collector.disputes import Disputes
 from tests.collector.kit import T0_MS
-from tests.collector.test_web_world import BASE, HAMLET, PASSWORD, World, get, login, token, world
+from tests.collector.test_web_world import BASE, HAMLET, PASSWORD, World, enrol_totp, get, login, token, world
 from wire.errors import Refused
 
 SAMPLE = Subject("sample", "19", "05755", HAMLET, "45204", "p-one", 1, 3, "leaf", counted=False)
@@ -168,6 +168,8 @@ def here(tmp_path: Path) -> Iterator[World]:
             ],
             "operators": [{"plmn": "45202", "name": "VinaPhone"}],
         })  # fmt: skip
+        for name in ("official-two", "elsewhere"):
+            enrol_totp(made.app.extensions["entrance"], name)
         made.tests(3)
         made.tests(1, outcome="failed", stage="dns", cause="timeout", downlink_bps=None, uplink_bps=None)
         made.tests(1, referral="XX9")
@@ -240,10 +242,11 @@ def test_a_company_sees_its_weak_spots_alone_replies_promises_and_is_compared(he
     post(viettel, "/cases/1/say", what="replied", promised="2026-09-30")
     assert "Hẹn xong trước hết ngày 30/09/2026" in get(official, "/cases/1").text
     here.now_ms += DAY_MS
-    post(viettel, "/cases/1/say", what="fixed")
+    post(person(here, "viettel"), "/cases/1/say", what="fixed")
     for _ in range(8):
         here.now_ms += 3_600_000
         here.take(here.probe.test(t_ms=here.now_ms, slot_ms=here.now_ms, downlink_bps=40_000_000))
+    official = person(here, "official")
     page = get(official, "/cases/1").text
     assert "20,0" in page.partition("<h2>Trước và sau")[2]
     assert "40,0" in page.partition("<h2>Trước và sau")[2]
@@ -252,6 +255,10 @@ def test_a_company_sees_its_weak_spots_alone_replies_promises_and_is_compared(he
     assert record is not None
     assert "downlink 20.0 (n 3) -> 40.0 [40.0, 40.0] (n 7) Mbit/s: open" in record.steps[-1].text
     assert record.state == "compared"
+    trail = here.app.extensions["entrance"].trail.read(100)
+    steps = [one for one in trail if one.what.startswith("case.")]
+    assert [one.what for one in steps] == ["case.compared", "case.fixed", "case.replied", "case.opened", "case.opened"]
+    assert all(len(one.target.partition(" ")[2]) == 64 for one in steps), "each step's digest is in the log"
 
 
 def test_forms_that_say_nothing_change_nothing(here: World) -> None:
