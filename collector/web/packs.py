@@ -45,6 +45,5 @@ def blueprint(pages: Pages, settings: Settings) -> Blueprint:
 
 def _is_inside(pages: Pages, unit: str) -> bool:
     """Whether a hamlet or commune lies within this login's scope."""
-    if pages.registry.hamlet(unit) is None and pages.registry.commune(unit) is None:
-        return False
-    return access.inside(unit)
+    is_known = pages.registry.hamlet(unit) is not None or pages.registry.commune(unit) is not None
+    return is_known and access.inside(unit)
