@@ -235,7 +235,7 @@ def test_a_company_sees_its_weak_spots_alone_replies_promises_and_is_compared(he
         assert post(stranger, "/cases/1/say", what="replied", promised="2026-10-30").status_code == 404
     for closed in ("/official", "/technician", "/registry", "/why/05755", "/packs/05755/2026-09.zip", "/campaigns"):
         assert get(viettel, closed).status_code == 403, closed
-    assert get(viettel, "/samples/p-one/1/0.note").status_code == 403, "no exact positions for a company"
+    assert get(viettel, "/samples/p-one/1/0.note").status_code in {403, 404}, "no exact positions for a company"
     assert post(viettel, "/cases/open", kind="spot", hamlet=HAMLET, plmn="45204").status_code == 403
     assert "wrong=" in post(viettel, "/cases/1/say", what="replied").headers["Location"], "a reply names a day"
     assert "wrong=" in post(viettel, "/cases/1/say", what="replied", promised="2026-01-01").headers["Location"]
