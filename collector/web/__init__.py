@@ -15,6 +15,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from collector.health import read_health
 from collector.settings import Settings, read_secret
 from collector.web import access, api, campaigns, claims, coverage, doors, headers, language, log, pages, registry_pages
+from collector.web.fleet import blueprint as fleet_pages
 from collector.web.interface import install_problems, is_program, refuse_status, refuse_unavailable
 from collector.web.ports import HealthSource, Reader, Registry
 from collector.web.present import Pages
@@ -55,6 +56,7 @@ def create_app(
     app.register_blueprint(coverage.blueprint(gathered))
     app.register_blueprint(campaigns.blueprint(gathered, registry))
     app.register_blueprint(doors.blueprint(gathered, source))
+    app.register_blueprint(fleet_pages(gathered, source, settings.registry))
     app.register_blueprint(claims.blueprint(gathered, settings.registry))
     app.register_blueprint(api.blueprint(gathered, source))
     app.register_blueprint(log.blueprint(gathered, settings))

@@ -10,6 +10,7 @@ from collector.core.view import Language
 from collector.web.words_alarms import ALARM_WORDS
 from collector.web.words_campaigns import CAMPAIGN_WORDS
 from collector.web.words_coverage import COVERAGE_WORDS
+from collector.web.words_fleet import FLEET_WORDS
 from collector.web.words_pages import PAGE_WORDS
 from collector.web.words_record import RECORD_WORDS
 from collector.web.words_registry import REGISTRY_WORDS
@@ -27,7 +28,7 @@ WORDS: dict[str, tuple[str, str]] = (
     | REGISTRY_WORDS
     | ALARM_WORDS
 )
-WORDS |= VERDICT_WORDS
+WORDS |= VERDICT_WORDS | FLEET_WORDS
 
 
 def say(key: str, language: Language, /, **parts: object) -> str:

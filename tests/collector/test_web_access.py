@@ -41,6 +41,9 @@ PATHS = {
     "doors.health": "/health",
     "doors.refusals": "/refusals",
     "claims.overview": "/claims",
+    "fleet.overview": "/fleet",
+    "fleet.since": "/fleet/since",
+    "fleet.probe": "/fleet/probes/p-one",
     "registry.search": "/registry",
     "registry.unit": "/registry/units/05755",
     "registry.hamlet": f"/registry/hamlets/{HAMLET}",
@@ -67,6 +70,9 @@ MEANT = {
     "doors.health": {"technician", "operator"},
     "doors.refusals": {"operator"},
     "claims.overview": {"technician", "operator"},
+    "fleet.overview": {"technician", "operator"},
+    "fleet.since": {"technician", "operator"},
+    "fleet.probe": {"technician", "operator"},
     "log.entries": {"operator", "official", "auditor"},
     "campaigns.overview": {"official", "operator", "auditor"},
     "registry.search": {"technician", "operator", "official"},
@@ -78,7 +84,9 @@ MEANT = {
 POSTS = {f"registry.{deed}" for deed in ("add_hamlet", "change_hamlet", "merge_hamlet", "move_probe", "remap_code")} | {
     "campaigns.enter",
     "claims.arm",
-}  # `test_web_registry`, `test_campaigns` and `test_web_claims` ask each role
+    "fleet.note",
+    "fleet.caretaker",
+}  # `test_web_fleet`, `test_web_registry`, `test_campaigns` and `test_web_claims` ask each role
 
 
 @pytest.fixture
