@@ -1,4 +1,4 @@
--- registry.db, version 7: who goes where (notes on probes, appended only), and who keeps the key of a house.
+-- registry.db, version 8: who goes where (notes on probes, appended only), and who keeps the key of a house.
 CREATE TABLE visit_note (
   n INTEGER PRIMARY KEY, probe TEXT NOT NULL, assignee TEXT NOT NULL, note TEXT NOT NULL,
   actor TEXT NOT NULL, recorded_ms INTEGER NOT NULL
