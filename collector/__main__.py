@@ -27,6 +27,7 @@ from collector.ingest import Ingest
 from collector.ledger import LedgerReader
 from collector.ledger_write import SqliteLedger
 from collector.log_commands import COMMANDS, REBUILDS
+from collector.pack_command import pack
 from collector.proofs import Prover
 from collector.receive import Receiver
 from collector.reconcile import PointCounter, hour_text, hours_found, reconcile_counts
@@ -52,7 +53,7 @@ EVERY_DAY = 10_000_000
 EXAMPLE = """\b
 Settings (TOML):
   origin = "dosong.example"
-  state_dir = "/var/lib/dosong-collector"
+  state_dir = "/srv/dosong/collector/state"
   ack_key_file = "ack.key"
   [broker]
   socket = "/run/mosquitto/collector.sock"
@@ -87,7 +88,7 @@ def main() -> None:
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
 
 
-for _command in (*COMMANDS, *identity_commands.COMMANDS):
+for _command in (*COMMANDS, *identity_commands.COMMANDS, pack):
     main.add_command(_command)
 
 

@@ -1,7 +1,7 @@
 """Who goes where: notes and assignees of probes (appended, never changed), and the caretakers of houses.
 
 A caretaker is a person: name and number lie in `registry.db` alone, are shown to technicians and operators only, never
-enter a log, a record or an export, and can be erased; the list of changes says who did it when, not what.
+enter a log, a record or an export, and can be erased; the audit trail says who did it when, not what.
 Source: issue 7 (Monday list); facts note 01 §8 (personal data).
 """
 
@@ -87,29 +87,16 @@ class FleetBook:
         rows = self._run("SELECT site, name, phone FROM caretaker WHERE site = ?", site)
         return Caretaker(*rows[0]) if rows else None
 
-    def keep(self, site: str, name: str, phone: str, actor: str, now_ms: int) -> None:
+    def keep(self, site: str, name: str, phone: str) -> None:
         """Set a house's caretaker; without name and number it is erased. Raises Refused for what is no number."""
         name, phone = _text(name, NAME_MAX), phone.strip()
         if phone and _PHONE.fullmatch(phone) is None:
             raise Refused("phone", "a telephone number: digits, spaces, dots, and + in front")
-        what = "set" if name or phone else "erased"
-        deed = "INSERT INTO caretaker VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET name = excluded.name,"
-        with self._lock:
-            try:
-                self._db.execute("BEGIN IMMEDIATE")
-                if what == "set":
-                    self._db.execute(f"{deed} phone = excluded.phone", (site, name, phone))
-                else:
-                    self._db.execute("DELETE FROM caretaker WHERE site = ?", (site,))
-                self._db.execute(
-                    "INSERT INTO caretaker_change (site, what, actor, recorded_ms) VALUES (?, ?, ?, ?)",
-                    (site, what, actor, now_ms),
-                )
-                self._db.execute("COMMIT")
-            except sqlite3.Error as error:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-                raise Unavailable(f"cannot write {self.path}: {error}") from error
+        if name or phone:
+            deed = "INSERT INTO caretaker VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET name = excluded.name,"
+            self._run(f"{deed} phone = excluded.phone", site, name, phone)
+        else:
+            self._run("DELETE FROM caretaker WHERE site = ?", site)
 
     def _run(self, sql: str, *values: Any) -> list[Any]:
         with self._lock:

@@ -4,9 +4,5 @@ CREATE TABLE visit_note (
   actor TEXT NOT NULL, recorded_ms INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX visit_note_probe ON visit_note (probe, n);
--- A person's name and number: kept once, replaced or erased; the list of changes names neither.
+-- A person's name and number: kept once, replaced or erased; the audit trail names neither.
 CREATE TABLE caretaker (site TEXT PRIMARY KEY, name TEXT NOT NULL, phone TEXT NOT NULL) STRICT, WITHOUT ROWID;
-CREATE TABLE caretaker_change (
-  n INTEGER PRIMARY KEY, site TEXT NOT NULL, what TEXT NOT NULL CHECK (what IN ('set', 'erased')),
-  actor TEXT NOT NULL, recorded_ms INTEGER NOT NULL
-) STRICT;

@@ -123,7 +123,7 @@ class FleetPages:
         with closing(FleetBook(self._registry_path)) as book:
             try:
                 form = request.form
-                book.keep(row.site.code, form.get("name", ""), form.get("phone", ""), g.user.name, self._pages.now_ms())
+                book.keep(row.site.code, form.get("name", ""), form.get("phone", ""))
             except Refused as error:
                 wrong = error.reason
         return self._back(probe, wrong)

@@ -23,8 +23,9 @@ from collector.metrics import Facts, Requests, exposition
 from collector.seal_store import SealReader
 from collector.settings import Settings
 from collector.tokens import TokenStore
-from collector.web import access, interface
+from collector.web import interface
 from collector.web.doors import HealthView, health_view
+from collector.web.entrance import Entrance
 from collector.web.gate import Gate
 from collector.web.ports import HealthSource
 from collector.web.present import Pages
@@ -36,9 +37,9 @@ BESIDE = ("forward", "influx", "seal", "seal_broken")
 FILES = ("ledger.db", "seal.db", "forward.db", "registry.db")
 
 
-def install(app: Flask, settings: Settings, accounts: access.Accounts, pages: Pages, source: HealthSource) -> Gate:
+def install(app: Flask, settings: Settings, entrance: Entrance, pages: Pages, source: HealthSource) -> Gate:
     """Add everything that programs ask: the API, readiness and figures. Returns the gate that stands before it."""
-    gate = Gate(settings.api, TokenStore(settings.registry), accounts, time.monotonic, pages.now_ms)
+    gate = Gate(settings.api, TokenStore(settings.registry), entrance, time.monotonic, pages.now_ms)
     sources = Sources(pages, BulkReader(settings.ledger), SealReader(settings.seal))
     requests = Requests()
     _count(app, requests)

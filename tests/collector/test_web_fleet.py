@@ -108,7 +108,9 @@ def test_a_caretaker_is_for_operators_and_technicians_and_can_be_erased(place: S
     post(client, f"{where}/caretaker", where, name="", phone="")
     assert "Bà Hai" not in get(client, where).text
     book = FleetBook(place.settings.registry)
-    assert [row[0] for row in book._run("SELECT what FROM caretaker_change")] == ["set", "erased"]
+    written = [row for row in book._run("SELECT actor, what, target, raw FROM audit") if row[1] == "fleet.caretaker"]
+    assert ("operator", "fleet.caretaker", "p-four") in {row[:3] for row in written}
+    assert all(b"0912" not in row[3] and b"Hai" not in row[3] for row in written)
     with pytest.raises(Refused):
         book.write("p-one", "a\u202eb", "", "x", 0)
     book.close()
