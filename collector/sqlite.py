@@ -40,6 +40,7 @@ def open_writer(path: Path, schema: str, *, wal: bool = True) -> sqlite3.Connect
 
 
 _REMEDY = {
+    "reports": "put back its backup; it knows what was reported, so never delete it",
     "ledger": "put back its backup; it is the evidence, so never delete it",
     "registry": "put back its backup",
     "session": "move it away: everybody then logs in again",

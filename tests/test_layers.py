@@ -99,7 +99,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
         *("collector/registry_identity.py", "collector/seal_store.py", "collector/leaves.py", "collector/backup.py"),
         *("collector/tokens.py", "collector/retention.py"),
         *("collector/rollup_write.py", "provisioning/units_wheel.py", "sim/spool_copy.py"),
-        *("collector/verdict_store.py", "collector/verdict_traces.py"),
+        *("collector/verdict_store.py", "collector/verdict_traces.py", "collector/reports/store.py"),
     ),
 }
 OWNERS["click"] += ("collector/verdict_commands.py",)
@@ -110,6 +110,7 @@ OWNERS["sqlite3"] += (
     "collector/sessions.py",
 )
 OWNERS["segno"] += ("collector/qr.py",)
+OWNERS["click"] += ("collector/report_commands.py",)
 OWNERS["click"] += ("collector/pack_command.py",)
 OWNERS["click"] += ("provisioning/host_commands.py",)
 EXCEPTIONS: dict[str, str] = {
