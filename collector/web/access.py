@@ -7,16 +7,18 @@ Source: design §7 (web), facts note 08 §5.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 
 from flask import abort, current_app, g, redirect, request, url_for
 from werkzeug.wrappers import Response
 
 from collector.api.routes import ROUTES
+from collector.core.sample import Sample
 from collector.registry_rows import UserEntry
 from collector.scopes import Scopes
 from collector.web.entrance import Entrance
+from collector.web.present import FeedRow
 from wire.errors import Unavailable
 
 ROLES = frozenset({"technician", "operator", "official", "auditor"})
@@ -115,6 +117,24 @@ def need_inside(unit: str | None, at_ms: int | None = None) -> None:
     """Answer 404 if a unit is outside this visitor's scope: what lies outside is as if it were not there."""
     if not inside(unit, at_ms):
         abort(404)
+
+
+def inside_probe(probe: str | None) -> bool:
+    """Whether a probe stands in this visitor's scope; what names no probe is for those who see all units."""
+    return scope() == "" or (probe is not None and scopes().covers_probe(scope(), probe))
+
+
+def need_record(sample: Sample | None) -> Sample:
+    """The record, or 404: there is none, or it was taken outside this visitor's scope."""
+    if sample is None or not scopes().covers_record(scope(), (sample.hamlet, sample.commune, sample.province)):
+        abort(404)
+    return sample
+
+
+def only_inside(rows: Iterable[FeedRow]) -> list[FeedRow]:
+    """Those of a feed that were taken in this visitor's scope."""
+    places = ((row, (row.sample.hamlet, row.sample.commune, row.sample.province)) for row in rows)
+    return [row for row, place in places if scopes().covers_record(scope(), place)]
 
 
 def scopes() -> Scopes:
