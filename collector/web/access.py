@@ -70,6 +70,10 @@ RULES: dict[str, frozenset[str]] = {
     "doors.official": frozenset({"official", "operator"}),
     "campaigns.overview": frozenset({"official", "operator", "auditor"}),
     "campaigns.enter": frozenset({"official", "operator"}),
+    **dict.fromkeys(
+        (f"fleet.{page}" for page in ("overview", "since", "probe", "note")), frozenset({"technician", "operator"})
+    ),
+    "fleet.caretaker": frozenset({"operator"}),
     "packs.pack": frozenset({"official", "operator", "auditor"}),
     "cases.why": frozenset({"official", "operator", "auditor"}),
     **dict.fromkeys(("cases.overview", "cases.one"), frozenset({"official", "operator", "auditor"}) | COMPANY),
