@@ -82,6 +82,13 @@ def blueprint(pages: Pages, settings: Settings) -> Blueprint:
     """Routes of cases; who may use which stands in `access.RULES`."""
     routes = Blueprint("cases", __name__)
     desk = Desk(pages, settings, Disputes(settings.disputes, _write_down))
+    _looks(routes, desk)
+    _deeds(routes, desk)
+    return routes
+
+
+def _looks(routes: Blueprint, desk: Desk) -> None:
+    pages = desk.pages
 
     @routes.app_context_processor
     def _known() -> dict[str, object]:
@@ -104,6 +111,8 @@ def blueprint(pages: Pages, settings: Settings) -> Blueprint:
     def one(n: int) -> str:
         return render_template("case.html", **_one(desk, desk.case(n)), wrong=request.args.get("wrong", ""))
 
+
+def _deeds(routes: Blueprint, desk: Desk) -> None:
     @routes.post("/cases/open")
     def open_one() -> Response:
         kind = request.form.get("kind", "")
@@ -123,8 +132,6 @@ def blueprint(pages: Pages, settings: Settings) -> Blueprint:
         except Refused as refusal:
             return redirect(url_for("cases.one", n=n, wrong=refusal.reason))
         return redirect(url_for("cases.one", n=n))
-
-    return routes
 
 
 def _write_down(case: int, what: str, digest: bytes) -> None:
