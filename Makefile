@@ -67,6 +67,11 @@ faults: ## power cuts, kills at every step, tampering, restores, outages: each p
 	@$(PY) -m tests.faults.kills --kills 100
 	@$(PY) -m tests.faults.operations
 
+.PHONY: axe
+axe: ## every page, vi and en, desktop and phone, under axe-core in Chromium: WCAG 2.2 AA (2 minutes)
+	@scripts/setup.sh test
+	@$(PY) -m tests.web.test_axe
+
 .PHONY: fuzz-api
 fuzz-api: ## the running collector is asked all that its OpenAPI document allows, and more (2 minutes)
 	@scripts/setup.sh test

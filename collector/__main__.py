@@ -27,10 +27,12 @@ from collector.ingest import Ingest
 from collector.ledger import LedgerReader
 from collector.ledger_write import SqliteLedger
 from collector.log_commands import COMMANDS, REBUILDS
+from collector.pack_command import pack
 from collector.proofs import Prover
 from collector.receive import Receiver
 from collector.reconcile import PointCounter, hour_text, hours_found, reconcile_counts
 from collector.registry import Registry
+from collector.report_commands import COMMANDS as REPORT_COMMANDS
 from collector.retention import Sweeper
 from collector.retention_commands import COMMANDS as RETENTION_COMMANDS
 from collector.seal_service import SealService, log_signer
@@ -52,7 +54,7 @@ EVERY_DAY = 10_000_000
 EXAMPLE = """\b
 Settings (TOML):
   origin = "dosong.example"
-  state_dir = "/var/lib/dosong-collector"
+  state_dir = "/srv/dosong/collector/state"
   ack_key_file = "ack.key"
   [broker]
   socket = "/run/mosquitto/collector.sock"
@@ -87,7 +89,7 @@ def main() -> None:
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
 
 
-for _command in (*COMMANDS, *identity_commands.COMMANDS):
+for _command in (*COMMANDS, *identity_commands.COMMANDS, pack):
     main.add_command(_command)
 
 
@@ -343,7 +345,7 @@ def status(settings: Settings, as_json: bool) -> None:
         sys.exit(EXIT_FAILED)
 
 
-for _more in (*TOKEN_COMMANDS, *RETENTION_COMMANDS):
+for _more in (*TOKEN_COMMANDS, *REPORT_COMMANDS, *RETENTION_COMMANDS):
     main.add_command(_more)
 
 

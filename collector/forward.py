@@ -25,10 +25,11 @@ from collector.core.sample import Sample
 from collector.failpoint import reached
 from collector.forward_rollups import ALL_HOURS, Deleter, RollupPoints, rollup_points, touched_by
 from collector.forward_store import ForwardStore
-from collector.health import ForwardState, StateFile, now_ms
+from collector.health import ForwardState, StateFile, now_ms, read_health
 from collector.ledger import LedgerReader
 from collector.nightly import Nightly
-from collector.place_lines import probe_state_lines, site_lines
+from collector.place_lines import site_lines
+from collector.probe_watch import ProbeWatch, state_lines
 from collector.reconcile import WINDOW_MS, PointCounter
 from collector.registry import Registry
 from collector.rollups import Rollups
@@ -43,7 +44,7 @@ PAGE_RECORDS = 250
 ROLLUPS_EVERY_S = 5.0
 ROLLUPS_BUSY_S = 60.0
 MAX_BACKOFF_S = 30.0
-PROBE_STATE_EVERY_S = 60.0
+PROBE_STATE_EVERY_S = 30.0
 DAY_MS = 86_400_000
 
 
@@ -117,6 +118,7 @@ class Forwarder:
         self._writer = writer
         self._stop = stop
         self._file = StateFile(settings.state, "forward")
+        self._watch = ProbeWatch(reader, registry, lambda: read_health(settings.state, now_ms()))
         self._rollup_points = RollupPoints(Rollups(reader), store, writer, self._write)
         self._nightly = Nightly(reader, store, writer, self.again)
         self._sender = ThreadPoolExecutor(1, "forward")
@@ -261,14 +263,14 @@ class Forwarder:
         self._store.move({}, dict.fromkeys(keys, ALL_HOURS))
 
     def _places(self) -> None:
-        """Rewrite names and positions at start, when the registry changed, and daily; probe states every minute."""
+        """Rewrite names and positions at start, when the registry changed, and daily; probe states twice a minute."""
         at_ms = now_ms()
         key = (self._registry.version(), at_ms // DAY_MS)
         if key != self._sites_at:
             self._write(list(site_lines(self._registry, at_ms // DAY_MS * DAY_MS)))
             self._sites_at = key
         if time.monotonic() >= self._probe_states_due_s:
-            self._write(list(probe_state_lines(self._registry, self._reader, at_ms)))
+            self._write(list(state_lines(self._watch.now(at_ms), at_ms)))
             self._probe_states_due_s = time.monotonic() + PROBE_STATE_EVERY_S
 
     def _write(self, lines: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""Points of the register: what hamlets are called and where they lie, and where each probe stands."""
+"""Points of the register: what hamlets are called and where they lie."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterator
 
 from collector.core import points
-from collector.ledger import LedgerReader
 from collector.registry import Registry
 from collector.registry_rows import HamletEntry, SiteEntry
 
@@ -41,13 +40,3 @@ def _position(hamlet: HamletEntry, site: SiteEntry) -> tuple[float | None, float
         if entry.lat_e7 is not None and entry.lon_e7 is not None:
             return entry.lat_e7 / 1e7, entry.lon_e7 / 1e7
     return None, None
-
-
-def probe_state_lines(registry: Registry, reader: LedgerReader, at_ms: int) -> Iterator[str]:
-    """One point a probe that the registry knows: online, age of its last record, acknowledged head."""
-    for state in reader.probe_states():
-        place = registry.place(state.probe)
-        if place is not None:
-            text = points.probe_state_line(state, (place.province, place.commune, place.hamlet), at_ms)
-            if text:
-                yield text

@@ -198,11 +198,14 @@ class Quota:
 
 @dataclass(frozen=True, slots=True)
 class UserEntry:
-    """A login; `scope` is "" or the code of the unit that it is limited to. The hash is never shown."""
+    """A login; `scope` is "" or the code of the unit that it is limited to. The hash is never shown.
+
+    "board" and "enrolling" are roles of sessions, which no list of logins has (`collector.web.access`).
+    """
 
     name: str
     argon2: str
-    role: Role
+    role: Role | Literal["board", "enrolling"]
     scope: str
 
     def __repr__(self) -> str:

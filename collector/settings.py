@@ -111,6 +111,19 @@ class RetentionSettings(Table, frozen=True, kw_only=True):
     idle_deliveries_days: Annotated[int, Meta(ge=1, le=3650)] = 30
 
 
+class ReportSettings(Table, frozen=True, kw_only=True):
+    """Reports: the address that QR codes lead to (None: https:// and the origin), and by which mail server reminders
+    go (none: no mail). `smtp_tls`: "starttls", "tls" or "none", the last for a server on this machine only."""
+
+    public_url: Url | None = None
+    smtp_host: Text | None = None
+    smtp_port: Port = 587
+    smtp_tls: Literal["starttls", "tls", "none"] = "starttls"
+    smtp_user: Text | None = None
+    smtp_password_file: Text | None = None
+    mail_from: Text | None = None
+
+
 class EnrolSettings(Table, frozen=True, kw_only=True):
     """The enrolment door: where it is served, who decides behind it, and its TLS files (none behind a proxy)."""
 
@@ -134,6 +147,7 @@ class Settings(Table, frozen=True, kw_only=True):
     log_format: Literal["text", "json"] = "text"
     log: LogSettings | None = None
     verdict: VerdictSettings = VerdictSettings()
+    reports: ReportSettings = ReportSettings()
     enrol: EnrolSettings | None = None
     registry_vkey: Text | None = None
     config_vkey: Text | None = None

@@ -19,7 +19,17 @@ from argon2 import PasswordHasher
 
 from collector.registry import Registry
 from collector.registry_rows import Report
-from provisioning import broker_commands, config, deployment, identity, plan_command, registry_commands, visit
+from provisioning import (
+    broker_commands,
+    card_command,
+    config,
+    deployment,
+    host_commands,
+    identity,
+    plan_command,
+    registry_commands,
+    visit,
+)
 from provisioning.deployment import Deployment, Plan
 from provisioning.identity_commands import COMMANDS, desk_at
 from provisioning.label import Label, write_qr
@@ -35,6 +45,7 @@ Examples:
   dosong-provision import --dir /srv/dosong registry.xlsx --dry-run
   dosong-provision claim --dir /srv/dosong p-dong-dong --site nvh-dong-dong
   dosong-provision arm --dir /srv/dosong p-dong-dong
+  dosong-provision card --claim /srv/dosong/claims/p-dong-dong.toml /media/office/bootfs
   dosong-provision confirm --dir /srv/dosong p-dong-dong 123456
   dosong-provision add-point --dir /srv/dosong hn-1
   dosong-provision config --dir /srv/dosong p-dong-dong --limit-gb 10 --billing-day 17
@@ -62,7 +73,14 @@ def cli() -> None:
     """Make a deployment of dosong, fill its registry, give probes their identity."""
 
 
-for _command in (*COMMANDS, *broker_commands.COMMANDS, *registry_commands.COMMANDS, plan_command.plan):
+for _command in (
+    *COMMANDS,
+    *broker_commands.COMMANDS,
+    *host_commands.COMMANDS,
+    *registry_commands.COMMANDS,
+    *card_command.COMMANDS,
+    plan_command.plan,
+):
     cli.add_command(_command)
 
 
@@ -78,6 +96,8 @@ def _plan_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option("--web-bind", default="127.0.0.1:8080", show_default=True, help="Address of the pages."),
         click.option("--influx-url", default="http://127.0.0.1:8086", show_default=True, help="InfluxDB."),
         click.option("--influx-database", default="dosong", show_default=True, help="Database or bucket."),
+        click.option("--influx-user", help="Login at InfluxDB, if it asks for one."),
+        click.option("--influx-password-file", help="File with that login's password."),
         click.option("--broker-user", default="mosquitto", show_default=True, help="User the broker runs as."),
         click.option("--socket", type=click.Path(path_type=Path), help="The collector's socket (at most 100 letters)."),
         click.option("--enrol-bind", help="Where probes enrol: HOST:PORT, or unix:PATH behind nginx (0.0.0.0:8443)."),

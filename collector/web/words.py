@@ -7,9 +7,11 @@ placeholders agree and that templates use only keys that exist.
 from __future__ import annotations
 
 from collector.core.view import Language
+from collector.web.words_accounts import ACCOUNT_WORDS
 from collector.web.words_alarms import ALARM_WORDS
 from collector.web.words_campaigns import CAMPAIGN_WORDS
 from collector.web.words_coverage import COVERAGE_WORDS
+from collector.web.words_evidence import EVIDENCE_WORDS
 from collector.web.words_pages import PAGE_WORDS
 from collector.web.words_record import RECORD_WORDS
 from collector.web.words_registry import REGISTRY_WORDS
@@ -28,6 +30,8 @@ WORDS: dict[str, tuple[str, str]] = (
     | ALARM_WORDS
 )
 WORDS |= VERDICT_WORDS
+WORDS |= ACCOUNT_WORDS
+WORDS |= EVIDENCE_WORDS
 
 
 def say(key: str, language: Language, /, **parts: object) -> str:
