@@ -97,7 +97,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
         *("collector/sqlite.py", "collector/ledger.py", "collector/ledger_write.py", "collector/ledger_delivery.py"),
         *("collector/registry.py", "collector/registry_write.py", "collector/forward_store.py", "collector/health.py"),
         *("collector/registry_identity.py", "collector/seal_store.py", "collector/leaves.py", "collector/backup.py"),
-        *("collector/tokens.py", "collector/retention.py"),
+        *("collector/tokens.py", "collector/fleet_book.py", "collector/retention.py"),
         *("collector/rollup_write.py", "provisioning/units_wheel.py", "sim/spool_copy.py"),
         *("collector/verdict_store.py", "collector/verdict_traces.py", "collector/reports/store.py"),
     ),

@@ -32,6 +32,7 @@ from collector.web import (
     registry_pages,
 )
 from collector.web.entrance import Entrance
+from collector.web.fleet import blueprint as fleet_pages
 from collector.web.interface import install_problems, is_program, refuse_status, refuse_unavailable
 from collector.web.packs import blueprint as evidence_packs
 from collector.web.ports import HealthSource, Reader, Registry
@@ -77,6 +78,7 @@ def create_app(
     app.register_blueprint(coverage.blueprint(gathered))
     app.register_blueprint(campaigns.blueprint(gathered, registry))
     app.register_blueprint(doors.blueprint(gathered, source))
+    app.register_blueprint(fleet_pages(gathered, source, settings.registry))
     app.register_blueprint(claims.blueprint(gathered, settings.registry))
     app.register_blueprint(api.blueprint(gathered, source))
     app.register_blueprint(log.blueprint(gathered, settings))

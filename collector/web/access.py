@@ -68,6 +68,10 @@ RULES: dict[str, frozenset[str]] = {
     "doors.official": frozenset({"official", "operator"}),
     "campaigns.overview": frozenset({"official", "operator", "auditor"}),
     "campaigns.enter": frozenset({"official", "operator"}),
+    **dict.fromkeys(
+        (f"fleet.{page}" for page in ("overview", "since", "probe", "note")), frozenset({"technician", "operator"})
+    ),
+    "fleet.caretaker": frozenset({"operator"}),
     "packs.pack": frozenset({"official", "operator", "auditor"}),
     "doors.health": frozenset({"technician", "operator"}),
     "doors.refusals": frozenset({"operator"}),

@@ -45,6 +45,9 @@ PATHS = {
     "doors.health": "/health",
     "doors.refusals": "/refusals",
     "claims.overview": "/claims",
+    "fleet.overview": "/fleet",
+    "fleet.since": "/fleet/since",
+    "fleet.probe": "/fleet/probes/p-one",
     "registry.search": "/registry",
     "registry.unit": "/registry/units/05755",
     "registry.hamlet": f"/registry/hamlets/{HAMLET}",
@@ -72,6 +75,9 @@ MEANT = {
     "doors.health": {"technician", "operator"},
     "doors.refusals": {"operator"},
     "claims.overview": {"technician", "operator"},
+    "fleet.overview": {"technician", "operator"},
+    "fleet.since": {"technician", "operator"},
+    "fleet.probe": {"technician", "operator"},
     "log.entries": {"operator", "official", "auditor"},
     "campaigns.overview": {"official", "operator", "auditor"},
     "packs.pack": {"official", "operator", "auditor"},
@@ -84,8 +90,10 @@ MEANT = {
 POSTS = {f"registry.{deed}" for deed in ("add_hamlet", "change_hamlet", "merge_hamlet", "move_probe", "remap_code")} | {
     "campaigns.enter",
     "claims.arm",
+    "fleet.note",
+    "fleet.caretaker",
     *(f"account.{deed}" for deed in ("change_password", "renew_codes", "end_session", "enrol")),
-}  # `test_web_registry`, `test_campaigns`, `test_web_claims` and `test_accounts` ask each role
+}  # `test_web_fleet`, `test_web_registry`, `test_campaigns`, `test_web_claims` and `test_accounts` ask each role
 
 
 @pytest.fixture
