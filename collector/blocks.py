@@ -8,14 +8,13 @@ Source: design §7 (raw bytes compressed, bit-exact); facts note 04 §1c; decisi
 
 from __future__ import annotations
 
-import sqlite3
 import struct
 from binascii import Error, a2b_base64, b2a_base64
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 
-import zstandard
+from collector.pack import Frames
 
 MAX_RECORDS = 64
 MAX_PLAIN_BYTES = 256 * 1024
@@ -102,49 +101,17 @@ class BlockPacker:
     """Compress and restore blocks with a ledger's dictionary. Not safe for several threads at once."""
 
     def __init__(self, dictionary: bytes) -> None:
-        held = zstandard.ZstdCompressionDict(dictionary, dict_type=zstandard.DICT_TYPE_RAWCONTENT)
-        held.precompute_compress(level=LEVEL)
-        self._compressor = zstandard.ZstdCompressor(level=LEVEL, dict_data=held)
-        self._decompressor = zstandard.ZstdDecompressor(dict_data=held)
+        self._frames = Frames(dictionary, LEVEL, MAX_PLAIN_BYTES)
 
     def pack(self, raws: Sequence[bytes], leaves: Sequence[bytes]) -> Block:
         """Compress 1 to 64 records with these leaf hashes. Raises ValueError as `fold` does."""
         plain, signatures = fold(raws, leaves)
-        return Block(self._compressor.compress(plain), signatures)
+        return Block(self._frames.squeeze(plain), signatures)
 
     def unpack(self, block: Block) -> list[bytes] | None:
         """The records of a block; None if it was changed, as far as it shows."""
+        plain = self._frames.read(block.packed)
         try:
-            if zstandard.frame_content_size(block.packed) > MAX_PLAIN_BYTES:  # the library would ask for that memory
-                return None
-            plain = self._decompressor.decompress(block.packed, max_output_size=MAX_PLAIN_BYTES)
-            return unfold(plain, block.signatures)
-        except (zstandard.ZstdError, ValueError, IndexError, struct.error):
+            return None if plain is None else unfold(plain, block.signatures)
+        except (ValueError, IndexError, struct.error):
             return None
-
-
-class BlockReader:
-    """Raw bytes by number, over one connection. Keeps nothing between calls: what is read is what lies there now."""
-
-    def __init__(self, db: sqlite3.Connection, dictionary: bytes) -> None:
-        self._db = db
-        self._packer = BlockPacker(dictionary)
-
-    def raws(self, numbers: Iterable[int]) -> dict[int, bytes]:
-        """Bytes of these records; those that no longer read are left out. Raises sqlite3.Error."""
-        found: dict[int, bytes] = {}
-        first, held = 0, list[bytes]()
-        for n in sorted(numbers):
-            if not first <= n < first + len(held):
-                first, held = self._block(n)
-            if first <= n < first + len(held):
-                found[n] = held[n - first]
-        return found
-
-    def _block(self, n: int) -> tuple[int, list[bytes]]:
-        """The block that should hold record `n`: number of its first record, and what reads of it."""
-        sql = "SELECT first_n, packed, signatures FROM block WHERE first_n <= ? ORDER BY first_n DESC LIMIT 1"
-        row = self._db.execute(sql, (n,)).fetchone()
-        if row is None:
-            return 0, []
-        return int(row[0]), self._packer.unpack(Block(row[1], row[2])) or []

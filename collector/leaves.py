@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from collector.blocks import BlockReader
+from collector.ledger_bytes import BlockReader
 from collector.pack import Packer
 from collector.sqlite import open_reader
 from wire import tlog

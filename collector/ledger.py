@@ -14,11 +14,11 @@ from typing import Any
 
 import msgspec
 
-from collector.blocks import BlockReader
 from collector.core.accept import leaf_bytes
 from collector.core.rollup_view import CommuneTotal
 from collector.core.sample import Deliveries, HamletCounts, ProbeState, Refusal, Sample
 from collector.core.witness import Direction, Named, named_by
+from collector.ledger_bytes import BlockReader
 from collector.pack import Packer
 from collector.rollups import Rollups
 from collector.sqlite import open_reader

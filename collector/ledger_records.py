@@ -8,8 +8,9 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Sequence
 
-from collector.blocks import MAX_RECORDS, BlockPacker, BlockReader
+from collector.blocks import MAX_RECORDS, BlockPacker
 from collector.core.row import Row
+from collector.ledger_bytes import BlockReader
 from collector.ledger_rows import INSERT, values
 from collector.ledger_words import Words
 from wire import codec

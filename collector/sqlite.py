@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 
-from collector.ledger_v6 import move_records
+from collector.ledger_move import move_records
 from wire.errors import Misconfigured, Unavailable
 
 BUSY_TIMEOUT_S = 3.0

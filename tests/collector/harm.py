@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 
-from collector.blocks import Block, BlockPacker, BlockReader
+from collector.blocks import Block, BlockPacker
+from collector.ledger_bytes import BlockReader
 from collector.pack import Packer
 from collector.sqlite import apply, versions
 from wire.codec import leaf_hash, leaf_text
