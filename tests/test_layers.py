@@ -30,6 +30,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "provisioning": {
         *("wire", "collector.registry", "collector.registry_rows", "collector.registry_dated"),
         *("collector.registry_identity", "collector.catalogue"),
+        *("collector.disputes", "collector.core.dispute"),
     },
     "sim": {"wire"},
     "grafana": {"wire", "collector.registry", "collector.catalogue"},
@@ -114,6 +115,7 @@ OWNERS["sqlite3"] += ("collector/ledger_move.py",)
 OWNERS["segno"] += ("collector/qr.py",)
 OWNERS["click"] += ("collector/report_commands.py",)
 OWNERS["click"] += ("collector/pack_command.py",)
+OWNERS["sqlite3"] += ("collector/disputes.py",)
 OWNERS["click"] += ("provisioning/host_commands.py",)
 EXCEPTIONS: dict[str, str] = {
     "core: collector/core/view_record.py imports msgspec": "walks a record's own structs; msgspec does no I/O",

@@ -31,6 +31,7 @@ from collector.web import (
     pages,
     registry_pages,
 )
+from collector.web.cases import blueprint as case_pages
 from collector.web.entrance import Entrance
 from collector.web.fleet import blueprint as fleet_pages
 from collector.web.interface import install_problems, is_program, refuse_status, refuse_unavailable
@@ -86,6 +87,7 @@ def create_app(
     _install_errors(app)
     app.register_blueprint(verdict_pages(settings))
     app.register_blueprint(evidence_packs(gathered, settings))
+    app.register_blueprint(case_pages(gathered, settings))
     if settings.web.bind.startswith("unix:"):
         # Only a proxy on this machine reaches a unix socket, so exactly its word on the visitor's address is taken.
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1)  # type: ignore[method-assign]

@@ -26,17 +26,19 @@ BOARD = frozenset({"board"})
 """A television on a wall: looks at what this is added to, and does no deed."""
 ENROLLING = frozenset({"enrolling"})
 """Somebody who knows the password, and must set up the second factor before anything else."""
-PUBLIC = ROLES | BOARD | ENROLLING | {""}
-ANYONE_IN = ROLES | ENROLLING
+COMPANY = frozenset({"company"})
+"""A telecom company: public pages, and the weak spots of its own network; its scope is the network's PLMN."""
+PUBLIC = ROLES | BOARD | ENROLLING | COMPANY | {""}
+ANYONE_IN = ROLES | ENROLLING | COMPANY
 RULES: dict[str, frozenset[str]] = {
     "static": PUBLIC,
     "access.login": PUBLIC,
     "access.logout": ANYONE_IN,
     "access.welcome": PUBLIC,
     **dict.fromkeys(
-        (f"account.{page}" for page in ("overview", "change_password", "renew_codes", "end_session")), ROLES
+        (f"account.{page}" for page in ("overview", "change_password", "renew_codes", "end_session")), ROLES | COMPANY
     ),
-    "account.enrol": ROLES | ENROLLING,
+    "account.enrol": ROLES | ENROLLING | COMPANY,
     "pages.first": PUBLIC,
     "pages.first_live": PUBLIC,
     "pages.hamlets": PUBLIC,
@@ -73,6 +75,10 @@ RULES: dict[str, frozenset[str]] = {
     ),
     "fleet.caretaker": frozenset({"operator"}),
     "packs.pack": frozenset({"official", "operator", "auditor"}),
+    "cases.why": frozenset({"official", "operator", "auditor"}),
+    **dict.fromkeys(("cases.overview", "cases.one"), frozenset({"official", "operator", "auditor"}) | COMPANY),
+    "cases.open_one": frozenset({"official", "operator"}),
+    "cases.say": frozenset({"official", "operator"}) | COMPANY,
     "doors.health": frozenset({"technician", "operator"}),
     "doors.refusals": frozenset({"operator"}),
     "claims.overview": frozenset({"technician", "operator"}),
@@ -89,6 +95,7 @@ RULES: dict[str, frozenset[str]] = {
 """Roles that may use each endpoint; "" is a visitor without a login. Exact positions: see `sees_positions`."""
 
 HOME = {"technician": "doors.technician", "operator": "doors.operator", "official": "doors.official"}
+HOME |= {"company": "cases.overview"}
 UNWRITTEN = frozenset({"access.login", "access.welcome", "wall.open", "heads.enter"})
 """Forms that write their own line of the audit trail, if any."""
 _CODE = re.compile(r"[A-Za-z0-9_-]{1,32}")
