@@ -42,7 +42,7 @@ NARROW = {
     "wire/tlog.py": {"wire.errors", "wire.note", "cryptography"},
 }
 PURE = {
-    *("__future__", "abc", "base64", "binascii", "bisect", "collections", "contextlib", "copy", "dataclasses"),
+    *("__future__", "abc", "array", "base64", "binascii", "bisect", "collections", "contextlib", "copy", "dataclasses"),
     *("datetime", "decimal", "enum", "errno", "fractions", "functools", "hashlib", "heapq", "hmac", "html"),
     *("ipaddress", "itertools", "json", "math", "operator", "re", "statistics", "string", "struct", "textwrap"),
     *("types", "typing", "unicodedata", "urllib.parse"),
@@ -110,6 +110,8 @@ OWNERS["sqlite3"] += (
     "collector/passes.py",
     "collector/sessions.py",
 )
+OWNERS["sqlite3"] += ("collector/ledger_bytes.py", "collector/ledger_records.py", "collector/ledger_words.py")
+OWNERS["sqlite3"] += ("collector/ledger_move.py",)
 OWNERS["segno"] += ("collector/qr.py",)
 OWNERS["click"] += ("collector/report_commands.py",)
 OWNERS["click"] += ("collector/pack_command.py",)
