@@ -32,6 +32,7 @@ from collector.proofs import Prover
 from collector.receive import Receiver
 from collector.reconcile import PointCounter, hour_text, hours_found, reconcile_counts
 from collector.registry import Registry
+from collector.report_commands import COMMANDS as REPORT_COMMANDS
 from collector.retention import Sweeper
 from collector.retention_commands import COMMANDS as RETENTION_COMMANDS
 from collector.seal_service import SealService, log_signer
@@ -344,7 +345,7 @@ def status(settings: Settings, as_json: bool) -> None:
         sys.exit(EXIT_FAILED)
 
 
-for _more in (*TOKEN_COMMANDS, *RETENTION_COMMANDS):
+for _more in (*TOKEN_COMMANDS, *REPORT_COMMANDS, *RETENTION_COMMANDS):
     main.add_command(_more)
 
 

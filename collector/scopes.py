@@ -83,14 +83,14 @@ class Scopes:
         if scope == "":
             return everything
         provinces = {one.code: one.province for one in self.units.communes()}
-        became = self._became()
         inside = {h.code for h in everything if scope in (h.code, h.commune, provinces.get(h.commune))}
-        for _ in range(MOST_STEPS):
-            more = {old for old, new in became.items() if set(new) & inside} - inside
-            more |= {part for old, new in became.items() if old in inside and len(new) > 1 for part in new} - inside
-            if not more:
-                break
-            inside |= more
+        became = self._became()
+        parts = {scope}
+        for _ in range(MOST_STEPS):  # a scope that was split covers its parts
+            parts = {part for old in parts if len(became.get(old, ())) > 1 for part in became[old]}
+            inside |= parts
+        for _ in range(MOST_STEPS):  # and what became something inside
+            inside |= {old for old, new in became.items() if set(new) & inside}
         return [one for one in everything if one.code in inside]
 
     def _became(self) -> Mapping[str, tuple[str, ...]]:

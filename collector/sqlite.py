@@ -40,11 +40,13 @@ def open_writer(path: Path, schema: str, *, wal: bool = True) -> sqlite3.Connect
 
 
 _REMEDY = {
+    "reports": "put back its backup; it knows what was reported, so never delete it",
     "ledger": "put back its backup; it is the evidence, so never delete it",
     "registry": "put back its backup",
     "session": "move it away: everybody then logs in again",
     "forward": "move it away: forward then writes every record to InfluxDB again",
     "verdict": "move it away and run dosong-collector rebuild verdicts",
+    "dispute": "put back its backup; what people said stays, so never delete it",
     "seal": "put back its backup; it knows what was signed, so never delete it",
 }
 

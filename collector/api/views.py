@@ -19,6 +19,7 @@ from collector.core.view import Month, iso, month, parse_month
 from collector.core.view_service import window
 from collector.ledger_bulk import BulkReader, RecordPage, Wanted
 from collector.registry_rows import HamletEntry
+from collector.scopes import Scopes
 from collector.seal_store import SealReader
 from wire.errors import Unavailable
 from wire.records import CoverageRecord
@@ -55,9 +56,7 @@ def _hamlets(sources: Sources, caller: Caller) -> dict[str, HamletEntry]:
 def _hamlet_inside(sources: Sources, caller: Caller, code: str) -> HamletEntry:
     """A hamlet that the caller may see. Raises Wrong("not_found") for any other, known or not."""
     entry = sources.pages.registry.hamlet(code)
-    commune = sources.pages.registry.commune(entry.commune) if entry else None
-    province = commune.province if commune else ""
-    if entry is None or caller.scope not in ("", entry.code, entry.commune, province):
+    if entry is None or not Scopes(sources.pages.registry).covers(caller.scope, code):
         raise Wrong("not_found")
     return entry
 
@@ -129,7 +128,8 @@ def wanted(sources: Sources, caller: Caller, asked: Asked, kind: str | None = No
     if asked.get("hamlet") is not None:
         _hamlet_inside(sources, caller, asked["hamlet"])
     place = {name: asked.get(name) for name in ("commune", "hamlet")}
-    limits = _limits(sources, caller)
+    # A hamlet that is inside needs no further limit; of one that was merged the ledger still says the old code.
+    limits = {} if asked.get("hamlet") is not None else _limits(sources, caller)
     for name, code in limits.items():
         if place.get(name) not in (None, code):
             raise Wrong("not_found")
@@ -191,7 +191,8 @@ def record(sources: Sources, caller: Caller, asked: Asked) -> shapes.RecordOut:
 
 def _record_inside(sources: Sources, caller: Caller, asked: Asked) -> Sample:
     found = sources.ledger.sample(asked["probe"], asked["epoch"], asked["seq"])
-    if found is None or caller.scope not in ("", found.hamlet, found.commune, found.province):
+    places = None if found is None else (found.hamlet, found.commune, found.province)
+    if found is None or places is None or not Scopes(sources.pages.registry).covers_record(caller.scope, places):
         raise Wrong("not_found")
     return found
 

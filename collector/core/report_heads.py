@@ -7,8 +7,19 @@ first draft begins with. Source: facts note 01 §4 (bodies), §5; documents A an
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from collector.core.report_model import Letterhead
+
+
+@dataclass(frozen=True, slots=True)
+class Office:
+    """What an office entered: its letterhead, and where reminders go (addresses of the person who reports)."""
+
+    head: Letterhead
+    emails: tuple[str, ...] = ()
+    webhook: str = ""
+
 
 _TYPES = ("Thành phố", "Đặc khu", "Phường", "Tỉnh", "Xã")
 

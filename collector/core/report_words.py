@@ -169,6 +169,17 @@ WORDS: dict[str, tuple[str, str]] = {
     "note.ended": ("không còn từ {day}", "ended on {day}"),
     "note.renamed": ("trước {day} là {name}", "{name} before {day}"),
     "note.portal": ("Portal đọc {day}", "Portal read on {day}"),
+    "changes.lead": (
+        "So với báo cáo {id} (số liệu tính đến {made}): {cells} ô số liệu khác đi, {late} bản ghi của kỳ này được nhận "
+        "sau đó. Báo cáo trước được giữ nguyên.",
+        "Against report {id} (figures as of {made}): {cells} cells differ, {late} records of this period came after "
+        "it. The earlier report is kept as it was.",
+    ),
+    "t.changes": ("Số liệu thay đổi", "Figures that changed"),
+    "c.figure": ("Số liệu", "Figure"),
+    "c.before": ("Báo cáo trước", "Earlier report"),
+    "c.after": ("Nay", "Now"),
+    "c.difference": ("Chênh lệch", "Difference"),
     "no": ("không", "none"),
     "sources.figures": (
         "Số liệu trạm đo lấy từ sổ cái bản ghi có chữ ký số của trạm, đến bản ghi số {ledger_n} (thay đổi {redo_n}), "

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, timedelta
 
 from collector.core.clock import day_of, month_of
 from collector.core.period import Period, date_of, start_of
+from collector.core.report_facts import Remark
 from collector.core.report_heads import default_head
 from collector.core.report_model import KINDS, Kind, Letterhead, Provenance, Report
 from collector.core.report_summary import RULES, summary_report
@@ -15,6 +18,13 @@ from collector.registry import Registry
 from collector.reports.gather import Asked, Gatherer
 from collector.seal_store import SealReader, Signed
 from wire.errors import Refused, Unavailable
+
+Entered = Callable[[str, Period, int], tuple[Remark, ...]]
+
+
+def nothing_entered(_unit: str, _whole: Period, _as_of_ms: int) -> tuple[Remark, ...]:
+    """Where nobody can enter anything."""
+    return ()
 
 
 def whole_period(kind: Kind, day_in_it: date) -> Period:
@@ -43,10 +53,19 @@ def parse_period(kind: Kind, text: str, now_ms: int) -> Period:
 
 
 class Maker:
-    """Makes reports from a collector's ledger and registry. `public_url` leads the addresses in QR codes."""
+    """Makes reports from a collector's ledger and registry. `public_url` leads the addresses in QR codes; `entered`
+    tells what officials wrote for a unit and period until a moment."""
 
-    def __init__(self, reader: LedgerReader, registry: Registry, seals: SealReader | None, public_url: str) -> None:
-        self._reader, self._registry, self._seals, self._public_url = reader, registry, seals, public_url
+    def __init__(
+        self,
+        reader: LedgerReader,
+        registry: Registry,
+        seals: SealReader | None,
+        public_url: str,
+        entered: Entered = nothing_entered,
+    ) -> None:
+        self._reader, self._registry, self._seals = reader, registry, seals
+        self._public_url, self._entered = public_url, entered
 
     def make(self, asked: Asked, head: Letterhead | None = None) -> Report:
         """Make one report of the figures as they stand. Raises Refused, Unavailable."""
@@ -54,8 +73,21 @@ class Maker:
             raise Refused("kind", f"{asked.kind} is no kind of report; the kinds are {', '.join(KINDS)}")
         proof, report_id = self._provenance(asked)
         facts = Gatherer(self._reader, self._registry, asked).unit_report()
-        head = head or default_head(facts.level, facts.name, facts.within, [])
+        facts = replace(facts, remarks=self._entered(asked.unit, asked.whole, asked.as_of_ms))
+        head = head or default_head(facts.level, facts.name, facts.within, ())
         return summary_report(asked.kind, facts, head, proof, asked.language, report_id)
+
+    def late(self, kept_n: int, asked: Asked) -> int | None:
+        """How many records of the unit and period came after record `kept_n`; None where they cannot be counted."""
+        column = "hamlet" if self._registry.hamlet(asked.unit) else "commune"
+        if self._registry.commune(asked.unit) is None and column == "commune":
+            column = "province"
+        period = asked.period
+        rows = self._reader.rows(
+            f"SELECT count(*) FROM record WHERE n > ? AND {column} = ? AND t_ms >= ? AND t_ms < ?",  # noqa: S608
+            *(kept_n, asked.unit, period.start_ms, period.end_ms),
+        )
+        return int(rows[0][0])
 
     def _provenance(self, asked: Asked) -> tuple[Provenance, str]:
         """Read before the figures: what comes in between belongs to a later report, and shows there as a change."""

@@ -7,16 +7,18 @@ Source: design §7 (web), facts note 08 §5.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 
 from flask import abort, current_app, g, redirect, request, url_for
 from werkzeug.wrappers import Response
 
 from collector.api.routes import ROUTES
+from collector.core.sample import Sample
 from collector.registry_rows import UserEntry
 from collector.scopes import Scopes
 from collector.web.entrance import Entrance
+from collector.web.present import FeedRow
 from wire.errors import Unavailable
 
 ROLES = frozenset({"technician", "operator", "official", "auditor"})
@@ -24,17 +26,19 @@ BOARD = frozenset({"board"})
 """A television on a wall: looks at what this is added to, and does no deed."""
 ENROLLING = frozenset({"enrolling"})
 """Somebody who knows the password, and must set up the second factor before anything else."""
-PUBLIC = ROLES | BOARD | ENROLLING | {""}
-ANYONE_IN = ROLES | ENROLLING
+COMPANY = frozenset({"company"})
+"""A telecom company: public pages, and the weak spots of its own network; its scope is the network's PLMN."""
+PUBLIC = ROLES | BOARD | ENROLLING | COMPANY | {""}
+ANYONE_IN = ROLES | ENROLLING | COMPANY
 RULES: dict[str, frozenset[str]] = {
     "static": PUBLIC,
     "access.login": PUBLIC,
     "access.logout": ANYONE_IN,
     "access.welcome": PUBLIC,
     **dict.fromkeys(
-        (f"account.{page}" for page in ("overview", "change_password", "renew_codes", "end_session")), ROLES
+        (f"account.{page}" for page in ("overview", "change_password", "renew_codes", "end_session")), ROLES | COMPANY
     ),
-    "account.enrol": ROLES | ENROLLING,
+    "account.enrol": ROLES | ENROLLING | COMPANY,
     "pages.first": PUBLIC,
     "pages.first_live": PUBLIC,
     "pages.hamlets": PUBLIC,
@@ -66,7 +70,15 @@ RULES: dict[str, frozenset[str]] = {
     "doors.official": frozenset({"official", "operator"}),
     "campaigns.overview": frozenset({"official", "operator", "auditor"}),
     "campaigns.enter": frozenset({"official", "operator"}),
+    **dict.fromkeys(
+        (f"fleet.{page}" for page in ("overview", "since", "probe", "note")), frozenset({"technician", "operator"})
+    ),
+    "fleet.caretaker": frozenset({"operator"}),
     "packs.pack": frozenset({"official", "operator", "auditor"}),
+    "cases.why": frozenset({"official", "operator", "auditor"}),
+    **dict.fromkeys(("cases.overview", "cases.one"), frozenset({"official", "operator", "auditor"}) | COMPANY),
+    "cases.open_one": frozenset({"official", "operator"}),
+    "cases.say": frozenset({"official", "operator"}) | COMPANY,
     "doors.health": frozenset({"technician", "operator"}),
     "doors.refusals": frozenset({"operator"}),
     "claims.overview": frozenset({"technician", "operator"}),
@@ -87,6 +99,7 @@ RULES: dict[str, frozenset[str]] = {
 """Roles that may use each endpoint; "" is a visitor without a login. Exact positions: see `sees_positions`."""
 
 HOME = {"technician": "doors.technician", "operator": "doors.operator", "official": "doors.official"}
+HOME |= {"company": "cases.overview"}
 UNWRITTEN = frozenset({"access.login", "access.welcome", "wall.open", "heads.enter"})
 """Forms that write their own line of the audit trail, if any."""
 _CODE = re.compile(r"[A-Za-z0-9_-]{1,32}")
@@ -115,6 +128,24 @@ def need_inside(unit: str | None, at_ms: int | None = None) -> None:
     """Answer 404 if a unit is outside this visitor's scope: what lies outside is as if it were not there."""
     if not inside(unit, at_ms):
         abort(404)
+
+
+def inside_probe(probe: str | None) -> bool:
+    """Whether a probe stands in this visitor's scope; what names no probe is for those who see all units."""
+    return scope() == "" or (probe is not None and scopes().covers_probe(scope(), probe))
+
+
+def need_record(sample: Sample | None) -> Sample:
+    """The record, or 404: there is none, or it was taken outside this visitor's scope."""
+    if sample is None or not scopes().covers_record(scope(), (sample.hamlet, sample.commune, sample.province)):
+        abort(404)
+    return sample
+
+
+def only_inside(rows: Iterable[FeedRow]) -> list[FeedRow]:
+    """Those of a feed that were taken in this visitor's scope."""
+    places = ((row, (row.sample.hamlet, row.sample.commune, row.sample.province)) for row in rows)
+    return [row for row, place in places if scopes().covers_record(scope(), place)]
 
 
 def scopes() -> Scopes:

@@ -49,7 +49,9 @@ def blueprint(pages: Pages, health: HealthSource) -> Blueprint:
 
     @routes.get("/refusals")
     def refusals() -> str:
-        return render_template("refusals.html", rows=pages.reader.refusals(REFUSALS), alarms=pages.registry.alarms())
+        rows = [one for one in pages.reader.refusals(REFUSALS) if access.inside_probe(one.probe)]
+        alarms = [one for one in pages.registry.alarms() if access.inside_probe(one.probe)]
+        return render_template("refusals.html", rows=rows, alarms=alarms)
 
     return routes
 

@@ -16,6 +16,7 @@ from collector.core.view_probe import Checkup, checkup
 from collector.core.view_service import CoverageSum, Service, State, Window, coverage_sum, service, windows
 from collector.core.witness import DIRECTIONS, Witness, is_worth_showing, judge
 from collector.registry_rows import CommuneEntry, HamletEntry, ProbeEntry, ProvinceEntry, Quota, SiteEntry
+from collector.scopes import Scopes
 from collector.web.months import MonthTests
 from collector.web.ports import Reader, Registry
 from wire.errors import Unavailable
@@ -111,9 +112,7 @@ class Pages:
 
     def hamlets_in(self, scope: str) -> list[HamletEntry]:
         """Hamlets inside a unit code of any level, "" for all; by commune and name."""
-        provinces = {c.code: c.province for c in self.registry.communes()}
-        found = [h for h in self.registry.hamlets() if scope in ("", h.code, h.commune, provinces.get(h.commune))]
-        return sorted(found, key=lambda h: (h.commune, sort_key(h.name)))
+        return sorted(Scopes(self.registry).hamlets(scope), key=lambda h: (h.commune, sort_key(h.name)))
 
     def hamlet_rows(self, scope: str = "", page: int = 0) -> list[HamletRow]:
         """One page of the list of hamlets, at most PAGE_HAMLETS."""

@@ -15,6 +15,7 @@ from flask import Blueprint, Flask, g, jsonify, request
 from flask.wrappers import Response
 
 from collector.api.build import instant
+from collector.api.problems import Wrong
 from collector.api.views import Sources
 from collector.core.sample import Deliveries
 from collector.core.view_health import Fault
@@ -23,7 +24,7 @@ from collector.metrics import Facts, Requests, exposition
 from collector.seal_store import SealReader
 from collector.settings import Settings
 from collector.tokens import TokenStore
-from collector.web import interface
+from collector.web import access, interface
 from collector.web.doors import HealthView, health_view
 from collector.web.entrance import Entrance
 from collector.web.gate import Gate
@@ -78,6 +79,8 @@ def blueprint(pages: Pages, source: HealthSource, settings: Settings, requests: 
 
     @routes.get("/metrics")
     def metrics() -> Response:
+        if access.scope():
+            raise Wrong("forbidden", roles="technician, operator (all units)")
         facts = gather(pages, source, settings)
         body, media = exposition(facts, requests, request.headers.get("Accept", ""))
         return Response(body, content_type=media)
