@@ -183,7 +183,7 @@ def _sent(name: str) -> bytes:
     if found is None:
         return b""
     with closing(found):
-        return found.read(photos.MOST_BYTES + 1)
+        return bytes(found.read(photos.MOST_BYTES + 1))
 
 
 def blueprint(pages: Pages, settings: Settings) -> Blueprint:
