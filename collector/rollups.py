@@ -120,6 +120,11 @@ class Rollups:
         rows = self._source.rows(_DAY, *key)
         return unpack_hours(rows[0][0]) if rows else {}
 
+    def province_day(self, day_ms: int, province: str) -> Iterator[tuple[DayKey, dict[int, Hour]]]:
+        """One local day of one province: its hamlets and operators."""
+        for *key, packed in map(tuple, self._source.rows(_HOURS, day_ms, province)):
+            yield DayKey(*key), unpack_hours(packed)
+
     def day_before(self, before_ms: int) -> int | None:
         """The last local day (UTC ms) that begins before a moment and has records; None if none has."""
         sql = "SELECT max(start_ms) FROM rollup_total WHERE span = 'day' AND start_ms < ?"

@@ -42,7 +42,7 @@ NARROW = {
     "wire/tlog.py": {"wire.errors", "wire.note", "cryptography"},
 }
 PURE = {
-    *("__future__", "abc", "base64", "binascii", "bisect", "collections", "contextlib", "copy", "dataclasses"),
+    *("__future__", "abc", "array", "base64", "binascii", "bisect", "collections", "contextlib", "copy", "dataclasses"),
     *("datetime", "decimal", "enum", "errno", "fractions", "functools", "hashlib", "heapq", "hmac", "html"),
     *("ipaddress", "itertools", "json", "math", "operator", "re", "statistics", "string", "struct", "textwrap"),
     *("types", "typing", "unicodedata", "urllib.parse"),
