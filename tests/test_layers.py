@@ -89,9 +89,10 @@ OWNERS: dict[str, tuple[str, ...]] = {
     ),
     "rich": ("collector/__main__.py", "provisioning/__main__.py"),
     "grafana_foundation_sdk": ("grafana/",),
+    "PIL": ("collector/photos.py",),
     "openpyxl": ("provisioning/workbook.py", "collector/reports/xlsx.py"),
     "segno": ("provisioning/label.py", "collector/reports/pdf.py", "collector/reports/word.py"),
-    "typst": ("collector/reports/pdf.py",),
+    "typst": ("collector/reports/pdf.py", "collector/paper/press.py"),
     "docx": ("collector/reports/word.py",),
     "sqlite3": (
         *("probe/spool.py", "probe/spool_open.py", "probe/spool_read.py"),
