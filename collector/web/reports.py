@@ -75,6 +75,18 @@ def _reading(routes: Blueprint, pages: Pages, desk: OpenDesk) -> None:
             done="done" in request.args,
         )  # fmt: skip
 
+    @routes.get("/reports/silent")
+    def silent() -> str:
+        from collector.reports.service import silent_today  # noqa: PLC0415 (as above)
+
+        unit, now_ms = request.args.get("unit", access.scope())[:32], pages.now_ms()
+        known = pages.registry.commune(unit) or pages.registry.province(unit)
+        if known is None or not access.inside(unit):
+            return render_template("report_silent.html", unit=unit, texts=[], as_of_ms=now_ms, unknown=unit != "")
+        with AT_ONCE:
+            texts = silent_today(desk(), unit, now_ms)
+        return render_template("report_silent.html", unit=unit, texts=texts, as_of_ms=now_ms, unknown=False)
+
     @routes.get("/reports/<report_id>")
     def one(report_id: str) -> str:
         kept = _kept(desk(), report_id)
