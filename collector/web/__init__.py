@@ -26,14 +26,17 @@ from collector.web import (
     doors,
     headers,
     language,
+    lean,
     log,
     login,
     pages,
     registry_pages,
 )
+from collector.web.board import blueprint as live_board
 from collector.web.cases import blueprint as case_pages
 from collector.web.entrance import Entrance
 from collector.web.fleet import blueprint as fleet_pages
+from collector.web.fleet import make_fleet
 from collector.web.interface import install_problems, is_program, refuse_status, refuse_unavailable
 from collector.web.packs import blueprint as evidence_packs
 from collector.web.ports import HealthSource, Reader, Registry
@@ -70,6 +73,7 @@ def create_app(
     language.install(app, settings.web.language, gathered)
     CSRFProtect(app)
     headers.install(app)
+    lean.install(app)
     gate = install_machine(app, settings, entrance, gathered, source)
     app.before_request(access.guard(entrance, gate.is_for))
     app.after_request(access.note_refusal)
@@ -79,7 +83,9 @@ def create_app(
     app.register_blueprint(coverage.blueprint(gathered))
     app.register_blueprint(campaigns.blueprint(gathered, registry))
     app.register_blueprint(doors.blueprint(gathered, source))
-    app.register_blueprint(fleet_pages(gathered, source, settings.registry))
+    fleet = make_fleet(gathered, source)
+    app.register_blueprint(fleet_pages(gathered, fleet, settings.registry))
+    app.register_blueprint(live_board(gathered, fleet, settings))
     app.register_blueprint(claims.blueprint(gathered, settings.registry))
     app.register_blueprint(api.blueprint(gathered, source))
     app.register_blueprint(log.blueprint(gathered, settings))
