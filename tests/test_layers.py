@@ -110,6 +110,7 @@ OWNERS["sqlite3"] += (
     "collector/sessions.py",
 )
 OWNERS["segno"] += ("collector/qr.py",)
+OWNERS["click"] += ("collector/account_commands.py",)
 OWNERS["click"] += ("collector/report_commands.py",)
 OWNERS["click"] += ("collector/pack_command.py",)
 OWNERS["click"] += ("provisioning/host_commands.py",)

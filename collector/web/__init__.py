@@ -19,6 +19,7 @@ from collector.settings import Settings, read_secret
 from collector.web import (
     access,
     account,
+    accounts,
     api,
     campaigns,
     claims,
@@ -30,6 +31,7 @@ from collector.web import (
     login,
     pages,
     registry_pages,
+    wall,
 )
 from collector.web.entrance import Entrance
 from collector.web.interface import install_problems, is_program, refuse_status, refuse_unavailable
@@ -73,6 +75,8 @@ def create_app(
     app.after_request(access.note_refusal)
     app.register_blueprint(login.blueprint(entrance))
     app.register_blueprint(account.blueprint(entrance, settings.origin))
+    app.register_blueprint(accounts.blueprint(entrance))
+    app.register_blueprint(wall.blueprint(entrance, gathered))
     app.register_blueprint(pages.blueprint(gathered, settings.origin))
     app.register_blueprint(coverage.blueprint(gathered))
     app.register_blueprint(campaigns.blueprint(gathered, registry))

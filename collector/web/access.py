@@ -37,6 +37,14 @@ RULES: dict[str, frozenset[str]] = {
         (f"account.{page}" for page in ("overview", "change_password", "renew_codes", "end_session")), ROLES
     ),
     "account.enrol": ROLES | ENROLLING,
+    **dict.fromkeys(
+        (f"accounts.{page}" for page in ("overview", "add", "scope", "disable", "enable", "reset", "end")),
+        frozenset({"operator"}),
+    ),
+    **dict.fromkeys((f"wall.{page}" for page in ("overview", "make", "revoke")), frozenset({"operator"})),
+    "wall.door": PUBLIC,
+    "wall.open": PUBLIC,
+    "wall.show": BOARD,
     "pages.first": PUBLIC,
     "pages.first_live": PUBLIC,
     "pages.hamlets": PUBLIC,
@@ -65,8 +73,8 @@ RULES: dict[str, frozenset[str]] = {
     "machine.metrics": frozenset({"technician", "operator"}),
     "doors.technician": frozenset({"technician", "operator"}),
     "doors.operator": frozenset({"operator"}),
-    "doors.official": frozenset({"official", "operator"}),
-    "campaigns.overview": frozenset({"official", "operator", "auditor"}),
+    "doors.official": frozenset({"official", "operator"}) | BOARD,
+    "campaigns.overview": frozenset({"official", "operator", "auditor"}) | BOARD,
     "campaigns.enter": frozenset({"official", "operator"}),
     "packs.pack": frozenset({"official", "operator", "auditor"}),
     "doors.health": frozenset({"technician", "operator"}),
@@ -87,7 +95,7 @@ RULES: dict[str, frozenset[str]] = {
 HOME = {"technician": "doors.technician", "operator": "doors.operator", "official": "doors.official"}
 UNWRITTEN = frozenset({"access.login", "access.welcome", "wall.open", "heads.enter"})
 """Forms that write their own line of the audit trail, if any."""
-_CODE = re.compile(r"[A-Za-z0-9_-]{1,32}")
+_CODE = re.compile(r"[A-Za-z0-9_.-]{1,32}")
 _NAMED = ("commune", "hamlet", "unit", "site", "probe", "into", "line", "account")
 """Fields of a form whose codes stand in the audit trail; nothing else that was typed does."""
 

@@ -154,6 +154,10 @@ class Registry(Protocol):
         """A login."""
         ...
 
+    def users(self) -> Sequence[UserEntry]:
+        """All logins."""
+        ...
+
     def provinces(self) -> Sequence[ProvinceEntry]:
         """All provinces."""
         ...

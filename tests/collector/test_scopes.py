@@ -32,12 +32,14 @@ NAMES: dict[str, tuple[str, str]] = {
     "registry.referral/code": ("BN1", "TN1"),
     "registry.remap_code/code": ("BN1", "TN1"),
     "packs.pack/code": ("2026-09", "2026-09"),
+    "account": ("in-07201", "in-05755"),
+    "identity": ("mine", "theirs"),
     "epoch": ("1", "1"),
     "seq": ("0", "0"),
 }
 """Values of an address's parts, inside and outside the scope. A new part of an address must be named here."""
 NO_UNIT = {
-    "filename", "path", "shard", "token", "path:path", "month", "session", "identity",
+    "filename", "path", "shard", "token", "path:path", "month", "session",
 }  # fmt: skip
 """Parts that name no unit."""
 ABSENT_HERE = {"log.proof", "log.entries", "claims.arm", "packs.pack", "v1.note"}
@@ -62,6 +64,14 @@ def here(tmp_path: Path) -> Iterator[World]:
     with world(tmp_path, **WORLD, sites=sites) as made:
         two = FakeProbe("p-two")
         made.registry.load({"probes": [{"id": "p-two", "vkey": two.signer.verifier.vkey, "site": "s-two"}]})
+        held = made.registry.user("operator")
+        assert held is not None
+        for unit in ("07201", "05755"):
+            user = {"name": f"in-{unit}", "argon2": held.argon2, "role": "official", "scope": unit}
+            made.registry.load({"users": [user]})
+        for name, unit in (("mine", "07201"), ("theirs", "05755")):
+            _, board = made.entrance.passes.make_board(name, unit, "operator", T0_MS)
+            made.entrance.passes._run("UPDATE wall_board SET id = ? WHERE id = ?", name, board.id)
         made.tests(2)
         made.take(two.test(), topic=topics.up("p-two"))
         yield made

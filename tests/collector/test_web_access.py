@@ -23,6 +23,10 @@ NO_WELCOME = "/welcome/a-link-that-was-never-made"
 PATHS = {
     "access.welcome": NO_WELCOME,
     "account.overview": "/account",
+    "accounts.overview": "/accounts",
+    "wall.overview": "/boards",
+    "wall.door": "/wall",
+    "wall.show": "/wall/board",
     "static": "/static/site.css",
     "access.login": "/login",
     "pages.first": "/",
@@ -65,6 +69,9 @@ NO_LOG = {"log.newest", "log.witnesses", "log.vkeys", "log.checkpoint", "log.til
 """Files of a log that this world does not keep: allowed, and not there (`test_web_log` has one)."""
 # Written out by hand on purpose: the table in the code must agree with what was meant.
 MEANT = {
+    "accounts.overview": {"operator"},
+    "wall.overview": {"operator"},
+    "wall.show": set[str](),
     "account.overview": {"technician", "operator", "official", "auditor"},
     "doors.technician": {"technician", "operator"},
     "doors.operator": {"operator"},
@@ -84,6 +91,8 @@ MEANT = {
 POSTS = {f"registry.{deed}" for deed in ("add_hamlet", "change_hamlet", "merge_hamlet", "move_probe", "remap_code")} | {
     "campaigns.enter",
     "claims.arm",
+    *(f"accounts.{deed}" for deed in ("add", "scope", "disable", "enable", "reset", "end")),
+    *(f"wall.{deed}" for deed in ("make", "revoke", "open")),
     *(f"account.{deed}" for deed in ("change_password", "renew_codes", "end_session", "enrol")),
 }  # `test_web_registry`, `test_campaigns`, `test_web_claims` and `test_accounts` ask each role
 
