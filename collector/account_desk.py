@@ -33,6 +33,10 @@ class Registry(Units, Protocol):
         """All logins."""
         ...
 
+    def operators(self) -> Mapping[str, str]:
+        """Operator names by PLMN."""
+        ...
+
     def province(self, code: str, /) -> object | None:
         """A province by its code."""
         ...
@@ -89,7 +93,7 @@ class Desk:
             raise Refused("taken", f"{name} exists already; let it in anew instead: account reset {name}")
         if role not in get_args(Role):
             raise Refused("role", f"role {role!r}: one of {', '.join(get_args(Role))}")
-        self._check_scope(scope)
+        self._check_scope(role, scope)
         closed = f"$argon2id$none-{secrets.token_hex(16)}"  # no password has this hash; the link sets one
         self.accounts.touch(name, now_ms, "invited")
         self.registry.load({"users": [{"name": name, "argon2": closed, "role": role, "scope": scope}]}, now_ms)
@@ -98,7 +102,7 @@ class Desk:
     def set_scope(self, name: str, scope: str, now_ms: int) -> None:
         """Limit an account to another unit, "" for all. Raises Refused."""
         user = self._known(name)
-        self._check_scope(scope)
+        self._check_scope(user.role, scope)
         row = {"name": name, "argon2": user.argon2, "role": user.role, "scope": scope}
         self.registry.load({"users": [row]}, now_ms)
 
@@ -138,7 +142,12 @@ class Desk:
     def _covers(self, scope: str) -> bool:
         return self.scope == "" or (scope != "" and Scopes(self.registry).covers(self.scope, scope))
 
-    def _check_scope(self, scope: str) -> None:
+    def _check_scope(self, role: str, scope: str) -> None:
+        """A company's scope is its network; everybody else's is a unit, none for all. Raises Refused."""
+        if role == "company":
+            if self.scope or scope not in self.registry.operators():
+                raise Refused("scope", f"scope {scope!r}: a company's is the PLMN of a network of the registry")
+            return
         asked = (self.registry.province, self.registry.commune, self.registry.hamlet)
         if scope and not any(ask(scope) is not None for ask in asked):
             raise Refused("scope", f"scope {scope!r} is no province, commune or hamlet of the registry")

@@ -16,7 +16,7 @@ Name = Annotated[str, Meta(min_length=1, max_length=80)]
 Source = Annotated[str, Meta(min_length=1, max_length=200)]
 Rule = Annotated[str, Meta(min_length=1, max_length=500)]
 State = Literal["active", "revoked", "quarantine"]
-Role = Literal["technician", "operator", "official", "auditor"]
+Role = Literal["technician", "operator", "official", "auditor", "company"]
 
 
 class Row(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

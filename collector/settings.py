@@ -111,6 +111,13 @@ class RetentionSettings(Table, frozen=True, kw_only=True):
     idle_deliveries_days: Annotated[int, Meta(ge=1, le=3650)] = 30
 
 
+class ReviewSettings(Table, frozen=True, kw_only=True):
+    """Cases: within how many working days an answer is due, the office's to a commune and a company's to the office."""
+
+    answer_days: Annotated[int, Meta(ge=1, le=60)] = 5
+    company_days: Annotated[int, Meta(ge=1, le=60)] = 10
+
+
 class ReportSettings(Table, frozen=True, kw_only=True):
     """Reports: the address that QR codes lead to (None: https:// and the origin), and by which mail server reminders
     go (none: no mail). `smtp_tls`: "starttls", "tls" or "none", the last for a server on this machine only."""
@@ -147,6 +154,7 @@ class Settings(Table, frozen=True, kw_only=True):
     log_format: Literal["text", "json"] = "text"
     log: LogSettings | None = None
     verdict: VerdictSettings = VerdictSettings()
+    review: ReviewSettings = ReviewSettings()
     reports: ReportSettings = ReportSettings()
     enrol: EnrolSettings | None = None
     registry_vkey: Text | None = None
@@ -187,6 +195,11 @@ class Settings(Table, frozen=True, kw_only=True):
     def verdicts(self) -> Path:
         """Verdicts on records, derived; only `judge` writes it."""
         return self.state / "verdict.db"
+
+    @property
+    def disputes(self) -> Path:
+        """What people said of samples, outages and weak spots; the pages write it."""
+        return self.state / "dispute.db"
 
     @property
     def log_folder(self) -> Path:

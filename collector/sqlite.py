@@ -46,6 +46,7 @@ _REMEDY = {
     "session": "move it away: everybody then logs in again",
     "forward": "move it away: forward then writes every record to InfluxDB again",
     "verdict": "move it away and run dosong-collector rebuild verdicts",
+    "dispute": "put back its backup; what people said stays, so never delete it",
     "seal": "put back its backup; it knows what was signed, so never delete it",
 }
 

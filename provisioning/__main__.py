@@ -252,7 +252,7 @@ def seed_(root: Path, month: str) -> None:
 @cli.command("add-user")
 @_dir
 @click.argument("name")
-@click.option("--role", type=click.Choice(["technician", "operator", "official", "auditor"]), required=True)
+@click.option("--role", type=click.Choice(["technician", "operator", "official", "auditor", "company"]), required=True)
 @click.option("--scope", default="", help="Unit code that the login is limited to; all units if left out.")
 @click.password_option("--password", help="Asked for if left out; only its argon2id hash is kept.")
 def add_user(root: Path, name: str, role: str, scope: str, password: str) -> None:

@@ -20,7 +20,7 @@ import click
 
 from collector.registry import Registry
 from collector.registry_identity import CertificateEntry, Identities
-from provisioning import authority, deployment, identity, replacement
+from provisioning import authority, deployment, identity, replacement, reviews
 from provisioning.ca_service import Service
 from provisioning.identity import Desk
 from provisioning.issuer import Issuer
@@ -259,6 +259,19 @@ def ca_serve(root: Path, path: Path | None) -> None:
         identities.close()
 
 
+@click.command("sign-reviews")
+@dir_option
+@actor_option
+def sign_reviews(root: Path, actor: str) -> None:
+    """Sign what two people decided on the pages about a sample, once each, for the log. Run it daily, or by hand."""
+    with desk_at(root, actor) as desk:
+        done = reviews.sign_due(desk)
+    for one in done:
+        click.echo(f"case {one.case}: {one.probe} {one.epoch} {one.seq} {one.verdict}")
+    if not done:
+        click.echo("nothing to sign")
+
+
 def _kept(upkeep: Upkeep) -> None:
     upkeep.turn()
 
@@ -272,4 +285,4 @@ def _day(at_ms: int) -> str:
     return f"{datetime.fromtimestamp(at_ms / 1000, UTC):%Y-%m-%d}"
 
 
-COMMANDS: tuple[Any, ...] = (claim, arm, confirm, revoke, replace_, alarms, ca)
+COMMANDS: tuple[Any, ...] = (claim, arm, confirm, revoke, replace_, alarms, ca, sign_reviews)

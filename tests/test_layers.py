@@ -30,6 +30,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "provisioning": {
         *("wire", "collector.registry", "collector.registry_rows", "collector.registry_dated"),
         *("collector.registry_identity", "collector.catalogue"),
+        *("collector.disputes", "collector.core.dispute"),
     },
     "sim": {"wire"},
     "grafana": {"wire", "collector.registry", "collector.catalogue"},
@@ -97,7 +98,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
         *("collector/sqlite.py", "collector/ledger.py", "collector/ledger_write.py", "collector/ledger_delivery.py"),
         *("collector/registry.py", "collector/registry_write.py", "collector/forward_store.py", "collector/health.py"),
         *("collector/registry_identity.py", "collector/seal_store.py", "collector/leaves.py", "collector/backup.py"),
-        *("collector/tokens.py", "collector/retention.py"),
+        *("collector/tokens.py", "collector/fleet_book.py", "collector/retention.py"),
         *("collector/rollup_write.py", "provisioning/units_wheel.py", "sim/spool_copy.py"),
         *("collector/verdict_store.py", "collector/verdict_traces.py", "collector/reports/store.py"),
     ),
@@ -113,6 +114,7 @@ OWNERS["segno"] += ("collector/qr.py",)
 OWNERS["click"] += ("collector/account_commands.py",)
 OWNERS["click"] += ("collector/report_commands.py",)
 OWNERS["click"] += ("collector/pack_command.py",)
+OWNERS["sqlite3"] += ("collector/disputes.py",)
 OWNERS["click"] += ("provisioning/host_commands.py",)
 EXCEPTIONS: dict[str, str] = {
     "core: collector/core/view_record.py imports msgspec": "walks a record's own structs; msgspec does no I/O",

@@ -33,7 +33,9 @@ from collector.web import (
     registry_pages,
     wall,
 )
+from collector.web.cases import blueprint as case_pages
 from collector.web.entrance import Entrance
+from collector.web.fleet import blueprint as fleet_pages
 from collector.web.interface import install_problems, is_program, refuse_status, refuse_unavailable
 from collector.web.packs import blueprint as evidence_packs
 from collector.web.ports import HealthSource, Reader, Registry
@@ -81,6 +83,7 @@ def create_app(
     app.register_blueprint(coverage.blueprint(gathered))
     app.register_blueprint(campaigns.blueprint(gathered, registry))
     app.register_blueprint(doors.blueprint(gathered, source))
+    app.register_blueprint(fleet_pages(gathered, source, settings.registry))
     app.register_blueprint(claims.blueprint(gathered, settings.registry))
     app.register_blueprint(api.blueprint(gathered, source))
     app.register_blueprint(log.blueprint(gathered, settings))
@@ -88,6 +91,7 @@ def create_app(
     _install_errors(app)
     app.register_blueprint(verdict_pages(settings))
     app.register_blueprint(evidence_packs(gathered, settings))
+    app.register_blueprint(case_pages(gathered, settings))
     if settings.web.bind.startswith("unix:"):
         # Only a proxy on this machine reaches a unix socket, so exactly its word on the visitor's address is taken.
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1)  # type: ignore[method-assign]

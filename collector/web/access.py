@@ -26,17 +26,19 @@ BOARD = frozenset({"board"})
 """A television on a wall: looks at what this is added to, and does no deed."""
 ENROLLING = frozenset({"enrolling"})
 """Somebody who knows the password, and must set up the second factor before anything else."""
-PUBLIC = ROLES | BOARD | ENROLLING | {""}
-ANYONE_IN = ROLES | ENROLLING
+COMPANY = frozenset({"company"})
+"""A telecom company: public pages, and the weak spots of its own network; its scope is the network's PLMN."""
+PUBLIC = ROLES | BOARD | ENROLLING | COMPANY | {""}
+ANYONE_IN = ROLES | ENROLLING | COMPANY
 RULES: dict[str, frozenset[str]] = {
     "static": PUBLIC,
     "access.login": PUBLIC,
     "access.logout": ANYONE_IN,
     "access.welcome": PUBLIC,
     **dict.fromkeys(
-        (f"account.{page}" for page in ("overview", "change_password", "renew_codes", "end_session")), ROLES
+        (f"account.{page}" for page in ("overview", "change_password", "renew_codes", "end_session")), ROLES | COMPANY
     ),
-    "account.enrol": ROLES | ENROLLING,
+    "account.enrol": ROLES | ENROLLING | COMPANY,
     **dict.fromkeys(
         (f"accounts.{page}" for page in ("overview", "add", "scope", "disable", "enable", "reset", "end")),
         frozenset({"operator"}),
@@ -76,7 +78,15 @@ RULES: dict[str, frozenset[str]] = {
     "doors.official": frozenset({"official", "operator"}) | BOARD,
     "campaigns.overview": frozenset({"official", "operator", "auditor"}) | BOARD,
     "campaigns.enter": frozenset({"official", "operator"}),
+    **dict.fromkeys(
+        (f"fleet.{page}" for page in ("overview", "since", "probe", "note")), frozenset({"technician", "operator"})
+    ),
+    "fleet.caretaker": frozenset({"operator"}),
     "packs.pack": frozenset({"official", "operator", "auditor"}),
+    "cases.why": frozenset({"official", "operator", "auditor"}),
+    **dict.fromkeys(("cases.overview", "cases.one"), frozenset({"official", "operator", "auditor"}) | COMPANY),
+    "cases.open_one": frozenset({"official", "operator"}),
+    "cases.say": frozenset({"official", "operator"}) | COMPANY,
     "doors.health": frozenset({"technician", "operator"}),
     "doors.refusals": frozenset({"operator"}),
     "claims.overview": frozenset({"technician", "operator"}),
@@ -93,6 +103,7 @@ RULES: dict[str, frozenset[str]] = {
 """Roles that may use each endpoint; "" is a visitor without a login. Exact positions: see `sees_positions`."""
 
 HOME = {"technician": "doors.technician", "operator": "doors.operator", "official": "doors.official"}
+HOME |= {"company": "cases.overview"}
 UNWRITTEN = frozenset({"access.login", "access.welcome", "wall.open", "heads.enter"})
 """Forms that write their own line of the audit trail, if any."""
 _CODE = re.compile(r"[A-Za-z0-9_.-]{1,32}")
@@ -112,9 +123,14 @@ def scope() -> str:
     return user.scope if user else ""
 
 
+def unit_scope() -> str:
+    """The unit that this visitor is limited to, "" for all. A company's scope is a network: it sees what is public."""
+    return "" if role() == "company" else scope()
+
+
 def inside(unit: str | None, at_ms: int | None = None) -> bool:
     """Whether this visitor's scope covers a province, commune or hamlet (at a moment; None: as the registry is now)."""
-    return scopes().covers(scope(), unit, at_ms)
+    return scopes().covers(unit_scope(), unit, at_ms)
 
 
 def need_inside(unit: str | None, at_ms: int | None = None) -> None:
@@ -125,12 +141,12 @@ def need_inside(unit: str | None, at_ms: int | None = None) -> None:
 
 def inside_probe(probe: str | None) -> bool:
     """Whether a probe stands in this visitor's scope; what names no probe is for those who see all units."""
-    return scope() == "" or (probe is not None and scopes().covers_probe(scope(), probe))
+    return unit_scope() == "" or (probe is not None and scopes().covers_probe(unit_scope(), probe))
 
 
 def need_record(sample: Sample | None) -> Sample:
     """The record, or 404: there is none, or it was taken outside this visitor's scope."""
-    if sample is None or not scopes().covers_record(scope(), (sample.hamlet, sample.commune, sample.province)):
+    if sample is None or not scopes().covers_record(unit_scope(), (sample.hamlet, sample.commune, sample.province)):
         abort(404)
     return sample
 
@@ -138,7 +154,7 @@ def need_record(sample: Sample | None) -> Sample:
 def only_inside(rows: Iterable[FeedRow]) -> list[FeedRow]:
     """Those of a feed that were taken in this visitor's scope."""
     places = ((row, (row.sample.hamlet, row.sample.commune, row.sample.province)) for row in rows)
-    return [row for row, place in places if scopes().covers_record(scope(), place)]
+    return [row for row, place in places if scopes().covers_record(unit_scope(), place)]
 
 
 def scopes() -> Scopes:

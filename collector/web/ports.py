@@ -6,6 +6,7 @@ The pages import neither sqlite3 nor paho nor influxdb-client: `collector.__main
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol
 
 from collector.core.place import Place
@@ -164,6 +165,14 @@ class Registry(Protocol):
 
     def sites(self) -> Sequence[SiteEntry]:
         """All sites."""
+        ...
+
+    def certificate_ends(self) -> Mapping[str, int]:
+        """When each probe's newest certificate runs out (UTC ms)."""
+        ...
+
+    def still(self) -> AbstractContextManager[None]:
+        """Look for changes once, now, and not at every call inside."""
         ...
 
     def referrals(self) -> Sequence[tuple[str, str, int]]:

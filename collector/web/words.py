@@ -10,8 +10,10 @@ from collector.core.view import Language
 from collector.web.words_accounts import ACCOUNT_WORDS
 from collector.web.words_alarms import ALARM_WORDS
 from collector.web.words_campaigns import CAMPAIGN_WORDS
+from collector.web.words_cases import CASE_WORDS
 from collector.web.words_coverage import COVERAGE_WORDS
 from collector.web.words_evidence import EVIDENCE_WORDS
+from collector.web.words_fleet import FLEET_WORDS
 from collector.web.words_pages import PAGE_WORDS
 from collector.web.words_record import RECORD_WORDS
 from collector.web.words_registry import REGISTRY_WORDS
@@ -31,7 +33,8 @@ WORDS: dict[str, tuple[str, str]] = (
 )
 WORDS |= VERDICT_WORDS
 WORDS |= ACCOUNT_WORDS
-WORDS |= EVIDENCE_WORDS
+WORDS |= EVIDENCE_WORDS | CASE_WORDS
+WORDS |= FLEET_WORDS
 
 
 def say(key: str, language: Language, /, **parts: object) -> str:

@@ -46,9 +46,15 @@ PATHS = {
     "doors.official": "/official",
     "campaigns.overview": "/campaigns",
     "packs.pack": "/packs/05755/2026-09.zip",
+    "cases.why": "/why/05755",
+    "cases.overview": "/cases",
+    "cases.one": "/cases/1",
     "doors.health": "/health",
     "doors.refusals": "/refusals",
     "claims.overview": "/claims",
+    "fleet.overview": "/fleet",
+    "fleet.since": "/fleet/since",
+    "fleet.probe": "/fleet/probes/p-one",
     "registry.search": "/registry",
     "registry.unit": "/registry/units/05755",
     "registry.hamlet": f"/registry/hamlets/{HAMLET}",
@@ -65,8 +71,17 @@ PATHS = {
     "log.entries": "/log/2026/tile/entries/000",
     "log.proof": "/samples/p-one/1/0.tlog-proof",
 }
-NO_LOG = {"log.newest", "log.witnesses", "log.vkeys", "log.checkpoint", "log.tile", "log.entries", "log.proof"}
-"""Files of a log that this world does not keep: allowed, and not there (`test_web_log` has one)."""
+NO_LOG = {
+    "cases.one",
+    "log.newest",
+    "log.witnesses",
+    "log.vkeys",
+    "log.checkpoint",
+    "log.tile",
+    "log.entries",
+    "log.proof",
+}
+"""Files of a log, and a case, that this world does not have: allowed, and not there (`test_web_log`, `test_cases`)."""
 # Written out by hand on purpose: the table in the code must agree with what was meant.
 MEANT = {
     "accounts.overview": {"operator"},
@@ -79,9 +94,15 @@ MEANT = {
     "doors.health": {"technician", "operator"},
     "doors.refusals": {"operator"},
     "claims.overview": {"technician", "operator"},
+    "fleet.overview": {"technician", "operator"},
+    "fleet.since": {"technician", "operator"},
+    "fleet.probe": {"technician", "operator"},
     "log.entries": {"operator", "official", "auditor"},
     "campaigns.overview": {"official", "operator", "auditor"},
     "packs.pack": {"official", "operator", "auditor"},
+    "cases.why": {"official", "operator", "auditor"},
+    "cases.overview": {"official", "operator", "auditor"},
+    "cases.one": {"official", "operator", "auditor"},
     "registry.search": {"technician", "operator", "official"},
     "registry.unit": {"technician", "operator", "official"},
     "registry.hamlet": {"technician", "operator", "official"},
@@ -93,8 +114,12 @@ POSTS = {f"registry.{deed}" for deed in ("add_hamlet", "change_hamlet", "merge_h
     "claims.arm",
     *(f"accounts.{deed}" for deed in ("add", "scope", "disable", "enable", "reset", "end")),
     *(f"wall.{deed}" for deed in ("make", "revoke", "open")),
+    "cases.open_one",
+    "cases.say",
+    "fleet.note",
+    "fleet.caretaker",
     *(f"account.{deed}" for deed in ("change_password", "renew_codes", "end_session", "enrol")),
-}  # `test_web_registry`, `test_campaigns`, `test_web_claims` and `test_accounts` ask each role
+}  # `test_web_fleet`, `test_web_registry`, `test_campaigns`, `test_web_claims` and `test_accounts` ask each role
 
 
 @pytest.fixture

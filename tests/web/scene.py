@@ -43,7 +43,8 @@ class Scene(World):
     def __init__(self, folder: Path, days: int = 2, **changes: Any) -> None:
         self.probes = {name: FakeProbe(name) for name in PROBES}
         super().__init__(folder, **{**self._document(), **changes})
-        self.app.config["SESSION_COOKIE_SECURE"] = False
+        # Over plain HTTP, as a demonstration is.
+        self.app.config.update(SESSION_COOKIE_SECURE=False, SESSION_COOKIE_NAME="dosong")
         self.days = days
         for name in PROBES:
             self._live(name)

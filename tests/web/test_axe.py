@@ -26,7 +26,15 @@ PAGES = {
         *("/log/", "/samples/p-one/1/0", "/samples/p-three/1/90", "/verdicts", "/nowhere"),
     ),
     "technician": ("/technician", "/health", "/claims", "/registry"),
-    "operator": ("/operator", "/refusals", "/registry/units/24400", "/registry/probes/p-one"),
+    "operator": (
+        "/operator",
+        "/refusals",
+        "/registry/units/24400",
+        "/registry/probes/p-one",
+        "/fleet",
+        "/fleet/since",
+        "/fleet/probes/p-three",
+    ),
     "official": ("/official", "/campaigns"),
 }
 WIDE = {"": ("/", "/hamlets/h-dong-chuoi"), "operator": ("/operator",)}
