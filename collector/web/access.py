@@ -207,7 +207,8 @@ def guard(entrance: Entrance, machine: Callable[[], bool]) -> Callable[[], Respo
 def _write_down(entrance: Entrance) -> None:
     """A deed of somebody who is in has its line in the audit trail before it is done. Raises Unavailable."""
     endpoint = request.endpoint or ""
-    if request.method in ("GET", "HEAD", "OPTIONS") or g.user is None or endpoint in UNWRITTEN:
+    is_look = request.method in ("GET", "HEAD", "OPTIONS") or not endpoint
+    if is_look or g.user is None or endpoint in UNWRITTEN:
         return
     given = [*(request.view_args or {}).values(), *(request.form.get(field, "") for field in _NAMED)]
     codes = [str(one) for one in given if _CODE.fullmatch(str(one))]
@@ -217,7 +218,7 @@ def _write_down(entrance: Entrance) -> None:
 def note_refusal(response: Response) -> Response:
     """A deed that was refused has a second line, with the answer's status."""
     endpoint = request.endpoint or ""
-    is_deed = request.method == "POST" and g.get("user") is not None and endpoint not in UNWRITTEN
+    is_deed = request.method == "POST" and endpoint and g.get("user") is not None and endpoint not in UNWRITTEN
     if is_deed and response.status_code >= 400:
         entrance: Entrance = current_app.extensions["entrance"]
         with suppress(Unavailable):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import pytest
 from werkzeug.routing import Rule
 from werkzeug.test import TestResponse
 
+from collector.core.dispute import Step, Subject
+from collector.disputes import Disputes
 from collector.registry_rows import Role
 from collector.scopes import Scopes
 from collector.tokens import TokenStore
@@ -34,6 +37,7 @@ NAMES: dict[str, tuple[str, str]] = {
     "packs.pack/code": ("2026-09", "2026-09"),
     "account": ("in-07201", "in-05755"),
     "identity": ("mine", "theirs"),
+    "n": ("1", "2"),
     "epoch": ("1", "1"),
     "seq": ("0", "0"),
 }
@@ -72,6 +76,10 @@ def here(tmp_path: Path) -> Iterator[World]:
         for name, unit in (("mine", "07201"), ("theirs", "05755")):
             _, board = made.entrance.passes.make_board(name, unit, "operator", T0_MS)
             made.entrance.passes._run("UPDATE wall_board SET id = ? WHERE id = ?", name, board.id)
+        with closing(Disputes(made.settings.disputes)) as disputes:
+            for province, commune, hamlet in (("24", "07201", MINE), ("19", "05755", THEIRS)):
+                opened = Step("opened", "lan", "official", T0_MS, "một lý do đủ dài")
+                disputes.open_case(Subject("outage", province, commune, hamlet, "45204", from_ms=1, to_ms=2), opened)
         made.tests(2)
         made.take(two.test(), topic=topics.up("p-two"))
         yield made
@@ -143,7 +151,7 @@ def test_lists_and_feeds_hold_nothing_from_outside(here: World, role: str) -> No
     limit(here, role, "07201")
     client = here.client(role)
     pages = ["/", "/live", "/hamlets", "/api/places", "/api/feed", "/technician", "/operator", "/official", "/refusals",
-             "/claims", "/registry?q=dong", "/api/v1/hamlets", "/api/v1/records", "/api/v1/quota"]  # fmt: skip
+             "/claims", "/fleet", "/cases", "/campaigns", "/registry?q=dong", "/api/v1/hamlets", "/api/v1/records", "/api/v1/quota"]  # fmt: skip
     for path in pages:
         text = get(client, path).text
         assert not any(word in text for word in ("p-one", HAMLET, "Đồng Chuối", "05755")), path
