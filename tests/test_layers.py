@@ -42,7 +42,7 @@ NARROW = {
     "wire/tlog.py": {"wire.errors", "wire.note", "cryptography"},
 }
 PURE = {
-    *("__future__", "abc", "base64", "binascii", "bisect", "collections", "contextlib", "copy", "dataclasses"),
+    *("__future__", "abc", "array", "base64", "binascii", "bisect", "collections", "contextlib", "copy", "dataclasses"),
     *("datetime", "decimal", "enum", "errno", "fractions", "functools", "hashlib", "heapq", "hmac", "html"),
     *("ipaddress", "itertools", "json", "math", "operator", "re", "statistics", "string", "struct", "textwrap"),
     *("types", "typing", "unicodedata", "urllib.parse"),
@@ -89,9 +89,10 @@ OWNERS: dict[str, tuple[str, ...]] = {
     ),
     "rich": ("collector/__main__.py", "provisioning/__main__.py"),
     "grafana_foundation_sdk": ("grafana/",),
+    "PIL": ("collector/photos.py",),
     "openpyxl": ("provisioning/workbook.py", "collector/reports/xlsx.py"),
     "segno": ("provisioning/label.py", "collector/reports/pdf.py", "collector/reports/word.py"),
-    "typst": ("collector/reports/pdf.py",),
+    "typst": ("collector/reports/pdf.py", "collector/paper/press.py"),
     "docx": ("collector/reports/word.py",),
     "sqlite3": (
         *("probe/spool.py", "probe/spool_open.py", "probe/spool_read.py"),
@@ -110,6 +111,8 @@ OWNERS["sqlite3"] += (
     "collector/passes.py",
     "collector/sessions.py",
 )
+OWNERS["sqlite3"] += ("collector/ledger_bytes.py", "collector/ledger_records.py", "collector/ledger_words.py")
+OWNERS["sqlite3"] += ("collector/ledger_move.py",)
 OWNERS["segno"] += ("collector/qr.py",)
 OWNERS["click"] += ("collector/account_commands.py",)
 OWNERS["click"] += ("collector/report_commands.py",)

@@ -17,6 +17,7 @@ from collector.health import read_health
 from collector.scopes import Scopes
 from collector.settings import Settings, read_secret
 from collector.web import (
+    accept,
     access,
     account,
     accounts,
@@ -70,6 +71,7 @@ def create_app(
     app.extensions["entrance"], app.extensions["scopes"] = entrance, Scopes(registry)
     # The language comes first: what refuses a request later answers with a page in it.
     language.install(app, settings.web.language, gathered)
+    accept.make_room(app)
     CSRFProtect(app)
     headers.install(app)
     gate = install_machine(app, settings, entrance, gathered, source)
@@ -85,6 +87,7 @@ def create_app(
     app.register_blueprint(doors.blueprint(gathered, source))
     app.register_blueprint(fleet_pages(gathered, source, settings.registry))
     app.register_blueprint(claims.blueprint(gathered, settings.registry))
+    app.register_blueprint(accept.blueprint(gathered, settings))
     app.register_blueprint(api.blueprint(gathered, source))
     app.register_blueprint(log.blueprint(gathered, settings))
     app.register_blueprint(registry_pages.blueprint(registry, clock))

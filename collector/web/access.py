@@ -92,6 +92,10 @@ RULES: dict[str, frozenset[str]] = {
     "claims.overview": frozenset({"technician", "operator"}),
     "claims.arm": frozenset({"technician", "operator"}),
     **dict.fromkeys(
+        (f"accept.{part}" for part in ("page", "confirm", "photo", "picture", "accept", "sheet", "paper")),
+        frozenset({"technician", "operator"}),
+    ),
+    **dict.fromkeys(
         (f"registry.{page}" for page in ("search", "unit", "hamlet", "probe", "referral")),
         frozenset({"technician", "operator", "official"}),
     ),

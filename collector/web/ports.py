@@ -75,6 +75,10 @@ class Reader(Protocol):
         """Sums by commune and operator."""
         ...
 
+    def rows(self, sql: str, *values: Any) -> list[Any]:
+        """Answer one statement (for `collector.rollups`, which owns its statements)."""
+        ...
+
     def refusals(self, limit: int) -> Sequence[Refusal]:
         """The newest refusals."""
         ...

@@ -7,6 +7,7 @@ placeholders agree and that templates use only keys that exist.
 from __future__ import annotations
 
 from collector.core.view import Language
+from collector.web.words_accept import ACCEPT_WORDS
 from collector.web.words_accounts import ACCOUNT_WORDS
 from collector.web.words_alarms import ALARM_WORDS
 from collector.web.words_campaigns import CAMPAIGN_WORDS
@@ -32,6 +33,7 @@ WORDS: dict[str, tuple[str, str]] = (
     | ALARM_WORDS
 )
 WORDS |= VERDICT_WORDS
+WORDS |= ACCEPT_WORDS
 WORDS |= ACCOUNT_WORDS
 WORDS |= EVIDENCE_WORDS | CASE_WORDS
 WORDS |= FLEET_WORDS
