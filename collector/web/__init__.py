@@ -41,6 +41,7 @@ from collector.web.interface import install_problems, is_program, refuse_status,
 from collector.web.packs import blueprint as evidence_packs
 from collector.web.ports import HealthSource, Reader, Registry
 from collector.web.present import Pages
+from collector.web.reports import blueprint as report_pages
 from collector.web.verdicts import blueprint as verdict_pages
 from collector.web.watch import install as install_machine
 from wire.errors import Misconfigured, Unavailable
@@ -93,6 +94,7 @@ def create_app(
     app.register_blueprint(registry_pages.blueprint(registry, clock))
     _install_errors(app)
     app.register_blueprint(verdict_pages(settings))
+    app.register_blueprint(report_pages(gathered, settings))
     app.register_blueprint(evidence_packs(gathered, settings))
     app.register_blueprint(case_pages(gathered, settings))
     if settings.web.bind.startswith("unix:"):

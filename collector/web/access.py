@@ -82,6 +82,12 @@ RULES: dict[str, frozenset[str]] = {
         (f"fleet.{page}" for page in ("overview", "since", "probe", "note")), frozenset({"technician", "operator"})
     ),
     "fleet.caretaker": frozenset({"operator"}),
+    **dict.fromkeys(
+        (f"reports.{page}" for page in ("overview", "one", "changed", "file")),
+        frozenset({"official", "operator", "auditor"}),
+    ),
+    **dict.fromkeys(("reports.make", "reports.enter"), frozenset({"official", "operator"})),
+    "reports.proof": PUBLIC,
     "packs.pack": frozenset({"official", "operator", "auditor"}),
     "cases.why": frozenset({"official", "operator", "auditor"}),
     **dict.fromkeys(("cases.overview", "cases.one"), frozenset({"official", "operator", "auditor"}) | COMPANY),
