@@ -52,7 +52,7 @@ class Source(Protocol):
 
     def samples(
         self, *, commune: str | None = None, since_ms: int | None = None, until_ms: int | None = None, limit: int = 100
-    ) -> list[Sample]:
+    ) -> Sequence[Sample]:
         """Records of a span."""
 
 

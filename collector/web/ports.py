@@ -75,6 +75,10 @@ class Reader(Protocol):
         """Sums by commune and operator."""
         ...
 
+    def rows(self, sql: str, *values: Any) -> list[Any]:
+        """Answer one statement (for `collector.rollups`, which owns its statements)."""
+        ...
+
     def refusals(self, limit: int) -> Sequence[Refusal]:
         """The newest refusals."""
         ...
@@ -153,6 +157,10 @@ class Registry(Protocol):
 
     def user(self, name: str, /) -> UserEntry | None:
         """A login."""
+        ...
+
+    def users(self) -> Sequence[UserEntry]:
+        """All logins."""
         ...
 
     def provinces(self) -> Sequence[ProvinceEntry]:
