@@ -29,7 +29,7 @@ from collector.sqlite import open_writer
 from wire.errors import Refused, Unavailable
 
 TOPICS = ("outreach", "difficulties", "proposals")
-LONGEST_TEXT = 4_000
+LONGEST_TEXT = 1_500
 _COLUMNS = (
     "id, made_ms, made_by, kind, unit, unit_name, language, starts_ms, ends_ms, as_of_ms, subject, ledger_n, redo_n,"
     " registry_n, log_name, log_size, log_root, model, follows, changed"

@@ -20,6 +20,7 @@ from collector.web import (
     accept,
     access,
     account,
+    accounts,
     api,
     campaigns,
     claims,
@@ -32,6 +33,7 @@ from collector.web import (
     login,
     pages,
     registry_pages,
+    wall,
 )
 from collector.web.board import blueprint as live_board
 from collector.web.cases import blueprint as case_pages
@@ -42,6 +44,7 @@ from collector.web.interface import install_problems, is_program, refuse_status,
 from collector.web.packs import blueprint as evidence_packs
 from collector.web.ports import HealthSource, Reader, Registry
 from collector.web.present import Pages
+from collector.web.reports import blueprint as report_pages
 from collector.web.verdicts import blueprint as verdict_pages
 from collector.web.watch import install as install_machine
 from wire.errors import Misconfigured, Unavailable
@@ -81,6 +84,8 @@ def create_app(
     app.after_request(access.note_refusal)
     app.register_blueprint(login.blueprint(entrance))
     app.register_blueprint(account.blueprint(entrance, settings.origin))
+    app.register_blueprint(accounts.blueprint(entrance))
+    app.register_blueprint(wall.blueprint(entrance, gathered))
     app.register_blueprint(pages.blueprint(gathered, settings.origin))
     app.register_blueprint(coverage.blueprint(gathered))
     app.register_blueprint(campaigns.blueprint(gathered, registry))
@@ -95,6 +100,7 @@ def create_app(
     app.register_blueprint(registry_pages.blueprint(registry, clock))
     _install_errors(app)
     app.register_blueprint(verdict_pages(settings))
+    app.register_blueprint(report_pages(gathered, settings))
     app.register_blueprint(evidence_packs(gathered, settings))
     app.register_blueprint(case_pages(gathered, settings))
     if settings.web.bind.startswith("unix:"):

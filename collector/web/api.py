@@ -54,7 +54,7 @@ def blueprint(pages: Pages, health: HealthSource) -> Blueprint:
     def places() -> Response:
         communes = [c for c in pages.registry.communes() if c.lat_e7 is not None and c.lon_e7 is not None]
         return jsonify(
-            hamlets=[_place(row) for row in pages.hamlet_rows(access.scope()) if row.hamlet.lat_e7 is not None],
+            hamlets=[_place(row) for row in pages.hamlet_rows(access.unit_scope()) if row.hamlet.lat_e7 is not None],
             communes=[{"name": c.name, "lat_e7": c.lat_e7, "lon_e7": c.lon_e7} for c in communes],
         )
 

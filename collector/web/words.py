@@ -20,6 +20,7 @@ from collector.web.words_pages import PAGE_WORDS
 from collector.web.words_record import RECORD_WORDS
 from collector.web.words_registry import REGISTRY_WORDS
 from collector.web.words_remedies import REMEDY_WORDS
+from collector.web.words_reports import REPORT_WORDS
 from collector.web.words_verdict import VERDICT_WORDS
 from collector.web.words_witness import WITNESS_WORDS
 
@@ -33,6 +34,7 @@ WORDS: dict[str, tuple[str, str]] = (
     | REGISTRY_WORDS
     | ALARM_WORDS
 )
+WORDS |= REPORT_WORDS
 WORDS |= VERDICT_WORDS
 WORDS |= ACCEPT_WORDS
 WORDS |= ACCOUNT_WORDS
