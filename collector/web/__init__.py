@@ -90,9 +90,7 @@ def create_app(
     app.register_blueprint(coverage.blueprint(gathered))
     app.register_blueprint(campaigns.blueprint(gathered, registry))
     app.register_blueprint(doors.blueprint(gathered, source))
-    fleet = make_fleet(gathered, source)
-    app.register_blueprint(fleet_pages(gathered, fleet, settings.registry))
-    app.register_blueprint(live_board(gathered, fleet, settings))
+    _install_boards(app, gathered, source, settings)
     app.register_blueprint(claims.blueprint(gathered, settings.registry))
     app.register_blueprint(accept.blueprint(gathered, settings))
     app.register_blueprint(api.blueprint(gathered, source))
@@ -107,6 +105,13 @@ def create_app(
         # Only a proxy on this machine reaches a unix socket, so exactly its word on the visitor's address is taken.
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1)  # type: ignore[method-assign]
     return app
+
+
+def _install_boards(app: Flask, gathered: Pages, source: HealthSource, settings: Settings) -> None:
+    """The fleet and the live board: they see probes by one watch."""
+    fleet = make_fleet(gathered, source)
+    app.register_blueprint(fleet_pages(gathered, fleet, settings.registry))
+    app.register_blueprint(live_board(gathered, fleet, settings))
 
 
 def _configuration(settings: Settings) -> dict[str, object]:
