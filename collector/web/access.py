@@ -52,6 +52,7 @@ RULES: dict[str, frozenset[str]] = {
     "pages.hamlets": PUBLIC,
     "pages.hamlet": PUBLIC,
     "pages.hamlet_live": PUBLIC,
+    **dict.fromkeys((f"board.{page}" for page in ("country", "unit", "live", "boundaries")), PUBLIC),
     "coverage.calendar": PUBLIC,
     "coverage.outages": PUBLIC,
     "pages.sample": PUBLIC,

@@ -10,6 +10,7 @@ from collector.core.view import Language
 from collector.web.words_accept import ACCEPT_WORDS
 from collector.web.words_accounts import ACCOUNT_WORDS
 from collector.web.words_alarms import ALARM_WORDS
+from collector.web.words_board import BOARD_WORDS
 from collector.web.words_campaigns import CAMPAIGN_WORDS
 from collector.web.words_cases import CASE_WORDS
 from collector.web.words_coverage import COVERAGE_WORDS
@@ -39,6 +40,7 @@ WORDS |= ACCEPT_WORDS
 WORDS |= ACCOUNT_WORDS
 WORDS |= EVIDENCE_WORDS | CASE_WORDS
 WORDS |= FLEET_WORDS
+WORDS |= BOARD_WORDS
 
 
 def say(key: str, language: Language, /, **parts: object) -> str:

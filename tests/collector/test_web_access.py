@@ -52,6 +52,10 @@ PATHS = {
     "doors.health": "/health",
     "doors.refusals": "/refusals",
     "claims.overview": "/claims",
+    "board.country": "/map",
+    "board.unit": "/map/05755",
+    "board.live": "/map/19/live",
+    "board.boundaries": "/map/boundaries.json",
     "fleet.overview": "/fleet",
     "fleet.since": "/fleet/since",
     "fleet.probe": "/fleet/probes/p-one",
@@ -80,6 +84,7 @@ NO_LOG = {
     "log.tile",
     "log.entries",
     "log.proof",
+    "board.boundaries",
 }
 """Files of a log, and a case, that this world does not have: allowed, and not there (`test_web_log`, `test_cases`)."""
 # Written out by hand on purpose: the table in the code must agree with what was meant.
