@@ -160,10 +160,10 @@ def _core_down(options: argparse.Namespace) -> int:
 
 def _core_exec(options: argparse.Namespace) -> int:
     found = state.core(_directory(options))
-    if found is None:
+    if options.after_dashes and found is None:
         print(f"dosong-sim: the core of run {options.run_name} is not up; bring it up: core up", file=sys.stderr)
         return EXIT_FAILED
-    return _become(options, found.pid, "core exec -- ip addr")
+    return _become(options, lambda: found.pid if found else None, "core exec -- ip addr")
 
 
 def _up(options: argparse.Namespace) -> int:
@@ -275,16 +275,16 @@ def _faults(_options: argparse.Namespace) -> int:
 
 
 def _exec(options: argparse.Namespace) -> int:
-    found = site.find(_directory(options), options.name)
-    return _become(options, found.netns_pid, "site exec ban-lung -- ip route")
+    directory = _directory(options)
+    return _become(options, lambda: site.find(directory, options.name).netns_pid, "site exec ban-lung -- ip route")
 
 
-def _become(options: argparse.Namespace, pid: int | None, example: str) -> int:
-    """Turn into the command that stands after the dashes, inside the namespaces of `pid`."""
+def _become(options: argparse.Namespace, pid: Callable[[], int | None], example: str) -> int:
+    """Turn into the command that stands after the dashes, inside the namespaces of a process."""
     if not options.after_dashes:
         print(f"dosong-sim: name the command after --, like `{example}`", file=sys.stderr)
         return EXIT_USAGE
-    inside = ns.enter(pid, options.after_dashes)
+    inside = ns.enter(pid(), options.after_dashes)
     sys.stdout.flush()
     os.execvp(inside[0], inside)  # noqa: S606 - the process becomes the command, so that signals reach it
     return EXIT_FAILED  # not reached
