@@ -84,7 +84,7 @@ RULES: dict[str, frozenset[str]] = {
     ),
     "fleet.caretaker": frozenset({"operator"}),
     **dict.fromkeys(
-        (f"reports.{page}" for page in ("overview", "one", "changed", "file")),
+        (f"reports.{page}" for page in ("overview", "one", "changed", "file", "silent")),
         frozenset({"official", "operator", "auditor"}),
     ),
     **dict.fromkeys(("reports.make", "reports.enter"), frozenset({"official", "operator"})),
