@@ -163,6 +163,10 @@ class Registry(Protocol):
         """A login."""
         ...
 
+    def users(self) -> Sequence[UserEntry]:
+        """All logins."""
+        ...
+
     def provinces(self) -> Sequence[ProvinceEntry]:
         """All provinces."""
         ...

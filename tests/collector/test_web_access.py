@@ -23,6 +23,10 @@ NO_WELCOME = "/welcome/a-link-that-was-never-made"
 PATHS = {
     "access.welcome": NO_WELCOME,
     "account.overview": "/account",
+    "accounts.overview": "/accounts",
+    "wall.overview": "/boards",
+    "wall.door": "/wall",
+    "wall.show": "/wall/board",
     "static": "/static/site.css",
     "access.login": "/login",
     "pages.first": "/",
@@ -54,6 +58,10 @@ PATHS = {
     "doors.health": "/health",
     "doors.refusals": "/refusals",
     "claims.overview": "/claims",
+    "board.country": "/map",
+    "board.unit": "/map/05755",
+    "board.live": "/map/19/live",
+    "board.boundaries": "/map/boundaries.json",
     "fleet.overview": "/fleet",
     "fleet.since": "/fleet/since",
     "fleet.probe": "/fleet/probes/p-one",
@@ -82,10 +90,14 @@ NO_LOG = {
     "log.tile",
     "log.entries",
     "log.proof",
+    "board.boundaries",
 }
 """Files of a log, and a case, that this world does not have: allowed, and not there (`test_web_log`, `test_cases`)."""
 # Written out by hand on purpose: the table in the code must agree with what was meant.
 MEANT = {
+    "accounts.overview": {"operator"},
+    "wall.overview": {"operator"},
+    "wall.show": set[str](),
     "account.overview": {"technician", "operator", "official", "auditor"},
     "doors.technician": {"technician", "operator"},
     "doors.operator": {"operator"},
@@ -114,6 +126,8 @@ MEANT = {
 POSTS = {f"registry.{deed}" for deed in ("add_hamlet", "change_hamlet", "merge_hamlet", "move_probe", "remap_code")} | {
     "campaigns.enter",
     "claims.arm",
+    *(f"accounts.{deed}" for deed in ("add", "scope", "disable", "enable", "reset", "end")),
+    *(f"wall.{deed}" for deed in ("make", "revoke", "open")),
     "cases.open_one",
     "office.approve",
     "cases.say",
