@@ -101,10 +101,8 @@ def create_app(
     _install_errors(app)
     app.register_blueprint(verdict_pages(settings))
     app.register_blueprint(report_pages(gathered, settings))
-    app.register_blueprint(evidence_packs(gathered, settings))
-    app.register_blueprint(case_pages(gathered, settings))
-    app.register_blueprint(office_pages(gathered, settings))
-    app.register_blueprint(villagers_guide(gathered, settings))
+    for made in (evidence_packs, case_pages, office_pages, villagers_guide):
+        app.register_blueprint(made(gathered, settings))
     if settings.web.bind.startswith("unix:"):
         # Only a proxy on this machine reaches a unix socket, so exactly its word on the visitor's address is taken.
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1)  # type: ignore[method-assign]
