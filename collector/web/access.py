@@ -90,6 +90,11 @@ RULES: dict[str, frozenset[str]] = {
     **dict.fromkeys(("reports.make", "reports.enter"), frozenset({"official", "operator"})),
     "reports.proof": PUBLIC,
     "packs.pack": frozenset({"official", "operator", "auditor"}),
+    **dict.fromkeys(
+        ("office.today", "office.allotment", "office.behind"), frozenset({"official", "operator", "auditor"})
+    ),
+    "office.approve": frozenset({"operator"}),
+    **dict.fromkeys(("office.indicators", "guide.unit", "guide.poster"), PUBLIC),
     "cases.why": frozenset({"official", "operator", "auditor"}),
     **dict.fromkeys(("cases.overview", "cases.one"), frozenset({"official", "operator", "auditor"}) | COMPANY),
     "cases.open_one": frozenset({"official", "operator"}),
