@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from tests.install.machine import Failed, until
+from tests.install.machine import Failed, as_user, until
 from tests.install.site import Site, blocks
 
 UNITS = "mosquitto influxdb nginx dosong-ca dosong-enrol dosong-collector dosong-clones dosong-broker-reload.path"
@@ -46,17 +46,23 @@ def _users(site: Site) -> None:
         if run(f"ps -o user:20= -p $(systemctl show -p MainPID --value {unit})").strip() != user:
             raise Failed(f"{unit} does not run as {user}")
     for user in ("dosong-collector", "dosong-enrol", "www-data", "mosquitto"):
-        run(f"! runuser -u {user} -- cat /srv/dosong/ca/issuing.key")
-    run("! runuser -u nobody -- curl -sS --unix-socket /run/dosong-collector/web.sock http://x/healthz")
-    run("! runuser -u dosong-enrol -- cat /srv/dosong/collector/log.key")
+        run(as_user(user, "cat /srv/dosong/deployment.toml"))
+        site.collector.refuses(as_user(user, "cat /srv/dosong/ca/issuing.key"))
+    ask = "curl -sS --unix-socket /run/dosong-collector/web.sock http://x/healthz"
+    run(as_user("www-data", ask))
+    site.collector.refuses(as_user("nobody", ask))
+    site.collector.refuses(as_user("dosong-enrol", "cat /srv/dosong/collector/log.key"))
 
 
 def _tls(site: Site) -> None:
     run = site.collector.run
     run(f"curl -sSf -o /dev/null --tls-max 1.2 https://{site.PAGES}/login")
-    run(f"! curl -sS -o /dev/null --ciphers DEFAULT@SECLEVEL=0 --tls-max 1.1 https://{site.PAGES}/login")
-    run(f"! curl -sSk -o /dev/null https://{site.collector.address}/login")
-    run(f"! curl -sS -o /dev/null https://{site.PAGES}:8443/enrol/v1/claim")  # our own root, which no browser knows
+    site.collector.refuses(
+        f"curl -sS -o /dev/null --ciphers DEFAULT@SECLEVEL=0 --tls-max 1.1 https://{site.PAGES}/login"
+    )
+    site.collector.refuses(f"curl -sSk -o /dev/null https://{site.collector.address}/login")
+    # Our own root, which no browser knows.
+    site.collector.refuses(f"curl -sS -o /dev/null https://{site.PAGES}:8443/enrol/v1/claim")
 
 
 def _reload(site: Site) -> None:

@@ -65,6 +65,11 @@ class _Onward(BaseHTTPRequestHandler):
         """Quiet."""
 
 
+def as_user(user: str, command: str) -> str:
+    """The words that run a command as another account, with its groups."""
+    return f"setpriv --reuid {user} --regid $(id -g {user}) --init-groups {command}"
+
+
 def until(true: Callable[[], bool], within_s: float, what: str) -> None:
     """Wait until it is true. Raises Failed."""
     deadline_s = time.monotonic() + within_s
@@ -134,6 +139,8 @@ class Machine:
         self.address = f"198.19.{wire.number}.{number}"
         self._nspawn: subprocess.Popen[bytes] | None = None
         self.leader = 0
+        self.rate: str | None = None
+        """Both ways, as tc writes it; None: as fast as memory."""
 
     def create(self) -> None:
         """Lay the files of a fresh Debian, and tell apt the way out."""
@@ -180,6 +187,10 @@ class Machine:
 
     def _plug_in(self) -> None:
         self.run(f"ip addr add {self.address}/24 dev host0; ip link set host0 up; ip link set lo up")
+        if self.rate is not None:
+            shape = f"qdisc replace dev %s root tbf rate {self.rate} burst 64kb latency 200ms"
+            subprocess.run(["tc", *(shape % f"vb-{self.name}").split()], check=True)
+            self.run(f"tc {shape % 'host0'}")
 
     def _state(self) -> str:
         return self.run("systemctl is-system-running", check=False).strip()
@@ -206,6 +217,12 @@ class Machine:
         if check and process.returncode != 0:
             raise Failed(f"exit {process.returncode}:\n{text}\n{said[-4000:]}")
         return said
+
+    def refuses(self, text: str) -> None:
+        """One command that must not succeed. Raises Failed if it does, or if it could not even be tried."""
+        said = self.run(f"if {text}; then echo DONE; else echo REFUSED; fi").strip().splitlines()[-1]
+        if said != "REFUSED":
+            raise Failed(f"this should have been refused: {text}")
 
     def good(self, text: str) -> bool:
         """Whether shell text succeeds."""

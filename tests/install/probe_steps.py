@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from tests.install.machine import Failed, until
+from tests.install.machine import Failed, as_user, until
 from tests.install.site import ROOT, Site
 
 PARTS_OF_OTHERS = (
@@ -69,6 +69,8 @@ async def main() -> None:
 asyncio.run(main())
 """
 SCHEDULED_S = 120
+RATE = "40mbit"
+"""Of the link from the first boot on; without it a test ends at its cap of bytes."""
 Steps = Iterator[tuple[str, Callable[[], object]]]
 
 
@@ -113,6 +115,7 @@ def _modem(site: Site) -> None:
         "[Service]\nEnvironment=PYTHONPATH=/root/modem\nExecStart=/opt/dosong/probe/bin/python /root/modem/play.py\n"
         "[Install]\nWantedBy=multi-user.target\n"
     )
+    site.probe.rate = RATE
     site.probe.run("systemctl daemon-reload && systemctl enable --now modem")
     until(lambda: site.probe.good("test -e /dev/dosong-modem"), 30, "the modem's port")
 
@@ -167,16 +170,16 @@ def _rescue(site: Site) -> None:
         "/opt/dosong/probe/bin/python -c 'import socket,sys; s=socket.socket(socket.AF_UNIX);"
         's.connect("/run/dosong-rescue.sock"); s.sendall(sys.argv[1].encode()+b"\\n"); print(s.recv(999).decode())\''
     )
-    said = site.probe.run(f"runuser -u dosong-probe -- {ask} nonsense")
+    said = site.probe.run(as_user("dosong-probe", f"{ask} nonsense"))
     if "no such word" not in said:
         raise Failed(said)
-    said = site.probe.run(f"runuser -u dosong-probe -- {ask} reboot")
+    said = site.probe.run(as_user("dosong-probe", f"{ask} reboot"))
     if "reboot is not permitted here" not in said:
         raise Failed(said)
-    said = site.probe.run(f"runuser -u dosong-probe -- {ask} 'usb_power 1-1.2'")
+    said = site.probe.run(as_user("dosong-probe", f"{ask} 'usb_power 1-1.2'"))
     if not said.startswith(("impossible", "refused")):
         raise Failed(f"there is no USB in this machine, but the service says {said}")
-    site.probe.run(f"! runuser -u nobody -- {ask} reboot")
+    site.probe.refuses(as_user("nobody", f"{ask} reboot"))
 
 
 def _watchdog(site: Site) -> None:

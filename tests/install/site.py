@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.install.machine import Failed, Machine
+from tests.install.machine import Failed, Machine, as_user
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs/install-collector.md"
@@ -38,7 +38,10 @@ class Site:
 
     def status(self) -> dict[str, Any]:
         """What the probe says of itself; empty while it cannot."""
-        said = self.probe.run("runuser -u dosong-probe -- dosong-probe status --json", check=False)
+        said = self.probe.run(
+            as_user("dosong-probe", "dosong-probe status --json"),
+            check=False,
+        )
         try:
             return dict(json.loads(said.strip().splitlines()[-1]))
         except (ValueError, IndexError):

@@ -155,8 +155,7 @@ def _forged(site: Site) -> None:
 
 def _removed(site: Site) -> None:
     site.probe.run("DEBIAN_FRONTEND=noninteractive apt-get purge --yes dosong-probe")
-    site.probe.run("! systemctl is-active dosong-probe")
-    site.probe.run(
-        'test -e /var/lib/dosong-probe/spool.db -o -n "$(ls /var/lib/dosong-probe)"; test -e /etc/dosong/record.key'
-    )
-    site.probe.run("! test -e /usr/lib/systemd/system/dosong-probe.service; ! test -e /usr/bin/dosong-probe")
+    site.probe.refuses("systemctl is-active dosong-probe")
+    site.probe.run("ls /var/lib/dosong-probe/* > /dev/null && test -e /etc/dosong/record.key")
+    for path in ("/usr/lib/systemd/system/dosong-probe.service", "/usr/bin/dosong-probe", "/usr/lib/dosong/upgrade"):
+        site.probe.refuses(f"test -e {path}")
