@@ -72,6 +72,11 @@ axe: ## every page, vi and en, desktop and phone, under axe-core in Chromium: WC
 	@scripts/setup.sh test
 	@$(PY) -m tests.web.test_axe
 
+.PHONY: pictures
+pictures: ## every page as a picture, vi and en, desktop and phone, into docs/pictures (3 minutes)
+	@scripts/setup.sh test
+	@$(PY) -m tests.web.pictures $(ARGS)
+
 .PHONY: fuzz-api
 fuzz-api: ## the running collector is asked all that its OpenAPI document allows, and more (2 minutes)
 	@scripts/setup.sh test

@@ -3,7 +3,7 @@
 The same ledger, registry and checkpoint give the same bytes. Every table in it is made from the records that are in it
 by `wire.recount`, and held against the ledger's own counting before it is handed out: a pack that would fail its
 verifier is not made. Records of each station go over the period's ends, so that none can be cut off at an edge.
-Source: issue "Evidence for officials", 4; decision 0029.
+Source: issue "Evidence for officials", 4; decision 0031.
 """
 
 from __future__ import annotations

@@ -52,7 +52,7 @@ class Source(Protocol):
 
     def samples(
         self, *, commune: str | None = None, since_ms: int | None = None, until_ms: int | None = None, limit: int = 100
-    ) -> list[Sample]:
+    ) -> Sequence[Sample]:
         """Records of a span."""
 
 
@@ -119,6 +119,11 @@ class Rollups:
         """The hours of one hamlet, operator and day; empty if there are none."""
         rows = self._source.rows(_DAY, *key)
         return unpack_hours(rows[0][0]) if rows else {}
+
+    def province_day(self, day_ms: int, province: str) -> Iterator[tuple[DayKey, dict[int, Hour]]]:
+        """One local day of one province: its hamlets and operators."""
+        for *key, packed in map(tuple, self._source.rows(_HOURS, day_ms, province)):
+            yield DayKey(*key), unpack_hours(packed)
 
     def day_before(self, before_ms: int) -> int | None:
         """The last local day (UTC ms) that begins before a moment and has records; None if none has."""

@@ -152,6 +152,12 @@ server {{
         limit_req zone=dosong_login burst=20 nodelay;
 {_ONWARD}        proxy_pass http://unix:{proxy.web_socket};
     }}
+    # The one form with a photo: large, and slow on a hamlet's link.
+    location ~ ^/accept/[a-z0-9-]+/photo$ {{
+        client_max_body_size 13m;
+        client_body_timeout 60s;
+{_ONWARD}        proxy_pass http://unix:{proxy.web_socket};
+    }}
     # The sealed log: auditors fetch thousands of tiles in a row; each is small and never changes.
     location /log/ {{
         limit_req zone=dosong_pages burst=2000 nodelay;

@@ -29,6 +29,7 @@ needs="mosquitto:mosquitto influxd:influxdb gpsd:gpsd"
 if [ "$purpose" = test ]; then
   needs="$needs chromium:chromium strace:strace ping:iputils-ping gpspipe:gpsd-clients openssl:openssl"
   needs="$needs mkfs.ext4:e2fsprogs faketime:faketime victoria-metrics:victoria-metrics nginx:nginx"
+  needs="$needs mcopy:mtools mkfs.vfat:dosfstools sfdisk:fdisk"
 fi
 
 if [ "$purpose" = install ]; then
@@ -40,6 +41,8 @@ missing=""
 for pair in $needs; do
   PATH="$PATH:/usr/sbin:/sbin" command -v "${pair%%:*}" >/dev/null || missing="$missing ${pair##*:}"
 done
+ls /usr/share/fonts/truetype/liberation*/LiberationSerif-Regular.ttf >/dev/null 2>&1 || missing="$missing fonts-liberation2"
+[ "$purpose" != test ] || command -v pdftotext >/dev/null || missing="$missing poppler-utils"
 python=""
 for candidate in python3.13 python3.12 python3.11 python3; do
   if command -v "$candidate" >/dev/null && "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then

@@ -2,7 +2,7 @@
 
 Pure: the files' bytes in, findings out; `wire.verify` reads zip or folder and prints. A number that was edited is named
 by file, row and field with what the records give; a record that was taken out shows as a hole in its probe's chain.
-What cannot be found again from records (a written report) is held by its SHA-256. Source: decision 0029.
+What cannot be found again from records (a written report) is held by its SHA-256. Source: decision 0031.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Written a second time and on purpose apart from the collector's own counting (`collector.core.count`, `.coverage`), so
 that neither can hide a mistake of the other; needs the standard library alone, as the one-file verifier does. What
 records cannot say is stated in the pack: where probes stood, whose referral codes are, and reasons that only take a
-sample out (`STATED`). Source: design §8; wire/SPEC.md §10; decisions 0022, 0027, 0029.
+sample out (`STATED`). Source: design §8; wire/SPEC.md §10; decisions 0022, 0027, 0031.
 """
 
 from __future__ import annotations

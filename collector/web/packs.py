@@ -45,9 +45,5 @@ def blueprint(pages: Pages, settings: Settings) -> Blueprint:
 
 def _is_inside(pages: Pages, unit: str) -> bool:
     """Whether a hamlet or commune lies within this login's scope."""
-    hamlet, commune = pages.registry.hamlet(unit), pages.registry.commune(unit)
-    if hamlet is None and commune is None:
-        return False
-    own = pages.registry.commune(hamlet.commune) if hamlet is not None else commune
-    around = {unit, own.code, own.province} if own is not None else {unit}
-    return access.scope() in {"", *around}
+    is_known = pages.registry.hamlet(unit) is not None or pages.registry.commune(unit) is not None
+    return is_known and access.inside(unit)

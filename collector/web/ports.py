@@ -6,6 +6,7 @@ The pages import neither sqlite3 nor paho nor influxdb-client: `collector.__main
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol
 
 from collector.core.place import Place
@@ -72,6 +73,10 @@ class Reader(Protocol):
 
     def commune_totals(self, since_ms: int, until_ms: int, /) -> Sequence[CommuneTotal]:
         """Sums by commune and operator."""
+        ...
+
+    def rows(self, sql: str, *values: Any) -> list[Any]:
+        """Answer one statement (for `collector.rollups`, which owns its statements)."""
         ...
 
     def refusals(self, limit: int) -> Sequence[Refusal]:
@@ -154,12 +159,24 @@ class Registry(Protocol):
         """A login."""
         ...
 
+    def users(self) -> Sequence[UserEntry]:
+        """All logins."""
+        ...
+
     def provinces(self) -> Sequence[ProvinceEntry]:
         """All provinces."""
         ...
 
     def sites(self) -> Sequence[SiteEntry]:
         """All sites."""
+        ...
+
+    def certificate_ends(self) -> Mapping[str, int]:
+        """When each probe's newest certificate runs out (UTC ms)."""
+        ...
+
+    def still(self) -> AbstractContextManager[None]:
+        """Look for changes once, now, and not at every call inside."""
         ...
 
     def referrals(self) -> Sequence[tuple[str, str, int]]:

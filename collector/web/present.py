@@ -5,17 +5,19 @@ Source: design §7 (web, counts), §8.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from collector.core.sample import HamletCounts, Sample
 from collector.core.view import Month, month_before, month_of, short_code, sort_key
 from collector.core.view_chart import Chart, Spot, plain_map, rate_by_rsrp, rates_over_time
-from collector.core.view_figures import Figures, Pace, by_operator, figures, pace, tests_of
+from collector.core.view_figures import Figures, Pace, by_operator, figures, tests_of
 from collector.core.view_probe import Checkup, checkup
 from collector.core.view_service import CoverageSum, Service, State, Window, coverage_sum, service, windows
 from collector.core.witness import DIRECTIONS, Witness, is_worth_showing, judge
 from collector.registry_rows import CommuneEntry, HamletEntry, ProbeEntry, ProvinceEntry, Quota, SiteEntry
+from collector.scopes import Scopes
+from collector.web import sheet
 from collector.web.months import MonthTests
 from collector.web.ports import Reader, Registry
 from wire.errors import Unavailable
@@ -111,9 +113,7 @@ class Pages:
 
     def hamlets_in(self, scope: str) -> list[HamletEntry]:
         """Hamlets inside a unit code of any level, "" for all; by commune and name."""
-        provinces = {c.code: c.province for c in self.registry.communes()}
-        found = [h for h in self.registry.hamlets() if scope in ("", h.code, h.commune, provinces.get(h.commune))]
-        return sorted(found, key=lambda h: (h.commune, sort_key(h.name)))
+        return sorted(Scopes(self.registry).hamlets(scope), key=lambda h: (h.commune, sort_key(h.name)))
 
     def hamlet_rows(self, scope: str = "", page: int = 0) -> list[HamletRow]:
         """One page of the list of hamlets, at most PAGE_HAMLETS."""
@@ -239,33 +239,9 @@ class Pages:
             rows.append(SiteRow(probe, site, hamlet, found, state.last_received_ms if state else None, code))
         return rows
 
-    def commune_rows(self, scope: str, this: Month) -> list[CommuneRow]:
-        """The official's sheet of a month."""
-        hamlets = self.hamlets_in(scope)
-        counts = self.reader.hamlet_counts(this.start_ms, this.end_ms)
-        codes = sorted({h.commune for h in hamlets})
-        rows = [self._commune(code, [h for h in hamlets if h.commune == code], counts, this) for code in codes]
-        return [row for row in rows if row is not None]
-
-    def _commune(
-        self, code: str, hamlets: Sequence[HamletEntry], counts: Mapping[str, HamletCounts], this: Month
-    ) -> CommuneRow | None:
-        commune = self.registry.commune(code)
-        if commune is None:
-            return None
-        quota = self.registry.quota(code)
-        held = [counts.get(h.code, NO_COUNTS) for h in hamlets]
-        minimum = quota.minimum if quota else None
-        return CommuneRow(
-            commune=commune,
-            province=self.registry.province(commune.province),
-            quota=quota,
-            pace=pace(sum(c.counted for c in held), minimum, this.start_ms, this.end_ms, self.now_ms()),
-            tests=sum(c.tests for c in held),
-            figures=figures([s for h in hamlets for s in self.tests.of(h.code, this)]),
-            evidence=sum(c.counted > 0 for c in held),
-            registered=len(hamlets),
-        )
+    def commune_rows(self, scope: str, this: Month, codes: Collection[str] | None = None) -> list[CommuneRow]:
+        """The official's sheet of a month, by code (of `codes`, or all)."""
+        return sheet.commune_rows(self, scope, this, codes)
 
     def months(self) -> tuple[Month, Month]:
         """The two months that a sheet is usually asked for: this one and the one before."""
