@@ -89,6 +89,13 @@ ECDHE-RSA-CHACHA20-POLY1305:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-S
     ssl_session_cache shared:dosong:5m;
     ssl_session_tickets off;
 """
+_PACKAGES = """\
+    # Packages for probes, if this machine offers any: they are signed, whoever serves them.
+    location /apt/ {
+        alias /srv/dosong-apt/;
+        limit_req zone=dosong_pages burst=200 nodelay;
+    }
+"""
 _ONWARD = """\
         proxy_http_version 1.1;
         proxy_set_header Host $host;
@@ -164,12 +171,7 @@ server {{
         gzip off;
 {_ONWARD}        proxy_pass http://unix:{proxy.web_socket};
     }}
-    # Packages for probes, if this machine offers any: they are signed, whoever serves them.
-    location /apt/ {{
-        alias /srv/dosong-apt/;
-        limit_req zone=dosong_pages burst=200 nodelay;
-    }}
-    # Enrolment is not for browsers: it stands on its own port, with a certificate of our own root.
+{_PACKAGES}    # Enrolment is not for browsers: it stands on its own port, with a certificate of our own root.
     location {PREFIX} {{
         return 404;
     }}
