@@ -146,3 +146,11 @@ bench: bench-reports
 bench-reports: ## a report over 124 communes and a hamlet's dossier, in every form (one minute)
 	@scripts/setup.sh bench
 	@$(PY) -m bench.reports
+
+.PHONY: deb install-check
+deb: ready ## Debian packages of probe, collector and measurement point, into build/deb (three minutes)
+	@$(PY) deb/build.py $(ARGS)
+
+install-check: ## a fresh Debian 12 with systemd: docs/install-collector.md as printed, then a probe, upgrades and back (root; 15 minutes)
+	@scripts/setup.sh install
+	@$(PY) -m tests.install.check $(ARGS)

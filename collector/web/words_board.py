@@ -33,6 +33,20 @@ BOARD_WORDS: dict[str, tuple[str, str]] = {
         "Khoảng màu như bản đồ i-Speed của VNNIC, nhưng số liệu là mẫu trạm đo, không phải mẫu i-Speed; chỉ 4G.",
         "Colour classes as on VNNIC's i-Speed map, but figures are stations' samples, not i-Speed samples; 4G only.",
     ),
+    "chart.band": (
+        "đường: trung vị mỗi ngày; dải: từ phân vị 5 đến 95 (từ n = 10)",
+        "line: median of each day; band: 5th to 95th percentile (from n = 10)",
+    ),
+    "chart.days": ("{n} ngày", "{n} days"),
+    "chart.hour": ("Giờ", "Hour"),
+    "chart.hours": ("{n} giờ", "{n} h"),
+    "chart.hours.title": ("Tải xuống theo giờ trong ngày", "Downlink by hour of day"),
+    "chart.hours.note": (
+        "Trung vị Mbit/s; màu như trên bản đồ; chấm: chưa đủ {n} mẫu.",
+        "Median Mbit/s; colours as on the map; a dot: fewer than {n} samples.",
+    ),
+    "chart.timeline": ("Trạng thái từng giờ, 7 ngày", "State of each hour, 7 days"),
+    "chart.sinr": ("SINR trước lần đo, dB", "SINR before the test, dB"),
     "board.coarse": (
         "Vị trí xóm được làm tròn khoảng 1 km.",
         "Positions of hamlets are rounded to about 1 km.",
