@@ -40,7 +40,9 @@ from collector.web.cases import blueprint as case_pages
 from collector.web.entrance import Entrance
 from collector.web.fleet import blueprint as fleet_pages
 from collector.web.fleet import make_fleet
+from collector.web.guide import blueprint as villagers_guide
 from collector.web.interface import install_problems, is_program, refuse_status, refuse_unavailable
+from collector.web.office import blueprint as office_pages
 from collector.web.packs import blueprint as evidence_packs
 from collector.web.ports import HealthSource, Reader, Registry
 from collector.web.present import Pages
@@ -91,7 +93,7 @@ def create_app(
     app.register_blueprint(campaigns.blueprint(gathered, registry))
     app.register_blueprint(doors.blueprint(gathered, source))
     _install_boards(app, gathered, source, settings)
-    app.register_blueprint(claims.blueprint(gathered, settings.registry))
+    app.register_blueprint(claims.blueprint(gathered, settings))
     app.register_blueprint(accept.blueprint(gathered, settings))
     app.register_blueprint(api.blueprint(gathered, source))
     app.register_blueprint(log.blueprint(gathered, settings))
@@ -99,8 +101,8 @@ def create_app(
     _install_errors(app)
     app.register_blueprint(verdict_pages(settings))
     app.register_blueprint(report_pages(gathered, settings))
-    app.register_blueprint(evidence_packs(gathered, settings))
-    app.register_blueprint(case_pages(gathered, settings))
+    for made in (evidence_packs, case_pages, office_pages, villagers_guide):
+        app.register_blueprint(made(gathered, settings))
     if settings.web.bind.startswith("unix:"):
         # Only a proxy on this machine reaches a unix socket, so exactly its word on the visitor's address is taken.
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1)  # type: ignore[method-assign]

@@ -90,6 +90,11 @@ RULES: dict[str, frozenset[str]] = {
     **dict.fromkeys(("reports.make", "reports.enter"), frozenset({"official", "operator"})),
     "reports.proof": PUBLIC,
     "packs.pack": frozenset({"official", "operator", "auditor"}),
+    **dict.fromkeys(
+        ("office.today", "office.allotment", "office.behind"), frozenset({"official", "operator", "auditor"})
+    ),
+    "office.approve": frozenset({"operator"}),
+    **dict.fromkeys(("office.indicators", "guide.unit", "guide.poster"), PUBLIC),
     "cases.why": frozenset({"official", "operator", "auditor"}),
     **dict.fromkeys(("cases.overview", "cases.one"), frozenset({"official", "operator", "auditor"}) | COMPANY),
     "cases.open_one": frozenset({"official", "operator"}),
@@ -98,6 +103,7 @@ RULES: dict[str, frozenset[str]] = {
     "doors.refusals": frozenset({"operator"}),
     "claims.overview": frozenset({"technician", "operator"}),
     "claims.arm": frozenset({"technician", "operator"}),
+    "claims.file": frozenset({"operator"}),
     **dict.fromkeys(
         (f"accept.{part}" for part in ("page", "confirm", "photo", "picture", "accept", "sheet", "paper")),
         frozenset({"technician", "operator"}),

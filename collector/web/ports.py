@@ -162,6 +162,10 @@ class Registry(Protocol):
         """Monthly minimum of a commune."""
         ...
 
+    def referral_unit(self, code: str, at_ms: int | None = None, /) -> str | None:
+        """Whose a referral code was at a moment."""
+        ...
+
     def user(self, name: str, /) -> UserEntry | None:
         """A login."""
         ...

@@ -16,6 +16,7 @@ from collector.web.words_cases import CASE_WORDS
 from collector.web.words_coverage import COVERAGE_WORDS
 from collector.web.words_evidence import EVIDENCE_WORDS
 from collector.web.words_fleet import FLEET_WORDS
+from collector.web.words_office import OFFICE_WORDS
 from collector.web.words_pages import PAGE_WORDS
 from collector.web.words_record import RECORD_WORDS
 from collector.web.words_registry import REGISTRY_WORDS
@@ -38,7 +39,7 @@ WORDS |= REPORT_WORDS
 WORDS |= VERDICT_WORDS
 WORDS |= ACCEPT_WORDS
 WORDS |= ACCOUNT_WORDS
-WORDS |= EVIDENCE_WORDS | CASE_WORDS
+WORDS |= EVIDENCE_WORDS | CASE_WORDS | OFFICE_WORDS
 WORDS |= FLEET_WORDS
 WORDS |= BOARD_WORDS
 
