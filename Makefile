@@ -140,3 +140,11 @@ bench-fakes: ## a month of thirty honest stations and twelve kinds of cheats: wh
 
 clean: ## drop what was built (not the demo's data)
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache build *.egg-info bench/results collector/web/static/vendor
+
+.PHONY: deb install-check
+deb: ready ## Debian packages of probe, collector and measurement point, into build/deb (three minutes)
+	@$(PY) deb/build.py $(ARGS)
+
+install-check: ## a fresh Debian 12 with systemd: docs/install-collector.md as printed, then a probe, upgrades and back (root; 15 minutes)
+	@scripts/setup.sh install
+	@$(PY) -m tests.install.check $(ARGS)

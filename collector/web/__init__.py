@@ -93,7 +93,7 @@ def create_app(
     app.register_blueprint(campaigns.blueprint(gathered, registry))
     app.register_blueprint(doors.blueprint(gathered, source))
     _install_boards(app, gathered, source, settings)
-    app.register_blueprint(claims.blueprint(gathered, settings.registry))
+    app.register_blueprint(claims.blueprint(gathered, settings))
     app.register_blueprint(accept.blueprint(gathered, settings))
     app.register_blueprint(api.blueprint(gathered, source))
     app.register_blueprint(log.blueprint(gathered, settings))

@@ -103,6 +103,7 @@ RULES: dict[str, frozenset[str]] = {
     "doors.refusals": frozenset({"operator"}),
     "claims.overview": frozenset({"technician", "operator"}),
     "claims.arm": frozenset({"technician", "operator"}),
+    "claims.file": frozenset({"operator"}),
     **dict.fromkeys(
         (f"accept.{part}" for part in ("page", "confirm", "photo", "picture", "accept", "sheet", "paper")),
         frozenset({"technician", "operator"}),
