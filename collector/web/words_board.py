@@ -33,6 +33,7 @@ BOARD_WORDS: dict[str, tuple[str, str]] = {
         "Khoảng màu như bản đồ i-Speed của VNNIC, nhưng số liệu là mẫu trạm đo, không phải mẫu i-Speed; chỉ 4G.",
         "Colour classes as on VNNIC's i-Speed map, but figures are stations' samples, not i-Speed samples; 4G only.",
     ),
+    "health.judge": ("Tháng chờ kết luận", "Months waiting for a verdict"),
     "chart.band": (
         "đường: trung vị mỗi ngày; dải: từ phân vị 5 đến 95 (từ n = 10)",
         "line: median of each day; band: 5th to 95th percentile (from n = 10)",
