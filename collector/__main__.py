@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from collector import identity_commands, visit
+from collector.account_commands import COMMANDS as ACCOUNT_COMMANDS
 from collector.bind import check_bind
 from collector.command import sentence, with_config
 from collector.export import rows
@@ -79,6 +80,7 @@ Examples:
   dosong-collector visit-code --config collector.toml p-dong-dong AM6K-3FDD
   dosong-collector backup --config collector.toml /backup/2026-11-22
   dosong-collector rebuild influx --config collector.toml
+  dosong-collector account add --config collector.toml phuxuyen --role official --scope 05755
   dosong-collector token create --config collector.toml --role official --scope 05755 --label "UBND xã Phú Xuyên"
   dosong-collector export --config collector.toml --hamlet dt-lang-muoi > records.jsonl
 \b
@@ -183,12 +185,12 @@ def enrol(settings: Settings) -> None:
 @click.option("--config", "config", required=True, type=click.Path(path_type=Path), help="Settings file (TOML).")
 @sentence
 def run(config: Path) -> None:
-    """Receive, forward, judge, seal and web in one supervised process, for a small deployment."""
+    """Receive, forward, judge, remind, seal and web in one supervised process, for a small deployment."""
     settings = read_settings(config)
     SqliteLedger(settings.ledger).close()
     check_bind(settings.web.bind)
     words = ("--config", str(config))
-    names = ["receive", "forward", "web", "judge"]
+    names = ["receive", "forward", "web", "judge", "remind"]
     if settings.log is not None:
         log_signer(settings)
         names.append("seal")
@@ -351,7 +353,7 @@ def status(settings: Settings, as_json: bool) -> None:
         sys.exit(EXIT_FAILED)
 
 
-for _more in (*TOKEN_COMMANDS, *REPORT_COMMANDS, *RETENTION_COMMANDS):
+for _more in (*ACCOUNT_COMMANDS, *TOKEN_COMMANDS, *REPORT_COMMANDS, *RETENTION_COMMANDS):
     main.add_command(_more)
 
 

@@ -23,7 +23,7 @@ def site_lines(registry: Registry, day_ms: int) -> Iterator[str]:
         if hamlet.code not in sites:
             continue
         commune = communes[hamlet.commune]
-        lat, lon = _position(hamlet, sites[hamlet.code])
+        lat, lon = position(hamlet, sites[hamlet.code])
         fields: dict[str, points.Field] = {
             "lat": lat,
             "lon": lon,
@@ -34,9 +34,9 @@ def site_lines(registry: Registry, day_ms: int) -> Iterator[str]:
         yield points.site_line((commune.province, commune.code, hamlet.code), names, fields, day_ms)
 
 
-def _position(hamlet: HamletEntry, site: SiteEntry) -> tuple[float | None, float | None]:
+def position(hamlet: HamletEntry, site: SiteEntry | None) -> tuple[float | None, float | None]:
     """Degrees of the hamlet, else of its site; None if neither is known."""
     for entry in (hamlet, site):
-        if entry.lat_e7 is not None and entry.lon_e7 is not None:
+        if entry is not None and entry.lat_e7 is not None and entry.lon_e7 is not None:
             return entry.lat_e7 / 1e7, entry.lon_e7 / 1e7
     return None, None

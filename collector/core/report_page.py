@@ -120,7 +120,7 @@ def laid_out(report: Report) -> Page:
 
 def _annexes(blocks: Sequence[PrintedBlock]) -> Iterator[tuple[PrintedBlock, ...]]:
     starts = [at for at, block in enumerate(blocks) if block.what == "annex"]
-    yield from (tuple(blocks[at:end]) for at, end in zip(starts, [*starts[1:], len(blocks)], strict=True))
+    yield from (tuple(blocks[at:end]) for at, end in zip(starts, [*starts[1:], len(blocks)], strict=False))
 
 
 def sources(report: Report) -> tuple[str, ...]:
