@@ -69,11 +69,22 @@ faults: ## power cuts, kills at every step, tampering, restores, outages: each p
 	@$(PY) -m tests.faults.kills --kills 100
 	@$(PY) -m tests.faults.operations
 
-.PHONY: fuzz-api years
+.PHONY: years
 years: ## years of a probe and its collector from seeds, on simulated disks, lines and clocks (20 minutes; ARGS='--seeds 50')
 	@scripts/setup.sh test
 	@$(PY) -m tests.years $(ARGS)
 
+.PHONY: axe
+axe: ## every page, vi and en, desktop and phone, under axe-core in Chromium: WCAG 2.2 AA (2 minutes)
+	@scripts/setup.sh test
+	@$(PY) -m tests.web.test_axe
+
+.PHONY: pictures
+pictures: ## every page as a picture, vi and en, desktop and phone, into docs/pictures (3 minutes)
+	@scripts/setup.sh test
+	@$(PY) -m tests.web.pictures $(ARGS)
+
+.PHONY: fuzz-api
 fuzz-api: ## the running collector is asked all that its OpenAPI document allows, and more (2 minutes)
 	@scripts/setup.sh test
 	@$(PY) -m tests.collector.api_fuzz $(ARGS)
@@ -136,3 +147,17 @@ bench-fakes: ## a month of thirty honest stations and twelve kinds of cheats: wh
 
 clean: ## drop what was built (not the demo's data)
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache build *.egg-info bench/results collector/web/static/vendor
+
+.PHONY: bench-reports
+bench: bench-reports
+bench-reports: ## a report over 124 communes and a hamlet's dossier, in every form (one minute)
+	@scripts/setup.sh bench
+	@$(PY) -m bench.reports
+
+.PHONY: deb install-check
+deb: ready ## Debian packages of probe, collector and measurement point, into build/deb (three minutes)
+	@$(PY) deb/build.py $(ARGS)
+
+install-check: ## a fresh Debian 12 with systemd: docs/install-collector.md as printed, then a probe, upgrades and back (root; 15 minutes)
+	@scripts/setup.sh install
+	@$(PY) -m tests.install.check $(ARGS)

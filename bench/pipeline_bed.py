@@ -156,7 +156,7 @@ class Collector:
     def held(self) -> int:
         """Records in the ledger."""
         with sqlite3.connect(f"file:{self.state}/ledger.db?mode=ro", uri=True) as db:
-            return int(db.execute("SELECT coalesce(max(n), 0) FROM record").fetchone()[0])
+            return int(db.execute("SELECT coalesce(max(n), 0) FROM entry").fetchone()[0])
 
     def disk_bytes(self) -> int:
         """Bytes of the ledger's pages in use."""

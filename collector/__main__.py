@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from collector import identity_commands, visit
+from collector.account_commands import COMMANDS as ACCOUNT_COMMANDS
 from collector.bind import check_bind
 from collector.command import sentence, with_config
 from collector.export import rows
@@ -27,10 +28,12 @@ from collector.ingest import Ingest
 from collector.ledger import LedgerReader
 from collector.ledger_write import SqliteLedger
 from collector.log_commands import COMMANDS, REBUILDS
+from collector.pack_command import pack
 from collector.proofs import Prover
 from collector.receive import Receiver
 from collector.reconcile import PointCounter, hour_text, hours_found, reconcile_counts
 from collector.registry import Registry
+from collector.report_commands import COMMANDS as REPORT_COMMANDS
 from collector.retention import Sweeper
 from collector.retention_commands import COMMANDS as RETENTION_COMMANDS
 from collector.seal_service import SealService, log_signer
@@ -52,7 +55,7 @@ EVERY_DAY = 10_000_000
 EXAMPLE = """\b
 Settings (TOML):
   origin = "dosong.example"
-  state_dir = "/var/lib/dosong-collector"
+  state_dir = "/srv/dosong/collector/state"
   ack_key_file = "ack.key"
   [broker]
   socket = "/run/mosquitto/collector.sock"
@@ -74,6 +77,7 @@ Examples:
   dosong-collector visit-code --config collector.toml p-dong-dong AM6K-3FDD
   dosong-collector backup --config collector.toml /backup/2026-11-22
   dosong-collector rebuild influx --config collector.toml
+  dosong-collector account add --config collector.toml phuxuyen --role official --scope 05755
   dosong-collector token create --config collector.toml --role official --scope 05755 --label "UBND xã Phú Xuyên"
   dosong-collector export --config collector.toml --hamlet dt-lang-muoi > records.jsonl
 \b
@@ -87,7 +91,7 @@ def main() -> None:
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
 
 
-for _command in (*COMMANDS, *identity_commands.COMMANDS):
+for _command in (*COMMANDS, *identity_commands.COMMANDS, pack):
     main.add_command(_command)
 
 
@@ -175,12 +179,12 @@ def enrol(settings: Settings) -> None:
 @click.option("--config", "config", required=True, type=click.Path(path_type=Path), help="Settings file (TOML).")
 @sentence
 def run(config: Path) -> None:
-    """Receive, forward, judge, seal and web in one supervised process, for a small deployment."""
+    """Receive, forward, judge, remind, seal and web in one supervised process, for a small deployment."""
     settings = read_settings(config)
     SqliteLedger(settings.ledger).close()
     check_bind(settings.web.bind)
     words = ("--config", str(config))
-    names = ["receive", "forward", "web", "judge"]
+    names = ["receive", "forward", "web", "judge", "remind"]
     if settings.log is not None:
         log_signer(settings)
         names.append("seal")
@@ -343,7 +347,7 @@ def status(settings: Settings, as_json: bool) -> None:
         sys.exit(EXIT_FAILED)
 
 
-for _more in (*TOKEN_COMMANDS, *RETENTION_COMMANDS):
+for _more in (*ACCOUNT_COMMANDS, *TOKEN_COMMANDS, *REPORT_COMMANDS, *RETENTION_COMMANDS):
     main.add_command(_more)
 
 

@@ -24,11 +24,11 @@ from collector.sqlite import open_reader
 from wire import tlog
 from wire.errors import Misconfigured, Refused, Unavailable
 
-FILES = ("seal.db", "ledger.db", "registry.db", "forward.db")
+FILES = ("seal.db", "ledger.db", "registry.db", "dispute.db", "forward.db", "reports.db")
 """In the order in which they are copied. `forward.db` only spares InfluxDB a second writing."""
 BESIDE = ("iccid.secret",)
 """Small files that no program can make again: without this one, a SIM's number is no longer told from another's."""
-FOLDERS = ("photos",)
+FOLDERS = ("photos", "reports")
 """Folders of files that are named by the SHA-256 of their bytes: what the registry holds is only that name."""
 BATCH = 20_000
 Tell = Callable[[str], None]
@@ -74,7 +74,7 @@ def restore(source: Path, state: Path, tell: Tell) -> int:
     verify(source, tell)
     try:
         state.mkdir(parents=True, exist_ok=True)
-        for name in ("registry.db", "forward.db", "seal.db", "ledger.db"):
+        for name in ("registry.db", "dispute.db", "forward.db", "reports.db", "seal.db", "ledger.db"):
             if (source / name).exists():
                 tell(f"copying {name}")
                 _copy(source / name, state / name)

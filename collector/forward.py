@@ -19,20 +19,23 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Protocol
 
+from collector.board_lines import BoardLines
 from collector.core import points
 from collector.core.rollup import DayKey
 from collector.core.sample import Sample
 from collector.failpoint import reached
-from collector.forward_rollups import ALL_HOURS, Deleter, RollupPoints, rollup_points, touched_by
+from collector.forward_rollups import ALL_HOURS, ANEW, Deleter, RollupPoints, rollup_points, touched_by
 from collector.forward_store import ForwardStore
-from collector.health import ForwardState, StateFile, now_ms
+from collector.health import ForwardState, StateFile, now_ms, read_health
 from collector.ledger import LedgerReader
 from collector.nightly import Nightly
-from collector.place_lines import probe_state_lines, site_lines
+from collector.place_lines import site_lines
+from collector.probe_watch import ProbeWatch, Watched, state_lines
 from collector.reconcile import WINDOW_MS, PointCounter
 from collector.registry import Registry
 from collector.rollups import Rollups
 from collector.settings import Settings
+from collector.unit_lines import every_unit
 from wire.errors import Misconfigured, Refused, Unavailable
 
 LOG = logging.getLogger("collector.forward")
@@ -43,7 +46,8 @@ PAGE_RECORDS = 250
 ROLLUPS_EVERY_S = 5.0
 ROLLUPS_BUSY_S = 60.0
 MAX_BACKOFF_S = 30.0
-PROBE_STATE_EVERY_S = 60.0
+BOARDS_EVERY_S = 60.0
+PROBE_STATE_EVERY_S = 30.0
 DAY_MS = 86_400_000
 
 
@@ -117,7 +121,10 @@ class Forwarder:
         self._writer = writer
         self._stop = stop
         self._file = StateFile(settings.state, "forward")
+        self._watch = ProbeWatch(reader, registry, lambda: read_health(settings.state, now_ms()))
         self._rollup_points = RollupPoints(Rollups(reader), store, writer, self._write)
+        self._watched: list[Watched] = []
+        self._boards = BoardLines(settings.state, reader, registry, self._rollup_points.seen, lambda: self._watched)
         self._nightly = Nightly(reader, store, writer, self.again)
         self._sender = ThreadPoolExecutor(1, "forward")
         self._ready: Batch | None = None
@@ -128,6 +135,7 @@ class Forwarder:
         self._last_write_ms: int | None = None
         self._ledger_n = 0
         self._sites_at: tuple[int, int] | None = None
+        self._boards_due_s = 0.0
         self._probe_states_due_s = 0.0
         self._rollups_due_s = 0.0
 
@@ -188,7 +196,7 @@ class Forwarder:
         before = self._reader.places_before(after, changed[-1][0])
         self._write(lines_of(self._unmoved(changed, before)))
         reached("forward.redo_written")
-        touched = touched_by((sample, before.get(n)) for n, sample in changed)
+        touched = {k: h | ANEW for k, h in touched_by((sample, before.get(n)) for n, sample in changed).items()}
         self._store.move_redo({sample.part: n for n, sample in changed}, touched)
         return True
 
@@ -261,15 +269,20 @@ class Forwarder:
         self._store.move({}, dict.fromkeys(keys, ALL_HOURS))
 
     def _places(self) -> None:
-        """Rewrite names and positions at start, when the registry changed, and daily; probe states every minute."""
+        """Rewrite names and positions at start, when the registry changed, and daily; the rest at its own pace."""
         at_ms = now_ms()
         key = (self._registry.version(), at_ms // DAY_MS)
         if key != self._sites_at:
             self._write(list(site_lines(self._registry, at_ms // DAY_MS * DAY_MS)))
             self._sites_at = key
         if time.monotonic() >= self._probe_states_due_s:
-            self._write(list(probe_state_lines(self._registry, self._reader, at_ms)))
+            self._watched = self._watch.now(at_ms)
+            self._write(list(state_lines(self._watched, at_ms)))
             self._probe_states_due_s = time.monotonic() + PROBE_STATE_EVERY_S
+        if time.monotonic() >= self._boards_due_s:
+            self._boards_due_s = time.monotonic() + BOARDS_EVERY_S
+            for lines in self._boards.lines(at_ms):
+                self._write(lines)
 
     def _write(self, lines: list[str]) -> None:
         if lines:
@@ -347,4 +360,6 @@ def rebuild(
         if len(waiting) >= MAX_LINES:
             written += write_all(writer, waiting, park)
             waiting = []
+    for lines in every_unit(Rollups(reader), registry, at_ms):
+        written += write_all(writer, lines, park)
     return written + write_all(writer, waiting, park)

@@ -1,4 +1,4 @@
-"""Which rollup points records touch, and writing those points: `test_1h`, `test_1d`, from the ledger's rollups.
+"""Which rollup points records touch, and writing those points: `test_1h`, `test_1d`, `cause_1d`, from the ledger.
 
 Points are written some seconds after their records, so that a busy hour is written once and not once a record. Where an
 hour is there no more (its probe stood elsewhere), the hamlet's points of that day are deleted and written again.
@@ -12,7 +12,7 @@ from typing import Protocol
 
 from collector.core.clock import DAY_MS
 from collector.core.rollup import DayKey, Hour
-from collector.core.rollup_points import DAILY, HOURLY, rollup_lines
+from collector.core.rollup_points import CAUSES, DAILY, HOURLY, rollup_lines
 from collector.core.sample import Sample
 from collector.forward_store import ForwardStore
 from collector.rollups import Rollups, fact_of_sample
@@ -20,6 +20,8 @@ from wire.errors import Refused
 
 BATCH_DAYS = 500
 ALL_HOURS = 2**24 - 1
+ANEW = 1 << 24
+"""Bit beside the hours: something was taken away, so the hamlet's points of that day are deleted first."""
 
 
 class Deleter(Protocol):
@@ -55,6 +57,8 @@ class RollupPoints:
         self._store = store
         self._deleter = deleter
         self._write = write
+        self.seen: set[tuple[int, str]] = set()
+        """Local days and provinces written since somebody last took them from here."""
 
     def once(self) -> bool:
         """Write the points of some touched days; say whether there was anything. Raises Unavailable, Misconfigured."""
@@ -62,18 +66,19 @@ class RollupPoints:
         lines: list[str] = []
         for key, hours in touched.items():
             held = self._rollups.day(key)
-            if any(hours >> number & 1 and number not in held for number in range(24)):
+            if hours & ANEW or any(hours >> number & 1 and number not in held for number in range(24)):
                 lines += self._anew(key)
             else:
                 lines += rollup_lines(key, held, hours)
         self._write(lines)
         self._store.settle(touched)
+        self.seen.update((key.day_ms, key.province) for key in touched)
         return bool(touched)
 
     def _anew(self, key: DayKey) -> list[str]:
         """Delete a hamlet's day and return all that it has now."""
         until_ms = key.day_ms + DAY_MS
-        for measurement in (HOURLY, DAILY):
+        for measurement in (HOURLY, DAILY, CAUSES):
             try:
                 self._deleter.forget(measurement, "hamlet", key.hamlet, key.day_ms, until_ms)
             except Refused as error:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from collector.ledger_bytes import BlockReader
 from collector.pack import Packer
 from collector.sqlite import open_reader
 from wire import tlog
@@ -14,7 +15,8 @@ from wire.errors import Unavailable
 
 SOURCES = ("record", "receipt", "signed_note")
 """Tables whose rows are leaves, by their names in `seal.db`."""
-_TABLES = {"signed_note": "note"}
+RECORDS = "entry"
+_TABLES = {"signed_note": "note", "record": RECORDS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ class LeafSource(Protocol):
 
 
 class LedgerLeaves:
-    """A table of `ledger.db`: `record`, or another one with the columns n, leaf, raw, received_ms.
+    """Records of `ledger.db`, whose bytes lie in blocks, or a table with the columns n, leaf, raw, received_ms.
 
     `source` is its name in `seal.db`, where `note` is a log's own first entry: the table of notes has another.
     """
@@ -61,6 +63,7 @@ class LedgerLeaves:
         self._table = _TABLES.get(source, source)
         self._db: sqlite3.Connection | None = None
         self._packer: Packer | None = None
+        self._blocks: BlockReader | None = None
 
     def last_n(self) -> int:
         """Number of the newest row; 0 if there is none."""
@@ -68,9 +71,20 @@ class LedgerLeaves:
 
     def rows(self, after_n: int, limit: int) -> list[Leaf]:
         """Return rows with n > `after_n`, lowest first."""
-        sql = f"SELECT n, leaf, raw, received_ms FROM {self._table} WHERE n > ? ORDER BY n LIMIT ?"  # noqa: S608 (as above)
+        raw = "" if self._table == RECORDS else ", raw"
+        sql = f"SELECT n, leaf, received_ms{raw} FROM {self._table} WHERE n > ? ORDER BY n LIMIT ?"  # noqa: S608 (as above)
         found = self._rows(sql, after_n, limit)
-        return [Leaf(row[0], row[1], self._bytes(row[2]), row[3]) for row in found]
+        if not raw:
+            return self._with_blocks(found)
+        return [Leaf(row[0], row[1], self._bytes(row[3]), row[2]) for row in found]
+
+    def _with_blocks(self, rows: list[sqlite3.Row]) -> list[Leaf]:
+        """Records with their bytes; what no longer reads reads as nothing, which no leaf hash fits."""
+        try:
+            raws = self._blocks.raws(row[0] for row in rows) if self._blocks is not None else {}
+        except sqlite3.Error as error:
+            raise self._lost(error) from error
+        return [Leaf(row[0], row[1], raws.get(row[0], b""), row[2]) for row in rows]
 
     def generation(self) -> int:
         """How often the ledger was restored."""
@@ -91,8 +105,11 @@ class LedgerLeaves:
         try:
             return self._open().execute(sql, values).fetchall()
         except sqlite3.Error as error:
-            self.close()
-            raise Unavailable(f"cannot read {self.path}: {error}") from error
+            raise self._lost(error) from error
+
+    def _lost(self, error: sqlite3.Error) -> Unavailable:
+        self.close()
+        return Unavailable(f"cannot read {self.path}: {error}")
 
     def _open(self) -> sqlite3.Connection:
         if self._db is None:
@@ -101,5 +118,6 @@ class LedgerLeaves:
             if held is None:
                 raise Unavailable(f"{self.path} is still being created")
             self._packer = Packer(held[0])
+            self._blocks = BlockReader(db, held[0])
             self._db = db
         return self._db

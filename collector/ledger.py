@@ -15,9 +15,11 @@ from typing import Any
 import msgspec
 
 from collector.core.accept import leaf_bytes
+from collector.core.rollup import DayKey, Hour
 from collector.core.rollup_view import CommuneTotal
 from collector.core.sample import Deliveries, HamletCounts, ProbeState, Refusal, Sample
 from collector.core.witness import Direction, Named, named_by
+from collector.ledger_bytes import BlockReader
 from collector.pack import Packer
 from collector.rollups import Rollups
 from collector.sqlite import open_reader
@@ -38,6 +40,7 @@ class LedgerReader:
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
         self._packer: Packer | None = None
+        self._blocks: BlockReader | None = None
 
     def close(self) -> None:
         """Close the file; the next call opens it again."""
@@ -77,19 +80,19 @@ class LedgerReader:
         order = "DESC" if newest_first else "ASC"
         values = tuple(value for _, value in given)
         rows = self.rows(f"SELECT * FROM record {where} ORDER BY n {order} LIMIT ?", *values, limit)  # noqa: S608
-        return [self._sample(row) for row in rows]
+        return self._samples(rows)
 
     def sample(self, probe: str, epoch: int, seq: int) -> Sample | None:
         """The record with this identity (of a fork: the first); None if it is not held."""
         rows = self.rows(
             "SELECT * FROM record WHERE probe = ? AND epoch = ? AND seq = ? AND standing = 0", probe, epoch, seq
         )
-        return self._sample(rows[0]) if rows else None
+        return next(iter(self._samples(rows)), None)
 
     def numbered(self, n: int) -> Sample | None:
         """The record with number `n`; None if there is none."""
         rows = self.rows("SELECT * FROM record WHERE n = ?", n)
-        return self._sample(rows[0]) if rows else None
+        return next(iter(self._samples(rows)), None)
 
     def many(self, numbers: Sequence[int]) -> list[Sample]:
         """The records with these numbers, lowest first; one that is not held is left out."""
@@ -98,7 +101,7 @@ class LedgerReader:
             some = numbers[at : at + 500]
             marks = ", ".join("?" * len(some))
             rows = self.rows(f"SELECT * FROM record WHERE n IN ({marks}) ORDER BY n", *some)  # noqa: S608 (marks)
-            found += [self._sample(row) for row in rows]
+            found += self._samples(rows)
         return found
 
     def receipts(self, sample: Sample) -> dict[Direction, Named]:
@@ -129,7 +132,7 @@ class LedgerReader:
 
     def last_n(self) -> int:
         """Number of the newest record; 0 in an empty ledger."""
-        return int(self.rows("SELECT coalesce(max(n), 0) FROM record")[0][0])
+        return int(self.rows("SELECT coalesce(max(n), 0) FROM entry")[0][0])
 
     def last_redo(self) -> int:
         """Number of the newest entry in the list of records that changed after they were stored."""
@@ -148,7 +151,7 @@ class LedgerReader:
 
     def parts(self) -> list[int]:
         """Partitions that have records."""
-        return [int(row[0]) for row in self.rows("SELECT DISTINCT part FROM record ORDER BY part")]
+        return [int(row[0]) for row in self.rows("SELECT DISTINCT part FROM entry ORDER BY part")]
 
     def hamlet_counts(self, since_ms: int | None = None, until_ms: int | None = None) -> dict[str, HamletCounts]:
         """Sums by hamlet over `since_ms` <= t_ms < `until_ms`: whole hours from rollups, the edges from records.
@@ -160,6 +163,12 @@ class LedgerReader:
     def commune_totals(self, since_ms: int, until_ms: int) -> list[CommuneTotal]:
         """Sums by commune and operator over `since_ms` <= t_ms < `until_ms`."""
         return Rollups(self).totals(since_ms, until_ms)
+
+    def hamlet_days(
+        self, hamlet: str, commune: str, since_ms: int, until_ms: int
+    ) -> list[tuple[DayKey, dict[int, Hour]]]:
+        """A hamlet's hours by operator and local day, over `since_ms` <= t_ms < `until_ms`."""
+        return list(Rollups(self).days(since_ms, until_ms, commune, hamlet))
 
     def refusals(self, limit: int = 100) -> list[Refusal]:
         """What was refused, newest first."""
@@ -223,14 +232,27 @@ class LedgerReader:
             if held is None:
                 raise Unavailable(f"{self.path} is still being created")
             self._packer = Packer(held[0])
+            self._blocks = BlockReader(connection, held[0])
             self._connection = connection
         return self._connection
 
-    def _sample(self, row: Any) -> Sample:
-        if self._packer is None:
-            raise Unavailable(f"{self.path} was closed")
+    def _samples(self, rows: Sequence[Any]) -> list[Sample]:
+        """Rows of the view `record`, with the bytes of each."""
+        if not rows:
+            return []
         with self._lock:
-            raw = self._packer.unpack(row["raw"])
+            if self._connection is None or self._blocks is None:
+                raise Unavailable(f"{self.path} was closed")
+            try:
+                raws = self._blocks.raws(row["n"] for row in rows)
+            except sqlite3.Error as error:
+                self._connection = None
+                raise Unavailable(f"cannot read {self.path}: {error}") from error
+        return [self._sample(row, raws.get(row["n"])) for row in rows]
+
+    def _sample(self, row: Any, raw: bytes | None) -> Sample:
+        if raw is None:
+            raise Unavailable(f"{self.path}: record {row['n']} no longer reads: its block was changed")
         record = None
         if row["kind"] is not None:
             try:

@@ -78,7 +78,7 @@ class BulkReader(LedgerReader):
         where = " AND ".join(["n > ?", "n <= ?", *(text for text, _ in given)])
         values = [above, upto, *(value for _, value in given), limit]
         rows = self.rows(f"SELECT * FROM record WHERE {where} ORDER BY n {order} LIMIT ?", *values)  # noqa: S608
-        return [self._sample(row) for row in rows]
+        return self._samples(rows)
 
     def days(
         self, since_ms: int, after: DayKey, limit: int, *, including: bool = False

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
+from collector.core.audit import TYPE
 from collector.leaves import LedgerLeaves
 from collector.ledger_port import NoteRow
 from collector.pack import Packer
@@ -41,7 +42,8 @@ def read(path: Path) -> Iterator[tuple[int, int, str, str, bytes]]:
         while found := leaves.rows(after_n, PAGE):
             for one in found:
                 kind = one.raw.partition(b"\n")[0].decode("utf-8", "replace").split("/")[-2]
-                yield one.n, one.received_ms, kind, split(one.raw).signatures[0].name, one.raw
+                signer = "" if kind == TYPE else split(one.raw).signatures[0].name  # the audit trail is not signed
+                yield one.n, one.received_ms, kind, signer, one.raw
             after_n = found[-1].n
     finally:
         leaves.close()

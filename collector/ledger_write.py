@@ -20,15 +20,16 @@ from collector.core.row import Row
 from collector.core.witness import named_by
 from collector.ledger_delivery import keep_deliveries
 from collector.ledger_port import DeliveryRow, Head, NoteRow, ReceiptRow, Span, StoredRow
-from collector.ledger_rows import INSERT, column, values
+from collector.ledger_records import RecordWriter
+from collector.ledger_rows import FOLLOWS
 from collector.pack import Packer, make_dictionary
 from collector.retention import drop
 from collector.rollup_write import RollupWriter
 from collector.settings import RetentionSettings
 from collector.sqlite import Ownership, open_writer
-from wire import codec
+from wire.codec import leaf_text
 from wire.errors import Unavailable
-from wire.records import AnyRecord, TestRecord
+from wire.records import TestRecord
 
 CACHE_KIB = 16 * 1024
 FOLD_PAGES = 4096
@@ -47,8 +48,11 @@ class SqliteLedger:
         # Pages of a group stay in memory until its COMMIT, and the log is folded back every 16 MiB, not every 4.
         self._db.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
         self._db.execute(f"PRAGMA wal_autocheckpoint={FOLD_PAGES}")
-        self._packer = Packer(self._dictionary())
-        self._rollups = RollupWriter(self._db, self._packer)
+        dictionary = self._dictionary()
+        self._packer = Packer(dictionary)
+        self._records = RecordWriter(self._db, dictionary)
+        self._words = self._records.words
+        self._rollups = RollupWriter(self._db, self._records)
         self._rollups.catch_up()
 
     def close(self) -> None:
@@ -67,6 +71,7 @@ class SqliteLedger:
         try:
             self._db.execute("BEGIN IMMEDIATE")
             yield
+            self._records.flush()
             self._rollups.flush()
             self._db.execute("COMMIT")
         except sqlite3.Error as error:
@@ -77,6 +82,7 @@ class SqliteLedger:
             raise
 
     def _roll_back(self) -> None:
+        self._records.forget()
         self._rollups.forget()
         if self._db.in_transaction:
             self._db.execute("ROLLBACK")
@@ -108,33 +114,40 @@ class SqliteLedger:
 
     def leaf_at(self, probe: str, epoch: int, seq: int) -> bytes | None:
         """Leaf of the record in this place; None if there is none."""
-        sql = "SELECT leaf FROM record WHERE probe = ? AND epoch = ? AND seq = ? AND standing = 0"
-        row = self._one(sql, probe, epoch, seq)
+        sql = "SELECT leaf FROM entry WHERE probe = ? AND epoch = ? AND seq = ? AND standing = 0"
+        row = self._one(sql, self._words.find(probe), epoch, seq)
         return row[0] if row else None
 
     def prev_at(self, probe: str, epoch: int, seq: int) -> str | None:
         """`prev` of the record in this place; None if there is none."""
-        sql = "SELECT prev FROM record WHERE probe = ? AND epoch = ? AND seq = ? AND standing = 0"
-        row = self._one(sql, probe, epoch, seq)
-        return row[0] if row else None
+        sql = "SELECT prev FROM entry WHERE probe = ? AND epoch = ? AND seq = ? AND standing = 0"
+        row = self._one(sql, self._words.find(probe), epoch, seq)
+        return self._prev(probe, epoch, seq, row[0]) if row else None
+
+    def _prev(self, probe: str, epoch: int | None, seq: int | None, kept: int | bytes | str | None) -> str | None:
+        """The text of a `prev` as it is kept: see ledger_v6.sql."""
+        if kept == FOLLOWS and epoch is not None and seq is not None:
+            kept = self.leaf_at(probe, epoch, seq - 1)
+        return leaf_text(kept) if isinstance(kept, bytes) else None if kept is None else str(kept)
 
     def leaves(self, probe: str, epoch: int, places: range) -> dict[int, bytes]:
         """Leaves of the records held in these places, by place."""
-        sql = "SELECT seq, leaf FROM record WHERE probe = ? AND epoch = ? AND seq BETWEEN ? AND ? AND standing = 0"
-        return dict(self._db.execute(sql, (probe, epoch, places.start, places.stop - 1)).fetchall())
+        sql = "SELECT seq, leaf FROM entry WHERE probe = ? AND epoch = ? AND seq BETWEEN ? AND ? AND standing = 0"
+        return dict(self._db.execute(sql, (self._words.find(probe), epoch, places.start, places.stop - 1)).fetchall())
 
     def is_aside(self, probe: str, leaf: bytes) -> bool:
         """Whether these very bytes are held as the second of a fork or without a place."""
-        return self._one("SELECT 1 FROM record WHERE probe = ? AND leaf = ? AND standing > 0", probe, leaf) is not None
+        sql = "SELECT 1 FROM entry WHERE probe = ? AND leaf = ? AND standing > 0"
+        return self._one(sql, self._words.find(probe), leaf) is not None
 
     def look(self, probe: str, epoch: int, seq: int) -> Found:
         """What is held at this place or first behind it, the gap over it, and the loose records that lead up to it."""
         row = self._one(
-            "SELECT seq, leaf, prev, fault FROM record"
+            "SELECT seq, leaf, prev, (SELECT text FROM word WHERE k = fault) FROM entry"
             " WHERE probe = ? AND epoch = ? AND seq >= ? AND standing = 0 ORDER BY seq LIMIT 1",
-            *(probe, epoch, seq),
+            *(self._words.find(probe), epoch, seq),
         )
-        link = Link(*row) if row else None
+        link = Link(row[0], row[1], self._prev(probe, epoch, row[0], row[2]) or "", row[3]) if row else None
         if link is not None and link.seq == seq:
             return Found(link)
         gap = self._one(
@@ -152,17 +165,17 @@ class SqliteLedger:
         while wanted is not None and len(found) < min(places, MAX_LOOSE_WALK):
             leaf = leaf_of(wanted)
             row = self._one(
-                "SELECT prev FROM record WHERE probe = ? AND leaf = ? AND standing = 2 AND seq IS NULL", probe, leaf
+                "SELECT prev FROM entry WHERE probe = ? AND leaf = ? AND standing = 2 AND seq IS NULL",
+                *(self._words.find(probe), leaf),
             )
             if leaf is None or row is None:
                 break
-            found[leaf] = wanted = row[0]
+            found[leaf] = wanted = self._prev(probe, None, None, row[0])
         return found
 
     def insert(self, rows: Sequence[Row]) -> int:
         """Store records of one probe under consecutive numbers, add them to the sums; return the first one's number."""
-        first = int(self._one("SELECT coalesce(max(n), 0) FROM record")[0]) + 1
-        self._db.executemany(INSERT, [(*values(row), self._packer.pack(row.raw)) for row in rows])
+        first = self._records.append(rows)
         self._add_to_probe(rows)
         self._link_receipts(rows, first)
         for row in rows:
@@ -210,8 +223,8 @@ class SqliteLedger:
     def settle(self, probe: str, leaf: bytes, epoch: int, seq: int) -> None:
         """A loose record has found its place."""
         self._db.execute(
-            "UPDATE record SET epoch = ?, seq = ? WHERE probe = ? AND leaf = ? AND standing = 2",
-            (epoch, seq, probe, leaf),
+            "UPDATE entry SET epoch = ?, seq = ? WHERE probe = ? AND leaf = ? AND standing = 2",
+            (epoch, seq, self._words.find(probe), leaf),
         )
 
     def note_gap(self, probe: str, gap: GapRange, n: int) -> None:
@@ -223,7 +236,8 @@ class SqliteLedger:
 
     def at(self, probe: str, epoch: int, seq: int) -> StoredRow | None:
         """The readable record in this place; None if there is none."""
-        found = self._stored("probe = ? AND epoch = ? AND seq = ? AND standing = 0", probe, epoch, seq)
+        where = "probe = ? AND epoch = ? AND seq = ? AND standing = 0"
+        found = self._stored(where, self._words.find(probe), epoch, seq)
         return found[0] if found else None
 
     def by_number(self, n: int) -> StoredRow | None:
@@ -233,27 +247,27 @@ class SqliteLedger:
 
     def numbered(self, n: int, leaf: bytes) -> tuple[str, StoredRow] | None:
         """The readable record with this number and leaf, and its probe; None if there is none."""
-        row = self._one("SELECT probe FROM record WHERE n = ? AND leaf = ?", n, leaf)
+        row = self._one("SELECT (SELECT text FROM word WHERE k = probe) FROM entry WHERE n = ? AND leaf = ?", n, leaf)
         found = self._stored("n = ?", n) if row else []
         return (row[0], found[0]) if found else None
 
     def undated(self, probe: str, boot: str) -> list[StoredRow]:
         """Readable records of one boot that have no time yet."""
-        return self._stored("probe = ? AND boot = ? AND t_ms IS NULL", probe, boot)
+        find = self._words.find
+        return self._stored("probe = ? AND boot = ? AND t_ms IS NULL", find(probe), find(boot))
 
     def _stored(self, where: str, *values: Any) -> list[StoredRow]:
         rows = self._db.execute(
-            "SELECT n, part, raw, fault, standing, received_ms, not_counted FROM record"  # noqa: S608
+            "SELECT n, part, (SELECT text FROM word WHERE k = fault), standing, received_ms,"  # noqa: S608
+            " (SELECT text FROM word WHERE k = not_counted) FROM entry"
             f" WHERE kind IS NOT NULL AND {where}{'' if 'ORDER' in where else ' ORDER BY n'}",
             values,
         ).fetchall()
+        records = self._records.records([row[0] for row in rows])
         return [
-            StoredRow(n, part, self._decode(raw), fault, Standing(standing), at_ms, "fork" in why, "suspect" in why)
-            for n, part, raw, fault, standing, at_ms, why in ((*row[:6], row[6].split()) for row in rows)
+            StoredRow(n, part, records[n], fault, Standing(standing), at_ms, "fork" in why, "suspect" in why)
+            for n, part, fault, standing, at_ms, why in ((*row[:5], row[5].split()) for row in rows)
         ]
-
-    def _decode(self, packed: bytes) -> AnyRecord:
-        return codec.decode_body(codec.body_of(self._packer.unpack(packed)))
 
     def held_in(self, span: Span, after_n: int, limit: int) -> list[StoredRow]:
         """Readable records of a span behind number `after_n`, in order of their numbers."""
@@ -261,7 +275,7 @@ class SqliteLedger:
         named = " OR ".join(f"{column} IN ({marks})" for column in span.columns)
         return self._stored(
             f"({named}) AND t_ms >= ? AND t_ms < ? AND n > ? ORDER BY n LIMIT ?",
-            *(code for _ in span.columns for code in span.codes),
+            *(self._words.find(code) for _ in span.columns for code in span.codes),
             *(span.from_ms, span.until_ms, after_n, limit),
         )
 
@@ -287,33 +301,42 @@ class SqliteLedger:
         Its place is found when it is first dated and then stays, unless `moves`: the registry says that the probe
         stood elsewhere. Then the codes that its points lie under are kept for forward.
         """
-        t_ms, reasons, *codes = self._one(
-            "SELECT t_ms, not_counted, province, commune, hamlet FROM record WHERE n = ?", stored.n
-        )
-        held = Place(codes[0], codes[1], codes[2], "", None, None)
+        *unit, reasons = self.derived(stored.n)
+        t_ms = self._one("SELECT t_ms FROM entry WHERE n = ?", stored.n)[0]
+        held = Place(unit[0], unit[1], unit[2], "", None, None)
         was = replace(row, t_ms=t_ms, not_counted=tuple(reasons.split()), place=held)
         row = row if t_ms is None or moves else replace(row, place=held)
-        values = column(row)
-        kept = ("t_ms", "fault", "counted", "not_counted", "province", "commune", "hamlet")
-        self._db.execute(
-            f"UPDATE record SET {', '.join(f'{name} = ?' for name in kept)} WHERE n = ?",  # noqa: S608
-            (*(values[name] for name in kept), stored.n),
-        )
+        now = [row.place.province, row.place.commune, row.place.hamlet] if row.place else ["", "", ""]
+        self._replace(stored.n, row, now)
         self._rollups.move(was, row)
-        elsewhere = t_ms is not None and codes != [values["province"], values["commune"], values["hamlet"]]
         self._db.execute(
             "INSERT INTO redo (record, part, was) VALUES (?, ?, ?)",
-            (stored.n, stored.part, " ".join(codes) if elsewhere else None),
+            (stored.n, stored.part, " ".join(unit) if t_ms is not None and unit != now else None),
         )
         self._db.execute(
             "UPDATE probe SET last_t_ms = coalesce(max(last_t_ms, ?1), last_t_ms, ?1) WHERE id = ?2",
             (row.t_ms, row.probe),
         )
 
+    def _replace(self, n: int, row: Row, unit: Sequence[str]) -> None:
+        """Write what is derived of a record anew."""
+        number = self._words.number
+        self._db.execute(
+            "UPDATE entry SET t_ms = ?, fault = ?, counted = ?, not_counted = ?, province = ?, commune = ?, hamlet = ?"
+            " WHERE n = ?",
+            (
+                *(row.t_ms, None if row.fault is None else number(row.fault), int(row.counted)),
+                *(number(" ".join(row.not_counted)), *(number(code) for code in unit), n),
+            ),
+        )
+
     def slots_taken(self, probe: str, first_ms: int, last_ms: int) -> set[tuple[str, int]]:
         """Modem and slot of the counted samples held of slots that begin from `first_ms` to `last_ms`."""
-        sql = "SELECT modem, slot_ms FROM record WHERE probe = ? AND slot_ms BETWEEN ? AND ? AND counted = 1"
-        return set(self._db.execute(sql, (probe, first_ms, last_ms)).fetchall())
+        sql = (
+            "SELECT (SELECT text FROM word WHERE k = modem), slot_ms FROM entry"
+            " WHERE probe = ? AND slot_ms BETWEEN ? AND ? AND counted = 1"
+        )
+        return set(self._db.execute(sql, (self._words.find(probe), first_ms, last_ms)).fetchall())
 
     def rebuild_rollups(self) -> int:
         """Make every rollup again from the stored bytes; return how many records are in them. Raises Unavailable."""
@@ -322,8 +345,8 @@ class SqliteLedger:
 
     def slot_taken(self, probe: str, modem: str, slot_ms: int, but_n: int) -> bool:
         """Whether a counted sample of this slot and modem is held, other than record `but_n`."""
-        sql = "SELECT 1 FROM record WHERE probe = ? AND modem = ? AND slot_ms = ? AND counted = 1 AND n <> ?"
-        return self._one(sql, probe, modem, slot_ms, but_n) is not None
+        sql = "SELECT 1 FROM entry WHERE probe = ? AND modem = ? AND slot_ms = ? AND counted = 1 AND n <> ?"
+        return self._one(sql, self._words.find(probe), self._words.find(modem), slot_ms, but_n) is not None
 
     def clock_of(self, probe: str, boot: str) -> tuple[int, int] | None:
         """Monotonic and wall time (ms) that date the records of a boot; None if its clock was never set."""

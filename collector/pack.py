@@ -59,6 +59,32 @@ class Packer:
             return None
 
 
+class Frames:
+    """Frames with a dictionary at a level of one's own, of at most so many bytes. Not safe for several threads."""
+
+    def __init__(self, dictionary: bytes, level: int, most: int) -> None:
+        held = zstandard.ZstdCompressionDict(dictionary, dict_type=zstandard.DICT_TYPE_RAWCONTENT)
+        held.precompute_compress(level=level)
+        self._most = most
+        self._compressor = zstandard.ZstdCompressor(level=level, dict_data=held)
+        self._decompressor = zstandard.ZstdDecompressor(dict_data=held)
+
+    def squeeze(self, plain: bytes) -> bytes:
+        """Compress. Raises ValueError for more than may be read again."""
+        if len(plain) > self._most:
+            raise ValueError(f"{len(plain)} bytes; at most {self._most}")
+        return self._compressor.compress(plain)
+
+    def read(self, packed: bytes) -> bytes | None:
+        """Restore what `squeeze` was given; None if the bytes were changed since, as far as it shows."""
+        try:
+            if zstandard.frame_content_size(packed) > self._most:  # else the library asks for that much memory
+                return None
+            return self._decompressor.decompress(packed, max_output_size=self._most)
+        except zstandard.ZstdError:
+            return None
+
+
 class Squeezer(threading.local):
     """Compress and restore without a dictionary; each thread has its own."""
 

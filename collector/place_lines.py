@@ -1,4 +1,4 @@
-"""Points of the register: what hamlets are called and where they lie, and where each probe stands."""
+"""Points of the register: what hamlets are called and where they lie."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterator
 
 from collector.core import points
-from collector.ledger import LedgerReader
 from collector.registry import Registry
 from collector.registry_rows import HamletEntry, SiteEntry
 
@@ -24,7 +23,7 @@ def site_lines(registry: Registry, day_ms: int) -> Iterator[str]:
         if hamlet.code not in sites:
             continue
         commune = communes[hamlet.commune]
-        lat, lon = _position(hamlet, sites[hamlet.code])
+        lat, lon = position(hamlet, sites[hamlet.code])
         fields: dict[str, points.Field] = {
             "lat": lat,
             "lon": lon,
@@ -35,19 +34,9 @@ def site_lines(registry: Registry, day_ms: int) -> Iterator[str]:
         yield points.site_line((commune.province, commune.code, hamlet.code), names, fields, day_ms)
 
 
-def _position(hamlet: HamletEntry, site: SiteEntry) -> tuple[float | None, float | None]:
+def position(hamlet: HamletEntry, site: SiteEntry | None) -> tuple[float | None, float | None]:
     """Degrees of the hamlet, else of its site; None if neither is known."""
     for entry in (hamlet, site):
-        if entry.lat_e7 is not None and entry.lon_e7 is not None:
+        if entry is not None and entry.lat_e7 is not None and entry.lon_e7 is not None:
             return entry.lat_e7 / 1e7, entry.lon_e7 / 1e7
     return None, None
-
-
-def probe_state_lines(registry: Registry, reader: LedgerReader, at_ms: int) -> Iterator[str]:
-    """One point a probe that the registry knows: online, age of its last record, acknowledged head."""
-    for state in reader.probe_states():
-        place = registry.place(state.probe)
-        if place is not None:
-            text = points.probe_state_line(state, (place.province, place.commune, place.hamlet), at_ms)
-            if text:
-                yield text

@@ -23,19 +23,33 @@ class Place:
 
 
 class Prover:
-    """Answers with proofs from tiles. `folder`: the log's folder. Raises Unavailable while it cannot be read."""
+    """Answers with proofs from tiles. `folder`: the log's folder. Raises Unavailable while it cannot be read.
 
-    def __init__(self, store: SealReader, folder: Path) -> None:
-        self._store, self._folder = store, folder
+    `at`: prove to the newest log's checkpoint over so many leaves (None: to its newest one).
+    """
+
+    def __init__(self, store: SealReader, folder: Path, at: int | None = None) -> None:
+        self._store, self._folder, self._at = store, folder, at
         self._reading = lru_cache(maxsize=64)(self._read)
 
     def place(self, n: int, source: str = "record") -> Place | None:
         """Where a row of the ledger stands under the newest checkpoint of its log; None if none holds it yet."""
         place = self._store.place(source, n)
-        signed = None if place is None else self._store.last_checkpoint(place[0].n)
+        signed = None if place is None else self._signed(place[0])
         if place is None or signed is None or place[1] >= signed.size:
             return None
         return Place(place[0], place[1], signed)
+
+    def checkpoint(self) -> bytes | None:
+        """The newest log's checkpoint that proofs lead to, signed; None before the first."""
+        shards = self._store.shards()
+        signed = self._signed(shards[-1]) if shards else None
+        return None if signed is None else signed.note
+
+    def _signed(self, shard: Shard) -> Signed | None:
+        if self._at is None or shard.n != self._store.shards()[-1].n:
+            return self._store.last_checkpoint(shard.n)
+        return self._store.checkpoint(shard.n, self._at)
 
     def proof(self, n: int, source: str = "record") -> bytes | None:
         """Return the `.tlog-proof` of a row of the ledger to the newest checkpoint; None if none holds it yet."""

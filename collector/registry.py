@@ -123,6 +123,11 @@ class Registry:
         """All probes, by id."""
         return [_probe(row) for row in self._rows(f"{_PROBE} ORDER BY id")]
 
+    def certificate_ends(self) -> dict[str, int]:
+        """By probe, when the newest of its certificates that is not revoked runs out (UTC ms)."""
+        sql = "SELECT subject, max(not_after_ms) FROM certificate WHERE purpose = 'probe' AND revoked_ms IS NULL"
+        return {str(row[0]): int(row[1]) for row in self._rows(f"{sql} GROUP BY subject")}
+
     def point(self, code: str) -> PointEntry | None:
         """The measurement point with this code; None if it is unknown."""
         return self._one(PointEntry, "point", code)

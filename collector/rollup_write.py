@@ -13,13 +13,13 @@ from collector.core.accept import Standing
 from collector.core.clock import HOUR_MS, month_of
 from collector.core.rollup import COUNTS, Change, DayKey, Fact, Hour, merged
 from collector.core.row import Row, plmn_of
-from collector.pack import Packer
+from collector.ledger_records import RecordWriter
 from collector.rollup_pack import pack_hours, unpack_hours
-from wire import codec
 
 VERSION = 2
 """Of what rollups hold; a ledger whose rollups are older makes them again when it is opened."""
 FLUSH_EVERY = 20_000
+PAGE = 1024
 _KEY = ("day_ms", "province", "commune", "hamlet", "plmn")
 _MEANS = (("downlink", 0), ("uplink", 1), ("rtt", 2))
 _MEAN_NAMES = tuple(f"{name}_{what}" for name, _ in _MEANS for what in ("n", "sum"))
@@ -30,7 +30,8 @@ _WHERE_DAY = " AND ".join(f"{name} = ?" for name in _KEY)
 _READ_DAY = f"SELECT hours FROM rollup_day WHERE {_WHERE_DAY}"  # noqa: S608 (fixed names, here and below)
 _DROP_DAY = f"DELETE FROM rollup_day WHERE {_WHERE_DAY}"  # noqa: S608
 _PUT_DAY = (
-    f"INSERT OR REPLACE INTO rollup_day ({', '.join(_DAY_COLUMNS)}) VALUES ({', '.join('?' * len(_DAY_COLUMNS))})"  # noqa: S608
+    f"INSERT INTO rollup_day ({', '.join(_DAY_COLUMNS)}) VALUES ({', '.join('?' * len(_DAY_COLUMNS))})"  # noqa: S608
+    f" ON CONFLICT DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in _DAY_COLUMNS[len(_KEY) :])}"
 )
 _ADD_TOTAL = (
     f"INSERT INTO rollup_total ({', '.join((*_TOTAL_KEY, *_TOTAL_SUMS))})"  # noqa: S608
@@ -38,21 +39,21 @@ _ADD_TOTAL = (
     f" {', '.join(f'{name} = {name} + excluded.{name}' for name in _TOTAL_SUMS)}"
 )
 _LAST = (
-    "SELECT max(t_ms), max(received_ms) FROM record WHERE hamlet = ? AND province = ? AND commune = ? AND plmn = ?"
+    "SELECT max(t_ms), max(received_ms) FROM record WHERE +hamlet = ? AND +province = ? AND +commune = ? AND +plmn = ?"
     " AND t_ms >= ? AND t_ms < ? AND standing = 0 AND kind IN ('test', 'coverage')"
 )
 _RECORDS = (
-    "SELECT province, commune, hamlet, t_ms, received_ms, raw, not_counted FROM record"
-    " WHERE standing = 0 AND t_ms IS NOT NULL AND kind IN ('test', 'coverage') ORDER BY n"
+    "SELECT n, province, commune, hamlet, t_ms, received_ms, not_counted FROM record"
+    " WHERE n > ? AND standing = 0 AND t_ms IS NOT NULL AND kind IN ('test', 'coverage') ORDER BY n LIMIT ?"
 )
 
 
 class RollupWriter:
     """Rollups of one ledger. `add`, `move` and `flush` are called inside its transaction."""
 
-    def __init__(self, db: sqlite3.Connection, packer: Packer) -> None:
+    def __init__(self, db: sqlite3.Connection, records: RecordWriter) -> None:
         self._db = db
-        self._packer = packer
+        self._records = records
         self._pending: dict[DayKey, dict[int, Change]] = {}
 
     def catch_up(self) -> None:
@@ -124,9 +125,13 @@ class RollupWriter:
         return number
 
     def _facts(self) -> Iterator[Fact]:
-        for province, commune, hamlet, t_ms, received_ms, raw, reasons in self._db.execute(_RECORDS):
-            record = codec.decode_body(codec.body_of(self._packer.unpack(raw)))
-            yield Fact(province, commune, hamlet, plmn_of(record), t_ms, received_ms, record, reasons.split())
+        after_n = 0
+        while rows := self._db.execute(_RECORDS, (after_n, PAGE)).fetchall():
+            records = self._records.records([row[0] for row in rows])
+            for n, province, commune, hamlet, t_ms, received_ms, reasons in rows:
+                record = records[n]
+                yield Fact(province, commune, hamlet, plmn_of(record), t_ms, received_ms, record, reasons.split())
+            after_n = rows[-1][0]
 
     def _change(self, fact: Fact) -> Change:
         key, number = fact.place

@@ -21,7 +21,7 @@ RECORDS_A_ROUND = 10_000
 _SUMS = ", ".join(f"sum({name})" for name in COUNTS)
 _NAMES = ", ".join(COUNTS)
 _KEY = "province, commune, plmn"
-_BUSY = "SELECT count(*) FROM record WHERE t_ms >= ? AND t_ms < ? AND standing = 0"
+_BUSY = "SELECT count(*) FROM entry WHERE t_ms >= ? AND t_ms < ? AND standing = 0"
 _DAY_ROWS = f"SELECT hamlet, {_KEY}, {_NAMES} FROM rollup_day WHERE day_ms = ?"  # noqa: S608 (fixed names, as below)
 _OF_DAYS = f"SELECT {_KEY}, {_SUMS} FROM rollup_day WHERE day_ms >= ? AND day_ms < ? GROUP BY {_KEY}"  # noqa: S608
 _TOTAL = f"SELECT {_KEY}, {_NAMES} FROM rollup_total WHERE span = ? AND start_ms = ?"  # noqa: S608
@@ -29,7 +29,7 @@ _FIRST = (
     "SELECT min(day_ms), max(day_ms) FROM (SELECT day_ms FROM rollup_day UNION ALL SELECT start_ms FROM rollup_total"
     " WHERE span = 'day')"
 )
-_SPAN = "SELECT min(t_ms), max(t_ms) FROM record WHERE t_ms IS NOT NULL AND standing = 0"
+_SPAN = "SELECT min(t_ms), max(t_ms) FROM entry WHERE t_ms IS NOT NULL AND standing = 0"
 
 
 class DerivedCheck:

@@ -71,6 +71,8 @@ class WebSettings(Table, frozen=True, kw_only=True):
     grafana_url: Url | None = None
     language: Literal["vi", "en"] = "vi"
     threads: Annotated[int, Meta(ge=1, le=64)] = 8
+    map_file: Text | None = None
+    """GeoJSON of boundaries to draw on the live board, of the deployment's own."""
 
 
 class WitnessSettings(Table, frozen=True, kw_only=True):
@@ -111,6 +113,26 @@ class RetentionSettings(Table, frozen=True, kw_only=True):
     idle_deliveries_days: Annotated[int, Meta(ge=1, le=3650)] = 30
 
 
+class ReviewSettings(Table, frozen=True, kw_only=True):
+    """Cases: within how many working days an answer is due, the office's to a commune and a company's to the office."""
+
+    answer_days: Annotated[int, Meta(ge=1, le=60)] = 5
+    company_days: Annotated[int, Meta(ge=1, le=60)] = 10
+
+
+class ReportSettings(Table, frozen=True, kw_only=True):
+    """Reports: the address that QR codes lead to (None: https:// and the origin), and by which mail server reminders
+    go (none: no mail). `smtp_tls`: "starttls", "tls" or "none", the last for a server on this machine only."""
+
+    public_url: Url | None = None
+    smtp_host: Text | None = None
+    smtp_port: Port = 587
+    smtp_tls: Literal["starttls", "tls", "none"] = "starttls"
+    smtp_user: Text | None = None
+    smtp_password_file: Text | None = None
+    mail_from: Text | None = None
+
+
 class EnrolSettings(Table, frozen=True, kw_only=True):
     """The enrolment door: where it is served, who decides behind it, and its TLS files (none behind a proxy)."""
 
@@ -134,6 +156,8 @@ class Settings(Table, frozen=True, kw_only=True):
     log_format: Literal["text", "json"] = "text"
     log: LogSettings | None = None
     verdict: VerdictSettings = VerdictSettings()
+    review: ReviewSettings = ReviewSettings()
+    reports: ReportSettings = ReportSettings()
     enrol: EnrolSettings | None = None
     registry_vkey: Text | None = None
     config_vkey: Text | None = None
@@ -173,6 +197,11 @@ class Settings(Table, frozen=True, kw_only=True):
     def verdicts(self) -> Path:
         """Verdicts on records, derived; only `judge` writes it."""
         return self.state / "verdict.db"
+
+    @property
+    def disputes(self) -> Path:
+        """What people said of samples, outages and weak spots; the pages write it."""
+        return self.state / "dispute.db"
 
     @property
     def log_folder(self) -> Path:

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 
+from collector.ledger_move import move_records
 from wire.errors import Misconfigured, Unavailable
 
 BUSY_TIMEOUT_S = 3.0
@@ -40,10 +41,13 @@ def open_writer(path: Path, schema: str, *, wal: bool = True) -> sqlite3.Connect
 
 
 _REMEDY = {
+    "reports": "put back its backup; it knows what was reported, so never delete it",
     "ledger": "put back its backup; it is the evidence, so never delete it",
     "registry": "put back its backup",
+    "session": "move it away: everybody then logs in again",
     "forward": "move it away: forward then writes every record to InfluxDB again",
     "verdict": "move it away and run dosong-collector rebuild verdicts",
+    "dispute": "put back its backup; what people said stays, so never delete it",
     "seal": "put back its backup; it knows what was signed, so never delete it",
 }
 
@@ -99,13 +103,22 @@ def migrate(connection: sqlite3.Connection, schema: str, path: Path) -> None:
         if held > steps[-1][0]:
             newest = steps[-1][0]
             raise Misconfigured(f"{path} has version {held}, this program knows {newest}; install the newer program")
-        for statement in (s for number, text in steps if number > held for s in _statements(text)):
-            connection.execute(statement)
+        for number, text in steps:
+            if number > held:
+                apply(connection, schema, number, text)
         connection.execute(f"PRAGMA user_version={steps[-1][0]}")
         connection.execute("COMMIT")
     finally:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
+
+
+def apply(connection: sqlite3.Connection, schema: str, number: int, text: str) -> None:
+    """Run one schema file, and what goes with it that no SQL can say. Raises sqlite3.Error."""
+    for statement in _statements(text):
+        connection.execute(statement)
+    if (schema, number) == ("ledger", 6):
+        move_records(connection)
 
 
 def _version(connection: sqlite3.Connection) -> int:

@@ -3,6 +3,7 @@
 They come by the local door (`collector.submit`, topic `NOTES`) or stand beside the change that they speak of in the
 registry, from where `receive` takes them over. Each is verified by the key that its type asks for: the registry's and
 the configuration's from the settings, a probe's from the registry. Nothing of this can come from the broker.
+Lines of the audit trail have no signature: they are taken from its table alone, byte for byte.
 Source: wire/SPEC.md §6; design §4, §7 (writers).
 """
 
@@ -15,6 +16,8 @@ from typing import Any
 
 import msgspec
 
+from collector.audit_trail import AuditTrail
+from collector.core import audit
 from collector.ledger_port import NoteRow
 from collector.registry_identity import Identities
 from collector.settings import Settings
@@ -31,6 +34,14 @@ GROUP = 200
 _SUBJECTS = ("probe", "subject", "site", "hamlet", "name", "key_name")
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """How far notes and lines of the audit trail are in the ledger, by their numbers."""
+
+    note: int
+    deed: int
+
+
 @dataclass(slots=True)
 class Statements:
     """Opens notes, and brings those that wait in the registry."""
@@ -39,7 +50,9 @@ class Statements:
     identities: Identities
     registry_key: Verifier | None
     config_key: Verifier | None
+    trail: AuditTrail | None = None
     _after_n: int = 0
+    _after_deed: int = 0
     _due_s: float = field(default=0.0)
 
     def open(self, raw: bytes, received_ms: int) -> NoteRow:
@@ -49,6 +62,8 @@ class Statements:
         """
         if len(raw) > notes.MAX_NOTE_BYTES:
             raise Refused(RefusalReason.TOO_BIG, f"{len(raw)} bytes; a note has at most {notes.MAX_NOTE_BYTES}")
+        if self.trail is not None and audit.is_leaf(self.origin, raw):
+            return self._deed(self.trail, raw, received_ms)
         kind = self._type(raw)
         lines = split(raw).signatures
         if len(lines) != 1:
@@ -64,17 +79,26 @@ class Statements:
         subject = next((str(getattr(opened, name)) for name in _SUBJECTS if hasattr(opened, name)), "")
         return NoteRow(codec.leaf_hash(raw), kind, found.name, subject, opened.signed_ms, received_ms, raw)
 
-    def due(self) -> Iterator[tuple[int, tuple[bytes, ...]]]:
-        """Notes that wait in the registry, in groups, each with the number to give to `done`. Looks once a second."""
+    def _deed(self, trail: AuditTrail, raw: bytes, received_ms: int) -> NoteRow:
+        """A line of the audit trail as it stands there. Raises Refused for any other bytes of that form."""
+        n, at_ms, actor = audit.head_of(raw)
+        if (n, raw) not in trail.leaves(n - 1, 1):
+            raise Refused(RefusalReason.UNKNOWN_KEY, f"line {n} of the audit trail reads otherwise")
+        return NoteRow(codec.leaf_hash(raw), audit.TYPE, "", actor, at_ms, received_ms, raw)
+
+    def due(self) -> Iterator[tuple[Waiting, tuple[bytes, ...]]]:
+        """Notes and deeds that wait in the registry, in groups, each with what `done` is told. Looks once a second."""
         if time.monotonic() < self._due_s:
             return
         self._due_s = time.monotonic() + LOOK_EVERY_S
         while found := self.identities.notes(self._after_n, GROUP):
-            yield found[-1].n, tuple(one.raw for one in found)
+            yield Waiting(found[-1].n, self._after_deed), tuple(one.raw for one in found)
+        while self.trail is not None and (deeds := self.trail.leaves(self._after_deed, GROUP)):
+            yield Waiting(self._after_n, deeds[-1][0]), tuple(raw for _, raw in deeds)
 
-    def done(self, n: int) -> None:
-        """Everything up to `n` is in the ledger."""
-        self._after_n = n
+    def done(self, waiting: Waiting) -> None:
+        """Everything up to there is in the ledger."""
+        self._after_n, self._after_deed = waiting.note, waiting.deed
 
     def _type(self, raw: bytes) -> str:
         """The type that a note's first line names; one that is a leaf. Raises Refused."""
@@ -121,4 +145,5 @@ def statements_of(settings: Settings) -> Statements:
         Identities(settings.registry),
         key("registry_vkey", settings.registry_vkey),
         key("config_vkey", settings.config_vkey),
+        AuditTrail(settings.registry, settings.origin),
     )

@@ -9,12 +9,17 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from grafana.board import dump
-from grafana.hamlet import STEM, hamlet_board
+from grafana.board import NAMES, dump
+from grafana.campaign import campaign_board
+from grafana.commune import commune_board
+from grafana.fleet import fleet_board
+from grafana.hamlet import hamlet_board
 from grafana.harness import BOARDS, Asked, View, check, load_boards, view_of
 from grafana.influx import Influx
 from grafana.interpolate import duration_ms
+from grafana.operators import operators_board
 from grafana.preview import page, picture
+from grafana.province import province_board
 from grafana.words import LANGUAGES
 from wire.errors import EXIT_FAILED, EXIT_MISCONFIGURED, EXIT_OK, EXIT_USAGE, Misconfigured, Refused, Unavailable
 
@@ -28,7 +33,9 @@ _EXAMPLES = """examples:
 
 def built() -> dict[str, str]:
     """File name to text of every board."""
-    return {f"{STEM}-{language}.json": dump(hamlet_board(language)) for language in LANGUAGES}
+    makers = (province_board, commune_board, hamlet_board, operators_board, fleet_board, campaign_board)
+    boards = (make(language) for make in makers for language in LANGUAGES)
+    return {f"{made['uid']}.json": dump(made) for made in boards}
 
 
 def build(folder: Path, *, only_check: bool) -> int:
@@ -80,8 +87,8 @@ def run_check(arguments: argparse.Namespace) -> int:
 
 
 def run_preview(arguments: argparse.Namespace) -> int:
-    """Draw the hamlet board; `.html` gives the page, anything else a PNG of it."""
-    board = next(b for b in load_boards() if b["uid"] == f"{STEM}-{arguments.lang}")
+    """Draw a board; `.html` gives the page, anything else a PNG of it."""
+    board = next(b for b in load_boards() if b["uid"] == f"dosong-{arguments.board}-{arguments.lang}")
     html, height = page(_influx(arguments), board, _view(arguments, board), arguments.lang)
     if arguments.out.suffix == ".html":
         arguments.out.write_text(html, encoding="utf-8")
@@ -115,7 +122,8 @@ def _parser() -> argparse.ArgumentParser:
     judge = commands.add_parser("check", help="run every query of every board")
     _database_arguments(judge, "-24h")
     judge.add_argument("--json", action="store_true", help="machine-readable list of what fails")
-    draw = commands.add_parser("preview", help="draw the hamlet board without Grafana")
+    draw = commands.add_parser("preview", help="draw a board without Grafana")
+    draw.add_argument("--board", choices=tuple(stem.removeprefix("dosong-") for stem in NAMES), default="hamlet")
     _database_arguments(draw, "-30d")
     draw.add_argument("--lang", choices=LANGUAGES, default="vi")
     draw.add_argument("--out", type=Path, required=True, help="FILE.png or FILE.html")

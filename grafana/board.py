@@ -9,7 +9,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from collector.catalogue import N_MIN, TIME_ZONE, VARIABLES
+from collector.catalogue import CHAIN, N_MIN, TIME_ZONE, variable
 from grafana.words import Language, Pair, say
 
 Json = dict[str, Any]
@@ -21,6 +21,15 @@ LABELS: dict[str, Pair] = {
     "hamlet": ("Thôn, xóm (mã)", "Hamlet (code)"),
     "plmn": ("Nhà mạng (mã)", "Operator (code)"),
 }
+NAMES: dict[str, Pair] = {
+    "dosong-province": ("Tỉnh", "Province"),
+    "dosong-commune": ("Xã, phường", "Commune"),
+    "dosong-hamlet": ("Thôn, xóm", "Hamlet"),
+    "dosong-operators": ("Nhà mạng", "Operators"),
+    "dosong-fleet": ("Trạm đo", "Fleet"),
+    "dosong-campaign": ("Chiến dịch, chất lượng số liệu", "Campaign, data quality"),
+}
+"""Stem of each board's uid, and its name in the links at the top of every board."""
 BUCKETS = ("1h", "6h", "1d", "2d", "7d")
 BUCKET = "2d"
 """Shown first: at ten tests a day it holds the ten values that a nearest-rank p5 needs."""
@@ -42,15 +51,15 @@ def _datasource() -> Json:
     }
 
 
-def _chained(name: str, language: Language) -> Json:
+def _chained(name: str, before: Sequence[str], language: Language) -> Json:
     """A variable of codes: many may be chosen, All stands for `.*`, read anew when the time range changes."""
     return {
         "name": name,
         "type": "query",
         "label": say(language, LABELS[name]),
         "datasource": {"type": "influxdb", "uid": "${datasource}"},
-        "definition": VARIABLES[name],
-        "query": {"query": VARIABLES[name], "refId": "InfluxVariableQueryEditor-VariableQuery"},
+        "definition": variable(name, before),
+        "query": {"query": variable(name, before), "refId": "InfluxVariableQueryEditor-VariableQuery"},
         "regex": "",
         "refresh": 2,
         "sort": 1,
@@ -91,11 +100,11 @@ def _constant(name: str, value: str) -> Json:
     }
 
 
-def variables(language: Language) -> list[Json]:
-    """Data source, province to commune to hamlet, operator, bucket, and two constants: `n_min`, `web_url`."""
-    chained = [_chained(name, language) for name in VARIABLES]
+def variables(language: Language, names: Sequence[str] = CHAIN, *, bucket: bool = True) -> list[Json]:
+    """Data source, those of province, commune, hamlet, operator that are named, bucket, `n_min` and `web_url`."""
+    chained = [_chained(name, names[:place], language) for place, name in enumerate(names)]
     constants = [_constant("n_min", str(N_MIN)), _constant("web_url", "")]
-    return [_datasource(), *chained, _bucket(language), *constants]
+    return [_datasource(), *chained, *([_bucket(language)] if bucket else []), *constants]
 
 
 def _link(title: str, url: str, *, keep: bool) -> Json:
@@ -113,17 +122,32 @@ def _link(title: str, url: str, *, keep: bool) -> Json:
     }
 
 
-def board(stem: str, language: Language, title: str, description: str, panels: Sequence[Json]) -> Json:
-    """A whole board; uid `<stem>-<language>`, and a link to its twin in the other language."""
+def board(
+    stem: str,
+    language: Language,
+    description: Pair,
+    panels: Sequence[Json],
+    names: Sequence[str] = CHAIN,
+    *,
+    bucket: bool = True,
+    more: Sequence[tuple[Pair, str]] = (),
+) -> Json:
+    """A whole board; uid `<stem>-<language>`, links to the other boards, to its twin in the other language, to pages.
+
+    `names`: its chained variables. `more`: titles and addresses of pages of ours.
+    """
+    title = f"dosong · {say(language, NAMES[stem])}"
     twin: Language = "en" if language == "vi" else "vi"
     links = [
+        *(_link(say(language, name), f"/d/{one}-{language}", keep=True) for one, name in NAMES.items() if one != stem),
         _link({"vi": "Tiếng Việt", "en": "English"}[twin], f"/d/{stem}-{twin}", keep=True),
         _link(say(language, ("Trang của dosong", "dosong pages")), "${web_url}/", keep=False),
+        *(_link(say(language, pair), "${web_url}" + path, keep=False) for pair, path in more),
     ]
     return {
         "uid": f"{stem}-{language}",
         "title": title,
-        "description": description,
+        "description": say(language, description),
         "tags": ["dosong", language],
         "schemaVersion": SCHEMA_VERSION,
         "version": 1,
@@ -137,7 +161,7 @@ def board(stem: str, language: Language, title: str, description: str, panels: S
         "fiscalYearStartMonth": 0,
         "annotations": {"list": []},
         "links": links,
-        "templating": {"list": variables(language)},
+        "templating": {"list": variables(language, names, bucket=bucket)},
         "panels": [*panels],
     }
 

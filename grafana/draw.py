@@ -94,10 +94,19 @@ def _align(config: Json, field: Field) -> str:
     return ("right" if field.kind == "number" and not worded else "left") if wanted == "auto" else wanted
 
 
-def _cell(config: Json, value: Any, align: str) -> str:
+def _bar(config: Json, value: Any, shown: str, color: str, most: float) -> str:
+    """A cell with a bar as long as its value, the number over it."""
+    width = 100 * min(1.0, max(0.0, float(value or 0) / float(config.get("max", most) or 1)))
+    bar = f'<i style="width:{width:.0f}%;background:{color}"></i>'
+    return f'<td class="gauge">{bar}<b>{escape(shown)}</b></td>'
+
+
+def _cell(config: Json, value: Any, align: str, most: float = 1.0) -> str:
     shown = show(config, value)
     kind = config["custom"].get("cellOptions", {}).get("type", "auto")
     style = f"text-align:{align};"
+    if kind == "gauge" and value is not None:
+        return _bar(config, value, shown.text, shown.color, most)
     if kind == "color-background" and value is not None:
         style += f"background:{shown.color};color:{_ink(shown.color)};"
     elif kind == "color-text":
@@ -119,10 +128,18 @@ def draw_table(panel: Json, frames: Sequence[Frame], _canvas: Canvas) -> str:
     labels = (escape(label_of(config, field)) for config, field in zip(configs, fields, strict=True))
     heads = "".join(f'<th style="text-align:{side}">{label}</th>' for side, label in zip(sides, labels, strict=True))
     rows = (
-        "<tr>" + "".join(_cell(c, f.values[i], s) for c, f, s in zip(configs, fields, sides, strict=True)) + "</tr>"
+        "<tr>" + "".join(_cell(*cell) for cell in _row(configs, fields, sides, i)) + "</tr>"
         for i in range(len(fields[0].values))
     )
     return f"<table><colgroup>{widths}</colgroup><tr>{heads}</tr>{''.join(rows)}</table>"
+
+
+def _row(
+    configs: Sequence[Json], fields: Sequence[Field], sides: Sequence[str], place: int
+) -> list[tuple[Json, Any, str, float]]:
+    """Cells of one row: settings, value, side, and the column's largest number."""
+    tops = (max((v for v in f.values if isinstance(v, int | float)), default=1.0) for f in fields)
+    return [(c, f.values[place], s, t) for c, f, s, t in zip(configs, fields, sides, tops, strict=True)]
 
 
 def _curves(panel: Json, frames: Sequence[Frame]) -> list[Curve]:
@@ -297,6 +314,38 @@ def draw_xy(panel: Json, frames: Sequence[Frame], canvas: Canvas) -> str:
     )
 
 
+def draw_map(panel: Json, frames: Sequence[Frame], canvas: Canvas) -> str:
+    """Markers of each layer at their places, north up, on white: no base map is needed or fetched."""
+    spots: list[tuple[float, float, str, float]] = []
+    for layer in panel["options"]["layers"]:
+        frame = next((f for f in frames if f.ref == layer["filterData"]["options"]), None)
+        style = layer["config"]["style"]
+        coloured = frame.column(style["color"].get("field", "")) if frame else None
+        places = [frame.column(name) for name in ("lat", "lon")] if frame else [None, None]
+        if places[0] is None or places[1] is None:
+            continue
+        for row, (lat, lon) in enumerate(zip(places[0].values, places[1].values, strict=True)):
+            if lat is not None and lon is not None:
+                value = coloured.values[row] if coloured else None
+                color = color_of(config_of(panel, coloured), value) if coloured and value is not None else "#999999"
+                spots.append((lat, lon, color, style["opacity"]))
+    return _markers(spots, canvas) if spots else _empty(panel)
+
+
+def _markers(spots: Sequence[tuple[float, float, str, float]], canvas: Canvas) -> str:
+    south, north = min(s[0] for s in spots) - 0.01, max(s[0] for s in spots) + 0.01
+    west, east = min(s[1] for s in spots) - 0.01, max(s[1] for s in spots) + 0.01
+    degree = min((canvas.width - 24) / (east - west) / 0.93, (canvas.height - 24) / (north - south))
+    middle = ((west + east) / 2, (south + north) / 2)
+
+    def at(lat: float, lon: float) -> tuple[float, float]:
+        across = canvas.width / 2 + (lon - middle[0]) * degree * 0.93
+        return across, canvas.height / 2 - (lat - middle[1]) * degree
+
+    dots = [svg.dot(*at(lat, lon), 5, color, opacity) for lat, lon, color, opacity in spots]
+    return svg.frame(canvas.width, canvas.height, dots)
+
+
 DRAWERS: dict[str, Callable[[Json, Sequence[Frame], Canvas], str]] = {
     "text": draw_text,
     "stat": draw_stat,
@@ -304,4 +353,5 @@ DRAWERS: dict[str, Callable[[Json, Sequence[Frame], Canvas], str]] = {
     "timeseries": draw_timeseries,
     "state-timeline": draw_states,
     "xychart": draw_xy,
+    "geomap": draw_map,
 }

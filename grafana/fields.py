@@ -6,6 +6,7 @@ Follows @grafana/data (applyFieldOverrides, getDisplayProcessor, valueFormats) a
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,12 +31,20 @@ def config_of(panel: Json, field: Field) -> Json:
     source = panel["fieldConfig"]
     made: Json = {**source["defaults"], "custom": dict(source["defaults"].get("custom", {}))}
     for rule in source["overrides"]:
-        if rule["matcher"]["options"] in {field.name, field.display}:
+        if _meant(rule["matcher"], field):
             for wanted in rule["properties"]:
                 key = wanted["id"]
                 place = made["custom"] if key.startswith("custom.") else made
                 place[key.removeprefix("custom.")] = wanted["value"]
     return made
+
+
+def _meant(matcher: Json, field: Field) -> bool:
+    """Whether an override is about this field: by its name or label, or by `/pattern/`."""
+    wanted: str = matcher["options"]
+    if matcher["id"] == "byRegexp":
+        return re.search(wanted.strip("/"), field.display or field.name) is not None
+    return wanted in {field.name, field.display}
 
 
 def label_of(config: Json, field: Field) -> str:
@@ -45,6 +54,9 @@ def label_of(config: Json, field: Field) -> str:
 
 
 def _in_unit(value: float, unit: str, decimals: int | None) -> str:
+    if unit == "dthms":
+        hours, rest = divmod(int(value), 3600)
+        return f"{hours:02d}:{rest // 60:02d}:{rest % 60:02d}"
     if unit == "ms" and abs(value) >= 1000:
         return f"{value / 1000:.2f} s"
     digits = decimals if decimals is not None else (0 if float(value).is_integer() else 2)

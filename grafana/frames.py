@@ -152,11 +152,38 @@ def _organize(frame: Frame, options: Json) -> Frame:
     return replace(frame, fields=tuple(sorted(kept, key=lambda f: order.get(f.display or f.name, len(order)))))
 
 
+def _sort(frame: Frame, options: Json) -> Frame:
+    """Rows by one column; those without a value come last going up, as @grafana/data puts them, and last going down."""
+    wanted = options["sort"][0]
+    found = frame.column(wanted["field"])
+    if found is None:
+        return frame
+    known = [i for i, value in enumerate(found.values) if value is not None]
+    missing = [i for i, value in enumerate(found.values) if value is None]
+    known.sort(key=lambda i: found.values[i], reverse=wanted["desc"])
+    order = [*known, *missing]
+    return replace(frame, fields=tuple(replace(f, values=tuple(f.values[i] for i in order)) for f in frame.fields))
+
+
+def _group(frame: Frame, options: Json) -> Frame:
+    """Rows with the same value of the column grouped by, and how many values another column has in each."""
+    by = next(name for name, rule in options["fields"].items() if rule["operation"] == "groupby")
+    over = next(name for name, rule in options["fields"].items() if rule["operation"] == "aggregate")
+    keys, counted = frame.column(by), frame.column(over)
+    if keys is None or counted is None:
+        return frame
+    groups = tuple(dict.fromkeys(keys.values))
+    sums = tuple(sum(key == group for key in keys.values) for group in groups)
+    return replace(frame, fields=(replace(keys, values=groups), Field(f"{over} (count)", "number", sums)))
+
+
 _STEPS: dict[str, Callable[[Frame, Json], Frame]] = {
     "calculateField": _copy_field,
     "convertFieldType": _convert,
     "groupingToMatrix": _matrix,
     "organize": _organize,
+    "sortBy": _sort,
+    "groupBy": _group,
 }
 
 

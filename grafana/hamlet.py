@@ -5,14 +5,10 @@ Panel ids are fixed for ever: links, embeds and alerts name them. Source: facts 
 
 from __future__ import annotations
 
-import tomllib
-from datetime import date
-from functools import cache
-from pathlib import Path
-from typing import Any
-
 from collector.catalogue import N_MIN, QUERIES
 from grafana.board import board
+from grafana.hamlet_more import causes, hours, samples_map
+from grafana.marks import HAMLET_PAGE, RATE_STEPS, TOO_FEW, limit, settings
 from grafana.panels import (
     Json,
     any_number,
@@ -50,24 +46,11 @@ from grafana.words import (
 )
 
 STEM = "dosong-hamlet"
-HAMLET_PAGE = "${web_url}/hamlets/"
-TOO_FEW: Pair = ("Không đủ số mẫu để đánh giá", "Not enough samples to assess")
+_ABOUT: Pair = (
+    "Mạng 4G tại thôn, xóm: tốc độ, độ trễ, phủ sóng, từng lần đo. Chỉ 4G. Số liệu mô phỏng được ghi rõ.",
+    "4G in a hamlet: rates, delay, coverage, single tests. 4G only. Simulated figures say so.",
+)
 HOURS = tuple(f"{hour:02d}" for hour in range(24))
-# Sequential, light to dark; the classes are those of the drawing, not a verdict.
-RATE_STEPS = steps("#DCE9F5", (5, "#B3D3EA"), (10, "#7DB8DA"), (20, "#4292C6"), (40, "#1F6BAA"), (80, "#08376B"))
-
-
-@cache
-def settings() -> dict[str, Any]:
-    """Dated limits and operators of `settings.toml`."""
-    found: dict[str, Any] = tomllib.loads(Path(__file__).with_name("settings.toml").read_text(encoding="utf-8"))
-    return found
-
-
-def limit(figure: str, on: date = date.max) -> dict[str, Any] | None:
-    """The limit of a figure that is in force on a day: the newest that began by then; None if there is none."""
-    begun = [entry for entry in settings()["limit"] if entry["figure"] == figure and entry["valid_from"] <= on]
-    return max(begun, key=lambda entry: entry["valid_from"], default=None)
 
 
 def _legend_text(language: Language) -> str:
@@ -229,7 +212,7 @@ def _coverage(language: Language) -> list[Json]:
     state = words(STATES, language)
     why = [*plain_words(CAUSES, language), {"type": "value", "options": {"none": {"text": "", "index": 99}}}]
     timeline = panel(
-        "state-timeline", 21, say(language, ("Phủ sóng từng bước và nguyên nhân", "Coverage by step, with causes")),
+        "state-timeline", 21, say(language, ("Phủ sóng từng bước, 48 giờ qua", "Coverage by step, last 48 hours")),
         say(language, ("Mỗi ô là trạng thái xấu nhất đã biết trong ô; chưa rõ chỉ hiện khi không biết gì khác.",
                        "Each cell is the worst known state; unknown shows only where nothing else is known.")),
         (0, 23, 24, 8), language=language,
@@ -239,7 +222,7 @@ def _coverage(language: Language) -> list[Json]:
                  "legend": legend(), "tooltip": {"mode": "single", "sort": "none"}},
         defaults={"custom": {"lineWidth": 0, "fillOpacity": 85, "spanNulls": False}, "mappings": [*state, *why],
                   "color": fixed(NONE), "unit": "none"},
-        interval="1m",
+        interval="1m", timeFrom="2d",
     )  # fmt: skip
     colors = {"covered": GOOD, "degraded": MIDDLE, "no_service": BAD, "unknown": NONE}
     parts = [column("coverage_shares", name, language, color=fixed(c)) for name, c in colors.items()]
@@ -249,7 +232,7 @@ def _coverage(language: Language) -> list[Json]:
         "timeseries", 23, say(language, ("Tỷ lệ thời gian theo trạng thái", "Share of time by state")),
         say(language, ("Tính trên mọi bước của ô; chưa rõ đứng riêng. n là số bước, đọc khi di chuột.",
                        "Over all steps of the bucket; unknown stands apart. n, the number of steps, on hovering.")),
-        (12, 31, 12, 8), targets=[target("A", "coverage_shares")], language=language,
+        (12, 38, 12, 8), targets=[target("A", "coverage_shares")], language=language,
         options=graph_options(("sum",)) | {"legend": legend()},
         defaults={"unit": "percent", "decimals": 1, "min": 0, "max": 100, "custom": bars},
         overrides=[*parts, hide_n],
@@ -270,7 +253,7 @@ def _outcomes(language: Language) -> Json:
         "timeseries", 22, say(language, ("Lần đo mỗi ô thời gian", "Tests of each time bucket")),
         say(language, ("Cột: thành công và không thành công (cả một phần, bỏ qua). Đường: số mẫu được tính.",
                        "Bars: ok and not ok (partial, failed, skipped). Line: counted samples.")),
-        (0, 31, 12, 8), targets=[target("A", "outcomes")], options=graph_options(), language=language,
+        (0, 38, 12, 8), targets=[target("A", "outcomes")], options=graph_options(), language=language,
         defaults={"unit": "none", "decimals": 0, "min": 0, "custom": bars},
         overrides=[*parts, column("outcomes", "counted", language, **alone)],
     )  # fmt: skip
@@ -300,7 +283,7 @@ def _by_hour(language: Language) -> Json:
                        "ở trên. Ô trống: không có mẫu. Bậc màu: 5, 10, 20, 40, 80 Mbit/s.",
                        "Each cell: median of the counted samples of that hour (mostly n = 1); darker is faster; newest "
                        "day on top. Empty: no sample. Steps of colour: 5, 10, 20, 40, 80 Mbit/s.")),
-        (0, 39, 24, 13), targets=[target("A", "hourly")], language=language,
+        (0, 46, 24, 13), targets=[target("A", "hourly")], language=language,
         options={"showHeader": True, "cellHeight": "sm", "footer": {"show": False, "reducer": ["sum"]}},
         defaults={"unit": "none", "decimals": 0, "thresholds": RATE_STEPS, "color": {"mode": "thresholds"},
                   "noValue": "", "custom": {"align": "center", "minWidth": 40,
@@ -332,14 +315,14 @@ def _against(language: Language, ident: int, x: int, word: str, unit: str) -> li
         "stat", ident + 3, "n",
         say(language, (f"Số mẫu được tính có {word.upper()}; hình vẽ nhiều nhất 2.000 mẫu mới nhất.",
                        f"Counted samples with {word.upper()}; the drawing holds the newest 2,000 at most.")),
-        (x + 10, 52, 2, 9), targets=[target("A", f"{name}_n")], options=stat_options(text_mode="value"),
+        (x + 10, 59, 2, 9), targets=[target("A", f"{name}_n")], options=stat_options(text_mode="value"),
         language=language, defaults={"unit": "none", "decimals": 0, "color": fixed("text")},
     )  # fmt: skip
     drawing = panel(
         "xychart", ident, say(language, (f"{word.upper()} và tải xuống", f"{word.upper()} and downlink")),
         say(language, (f"Mỗi điểm là một mẫu được tính: {word.upper()} ngay trước khi đo và tốc độ tải xuống.",
                        f"Each point is one counted sample: {word.upper()} just before it and its downlink rate.")),
-        (x, 52, 10, 9), targets=[target("A", name)], options=mapping, language=language, pluginVersion="11.6.0",
+        (x, 59, 10, 9), targets=[target("A", name)], options=mapping, language=language, pluginVersion="11.6.0",
         defaults={"color": fixed(BLUE), "custom": {"show": "points", "pointSize": {"fixed": 6}, "axisLabel": ""}},
         overrides=[override(word, **axis),
                    override("downlink", custom_axisLabel="Mbit/s", unit="suffix:Mbit/s", decimals=1, min=0)],
@@ -366,7 +349,7 @@ def _latest(language: Language) -> Json:
         "table", 27, say(language, ("20 lần đo gần nhất, kể cả không thành công", "Last 20 tests, failed ones too")),
         say(language, ("Lần đo không thành công là bằng chứng: dừng ở giai đoạn nào, vì sao.",
                        "A test that failed is evidence: at which stage it stopped, and why.")),
-        (0, 61, 24, 14), targets=[target("A", "latest")], language=language,
+        (0, 68, 24, 14), targets=[target("A", "latest")], language=language,
         options={"showHeader": True, "cellHeight": "sm", "footer": {"show": False, "reducer": ["sum"]}},
         defaults={"noValue": "–", "custom": {"align": "auto"}},
         overrides=[clock, *(column("latest", c.name, language, **special.get(c.name, {})) for c in columns)],
@@ -376,12 +359,6 @@ def _latest(language: Language) -> Json:
 
 def hamlet_board(language: Language) -> Json:
     """Build the board in one language."""
-    title = say(language, ("dosong · Thôn, xóm", "dosong · Hamlet"))
-    description = say(
-        language,
-        ("Mạng 4G tại thôn, xóm: tốc độ, độ trễ, phủ sóng, từng lần đo. Chỉ 4G. Số liệu mô phỏng được ghi rõ.",
-         "4G in a hamlet: rates, delay, coverage, single tests. 4G only. Simulated figures say so."),
-    )  # fmt: skip
     panels = [
         *_head(language),
         row(10, say(language, ("Nhà mạng $plmn", "Operator $plmn")), 7, "plmn"),
@@ -390,10 +367,13 @@ def hamlet_board(language: Language) -> Json:
         _band(language, 18, 12, ("Tải lên theo thời gian", "Uplink over time"), "uplink_band", GOOD),
         row(20, say(language, ("Cả thôn, xóm", "The whole hamlet")), 22),
         *_coverage(language),
+        hours(language),
         _outcomes(language),
         _by_hour(language),
         *_against(language, 25, 0, "rsrp", "dBm"),
         *_against(language, 26, 12, "sinr", "dB"),
         _latest(language),
+        *causes(language),
+        samples_map(language),
     ]
-    return board(STEM, language, title, description, panels)
+    return board(STEM, language, _ABOUT, panels)

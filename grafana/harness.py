@@ -141,12 +141,18 @@ def _forgive(asked: Sequence[Asked]) -> list[Asked]:
     return [replace(a, fault=None) if a.fault == "empty result" and a.name in forgiven else a for a in asked]
 
 
+def ranged(panel: Mapping[str, Any], view: View) -> View:
+    """The view of one panel: `timeFrom` puts its own range, up to the end, in the place of the board's."""
+    own = panel.get("timeFrom")
+    return view if own is None else replace(view, from_ms=view.to_ms - duration_ms(own))
+
+
 def check_panels(
     database: Database, board: Json, view: View, values: Mapping[str, tuple[str, ...]]
 ) -> Iterator[tuple[Json, str, list[Asked]]]:
     """Each panel with its scope (" [plmn=45204]" or "") and its judged queries."""
     for panel, repeat in panels_of(board):
-        for scope, scoped in _scopes(view, repeat, values):
+        for scope, scoped in _scopes(ranged(panel, view), repeat, values):
             minimum = duration_ms(panel.get("interval", "1s"))
             asked = [
                 ask(database, board["uid"], f"panel {panel['id']} {t['refId']}{scope}", t["query"], scoped, minimum)

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 from itertools import combinations
 from typing import Any
 
-from collector.catalogue import ALL, REGISTER_WINDOW, TIME_ZONE, VARIABLES
+from collector.catalogue import ALL, CHAIN, REGISTER_WINDOW, TIME_ZONE
+from collector.catalogue import variable as variable_query
 from grafana.fields import config_of
 from grafana.frames import Field, series_name
 from grafana.harness import panels_of
@@ -19,8 +20,10 @@ from grafana.words import PALETTE
 
 Json = dict[str, Any]
 ALLOWED_UNITS = frozenset(unit for unit, _ in UNITS.values()) | {"time:DD/MM HH:mm:ss"}
-_LINK_WORDS = frozenset({"web_url", "hamlet", "__value.raw", "__url_time_range", "__all_variables"})
-_CODE_FIELDS = frozenset({"hamlet"})
+_LINK_WORDS = frozenset(
+    {"web_url", "province", "commune", "hamlet", "plmn", "__value.raw", "__url_time_range", "__all_variables"}
+)
+_CODE_FIELDS = frozenset({"hamlet", "commune"})
 _FORBIDDEN = re.compile(r"\b(mode|median|integral|sample|holt_winters)\s*\(|\b(slimit|soffset|into)\s|;", re.IGNORECASE)
 _QUERIES = {query.influxql: query for query in ALL}
 _LARGE = re.compile(r"time\(\s*(\$bucket|\d+[hdw])")
@@ -91,12 +94,15 @@ def panel_no_targets(board: Json) -> Iterator[str]:
 
 def template_on_time_change(board: Json) -> Iterator[str]:
     """Chained variables: object form, read anew with the range, many or All as `.*`."""
-    for variable in board["templating"]["list"]:
-        if variable["type"] != "query":
+    before: list[str] = []
+    for one in board["templating"]["list"]:
+        if one["type"] != "query":
             continue
-        form = (variable["refresh"], variable["multi"], variable["includeAll"], variable["allValue"])
-        if form != (2, True, True, ".*") or variable["query"]["query"] != VARIABLES.get(variable["name"]):
-            yield f"variable {variable['name']}: not refresh 2, multi, All as .*, query of the catalogue"
+        form = (one["refresh"], one["multi"], one["includeAll"], one["allValue"])
+        known = one["name"] in CHAIN and one["query"]["query"] == variable_query(one["name"], before)
+        if form != (2, True, True, ".*") or not known:
+            yield f"variable {one['name']}: not refresh 2, multi, All as .*, query of the catalogue"
+        before.append(one["name"])
 
 
 def uneditable(board: Json) -> Iterator[str]:
@@ -140,7 +146,8 @@ def numbers_have_n(board: Json) -> Iterator[str]:
     """A percentile, mean or share never comes without its n."""
     for panel, target in _targets(board):
         query = _QUERIES.get(target["query"])
-        needs = re.search(r"percentile\(|mean\(|100\.0 \*", target["query"])
+        figure = re.search(r"percentile\(|mean\(|100\.0 \*", target["query"])
+        needs = figure and '"fleet"' not in target["query"]  # a share of a SIM's cap is no sample
         if needs and query and not any(c.name in {"n", "n_steps"} for c in query.columns):
             yield f"panel {panel['id']} {target['refId']}: a figure without n"
 

@@ -27,6 +27,11 @@ UNITS: dict[Unit, tuple[str, int | None]] = {
     "state": ("none", None),
     "word": ("string", None),
     "time": ("time:DD/MM/YYYY HH:mm", None),
+    "s": ("dthms", None),
+    "GB": ("suffix:GB", 1),
+    "°C": ("suffix:°C", 0),
+    "deg": ("none", 5),
+    "days": ("none", 0),
 }
 """Grafana's unit and decimals for each unit of the catalogue."""
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from grafana.draw import DRAWERS, Canvas
 from grafana.frames import Frame, frames_of, moment_text, transform
-from grafana.harness import Asked, Database, View, check_panels, variable_values
+from grafana.harness import Asked, Database, View, check_panels, ranged, variable_values
 from grafana.png import shrink
 from grafana.words import Language, Pair, say
 from wire.errors import Misconfigured, Refused
@@ -45,6 +45,8 @@ header{padding:14px 16px 6px} h1{font-size:20px;margin:0 0 8px;display:inline-bl
 table{border-collapse:collapse;width:calc(100% - 12px);margin:0 6px;font-size:12.5px}
 th{text-align:left;color:#0072B2;font-weight:600;padding:3px 6px;border-bottom:1px solid #E1E4E8;white-space:nowrap}
 td{padding:3.4px 6px;border-bottom:1px solid #F0F1F3;white-space:nowrap;overflow:hidden} td a{color:#0072B2}
+.gauge{position:relative;min-width:60px;text-align:right} .gauge b{position:relative;font-weight:600}
+.gauge i{position:absolute;left:0;top:3px;bottom:3px;opacity:.35;border-radius:2px}
 .legend{position:absolute;bottom:5px;left:54px;font-size:12px} .legend span{margin-right:14px}
 .legend i{display:inline-block;width:12px;height:4px;border-radius:2px;margin-right:5px;vertical-align:middle}
 .empty{display:flex;align-items:center;justify-content:center;height:100%;color:#8E8E8E}
@@ -70,7 +72,8 @@ def _box(grid: Mapping[str, int], shift: int) -> tuple[float, float, float, floa
 
 def _panel_html(panel: Json, frames: Sequence[Frame], view: View, shift: int) -> str:
     left, top, width, height = _box(panel["gridPos"], shift)
-    canvas = Canvas(width - 2, height - HEAD - 2, view.from_ms, view.to_ms)
+    own = ranged(panel, view)
+    canvas = Canvas(width - 2, height - HEAD - 2, own.from_ms, own.to_ms)
     body = DRAWERS[panel["type"]](panel, frames, canvas)
     place = f"left:{left:.0f}px;top:{top:.0f}px;width:{width:.0f}px;height:{height:.0f}px"
     inside = f'<div class="body" style="height:{canvas.height:.0f}px">{body}</div>'

@@ -59,6 +59,119 @@ STAGES: dict[str, Pair] = {
     "receipt": ("Biên nhận", "Receipt"),
     "unknown": ("Không rõ giai đoạn", "Unknown stage"),
 }
+WORST: dict[str, tuple[Pair, str]] = {
+    "0": (("Chưa rõ", "Unknown"), NONE),
+    "1": (("Có sóng", "Covered"), GOOD),
+    "2": (("Sóng yếu, chập chờn", "Degraded"), MIDDLE),
+    "3": (("Mất sóng", "No service"), BAD),
+}
+SILENT: dict[str, tuple[Pair, str]] = {
+    "0": (("✓ có liên lạc", "✓ in contact"), GOOD),
+    "1": (("✗ im lặng", "✗ silent"), BAD),
+}
+TRUSTED: dict[str, tuple[Pair, str]] = {
+    "1": (("✓ tin cậy", "✓ trusted"), GOOD),
+    "0": (("✗ chưa tin cậy", "✗ not trusted"), BAD),
+}
+SUPPLY: dict[str, tuple[Pair, str]] = {
+    "0": (("✓ đủ", "✓ enough"), GOOD),
+    "1": (("✗ sụt áp", "✗ undervoltage"), BAD),
+}
+WORKS: dict[str, tuple[Pair, str]] = {
+    "1": (("✓ đang chạy", "✓ running"), GOOD),
+    "0": (("✗ dừng hoặc lỗi", "✗ stopped or faulty"), BAD),
+}
+PROBE_STATES: dict[str, tuple[Pair, str]] = {
+    "ok": (("✓ tốt", "✓ well"), GOOD),
+    "late": (("◐ chậm", "◐ late"), MIDDLE),
+    "silent": (("✗ im lặng", "✗ silent"), BAD),
+    "dark": (("✗ mất điện, tắt", "✗ no power, off"), BAD),
+    "modem": (("✗ modem", "✗ modem"), BAD),
+    "sim": (("✗ SIM", "✗ SIM"), BAD),
+    "clock": (("◐ đồng hồ", "◐ clock"), MIDDLE),
+    "disk": (("✗ đĩa", "✗ disk"), BAD),
+    "network": (("✗ mạng di động", "✗ mobile network"), BAD),
+    "server": (("◐ máy chủ đo", "◐ test server"), MIDDLE),
+    "path": (("✗ không qua 4G", "✗ not over 4G"), BAD),
+    "moved": (("✗ bị dời", "✗ moved"), BAD),
+    "backlog": (("◐ tồn bản ghi", "◐ backlog"), MIDDLE),
+    "never": (("– chưa từng gửi", "– never heard"), NONE),
+    "quarantine": (("– cách ly", "– quarantine"), NONE),
+    "revoked": (("– đã thu hồi", "– revoked"), NONE),
+    "unheard": (("– bộ thu không nghe được", "– collector is deaf"), NONE),
+    "host": (("◐ máy trạm", "◐ station computer"), MIDDLE),
+}
+SILENCES: dict[str, Pair] = {
+    "offline": ("Mất kết nối", "Connection lost"),
+    "silent": ("Không có bản ghi", "No records"),
+    "power": ("Mất điện", "Power cut"),
+    "stopped": ("Trạm đang dừng", "Station stopping"),
+    "probe_off": ("Trạm tắt", "Station off"),
+    "none": ("–", "–"),
+}
+"""Why a probe went silent, as `collector.core.liveness` names it."""
+OUTLOOKS: dict[str, tuple[Pair, str]] = {
+    "reached": (("✓ đã đạt", "✓ reached"), GOOD),
+    "will_reach": (("↗ sẽ đạt", "↗ will reach"), GOOD),
+    "open": (("◐ chưa chắc", "◐ open"), MIDDLE),
+    "will_miss": (("↘ khó đạt", "↘ will miss"), BAD),
+    "missed": (("✗ không đạt", "✗ missed"), BAD),
+}
+VERDICTS: dict[str, tuple[Pair, str]] = {
+    "proved": (("Được chứng minh", "Proved"), GOOD),
+    "corroborated": (("Được xác nhận", "Corroborated"), BLUE),
+    "plausible": (("Hợp lý", "Plausible"), SKY),
+    "claimed": (("Lời khai", "Claimed"), NONE),
+    "suspect": (("Đáng ngờ", "Suspect"), BAD),
+}
+RUNGS: dict[str, Pair] = {
+    "none": ("–", "–"),
+    "reconnect": ("Kết nối lại", "Reconnect"),
+    "reregister": ("Đăng ký lại mạng", "Re-register"),
+    "modem_restart": ("Khởi động lại modem", "Modem restart"),
+    "usb_reauthorise": ("Cấp phép lại USB", "USB re-authorised"),
+    "usb_power": ("Ngắt điện cổng USB", "USB port power"),
+    "usb_controller": ("Khởi động lại bộ USB", "USB controller"),
+    "reboot": ("Khởi động lại trạm", "Reboot"),
+}
+EVENTS: dict[str, Pair] = {
+    "boot": ("Khởi động", "Start"),
+    "gap": ("Khai mất bản ghi", "Declared gap"),
+    "outage_begin": ("Bắt đầu mất dịch vụ", "Outage begins"),
+    "outage_end": ("Hết mất dịch vụ", "Outage ends"),
+    "clock_set": ("Chỉnh đồng hồ", "Clock set"),
+    "recovery": ("Khôi phục", "Recovery"),
+    "sim_changed": ("Đổi SIM", "SIM changed"),
+    "modem_changed": ("Đổi modem", "Modem changed"),
+    "modem_lost": ("Mất modem", "Modem lost"),
+    "modem_back": ("Có lại modem", "Modem back"),
+    "probe_moved": ("Trạm bị dời", "Station moved"),
+    "config_applied": ("Nhận cấu hình", "Configuration applied"),
+    "config_refused": ("Từ chối cấu hình", "Configuration refused"),
+    "remote_action": ("Lệnh từ xa", "Remote action"),
+    "door_opened": ("Mở cửa kỹ thuật", "Technician's door opened"),
+    "stopping": ("Dừng", "Stopping"),
+    "disk_error": ("Lỗi đĩa", "Disk error"),
+    "undervoltage": ("Sụt áp", "Undervoltage"),
+}
+REASONS: dict[str, Pair] = {
+    "not_a_test": ("Không phải lần đo", "Not a test"),
+    "fault": ("Sai mẫu", "Breaks the form"),
+    "fork": ("Hai bản ghi một số", "Fork"),
+    "broken_chain": ("Đứt chuỗi", "Broken chain"),
+    "quarantine": ("Trạm đang cách ly", "Probe in quarantine"),
+    "simulated": ("Mô phỏng", "Simulated"),
+    "outcome": ("Đo không thành công", "Not ok"),
+    "invalid_path": ("Không qua 4G", "Not over 4G"),
+    "undated": ("Chưa có giờ", "Undated"),
+    "clock": ("Đồng hồ nghi vấn", "Clock suspect"),
+    "no_place": ("Trạm không đứng ở đâu", "Stands nowhere"),
+    "referral": ("Sai mã giới thiệu", "Referral code"),
+    "position": ("Vị trí chưa xác nhận", "Position not confirmed"),
+    "no_slot": ("Ngoài khung", "No slot"),
+    "same_slot": ("Trùng khung", "Same slot"),
+    "suspect": ("Đáng ngờ", "Suspect"),
+}
 CAUSES: dict[str, Pair] = {
     "no_modem": ("Không thấy modem", "No modem found"),
     "modem_mute": ("Modem không trả lời", "Modem does not answer"),

@@ -13,6 +13,7 @@ from probe.settings import Settings
 from wire.errors import EXIT_OK
 
 FOLDER = "/etc/dosong"
+CLAIM = "/boot/firmware/dosong-claim.toml"
 _ENROL = """make this machine a probe: keys are made here, the claim file says once who it is and is wiped
 
 Cut off at any point (power, link, an office that has not armed the claim yet) it goes on when it is run again. At the
@@ -37,6 +38,14 @@ def add_parsers(commands: Any, shared: argparse.ArgumentParser) -> None:
     other = commands.add_parser("fingerprint", parents=[shared], help="show the six digits of this probe's keys")
     other.add_argument("--folder", type=Path, default=Path(FOLDER), help=f"where the keys are ({FOLDER})")
     other.set_defaults(command=_fingerprint, bare=True)
+    first = commands.add_parser(
+        "firstboot", parents=[shared], help="what systemd runs once: claim to settings, no keyboard"
+    )
+    first.add_argument("--claim", type=Path, default=Path(CLAIM), help=f"the office's claim ({CLAIM})")
+    first.add_argument("--station", type=Path, help="the office's settings of this station, if it gave some")
+    first.add_argument("--folder", type=Path, default=Path(FOLDER), help=f"where keys and settings go ({FOLDER})")
+    first.add_argument("--wait", type=float, default=600.0, metavar="S", help="keep trying this long (600)")
+    first.set_defaults(command=_first_boot, bare=True)
     _add_renewals(commands, shared)
 
 
@@ -58,6 +67,16 @@ def _enrol(_settings: object, arguments: argparse.Namespace) -> int:
     sys.stdout.write(f"{done.probe} is enrolled. Read these digits to the office: {digits}\n")
     if not done.is_wiped:
         sys.stderr.write(f"dosong-probe: {arguments.claim} could not be wiped; delete it by hand\n")
+    return EXIT_OK
+
+
+def _first_boot(_settings: object, arguments: argparse.Namespace) -> int:
+    from probe import firstboot  # noqa: PLC0415 (as above)
+
+    done = firstboot.first_boot(arguments.claim, arguments.station, arguments.folder, arguments.wait)
+    what = "is ready" if done.is_new else "was ready before"
+    digits = f"{done.fingerprint[:3]} {done.fingerprint[3:]}"
+    sys.stdout.write(f"{done.probe} {what}. Read these digits to the office: {digits}\n")
     return EXIT_OK
 
 

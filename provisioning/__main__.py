@@ -19,11 +19,20 @@ from argon2 import PasswordHasher
 
 from collector.registry import Registry
 from collector.registry_rows import Report
-from provisioning import broker_commands, config, deployment, identity, plan_command, registry_commands, visit
+from provisioning import (
+    broker_commands,
+    card_command,
+    config,
+    deployment,
+    host_commands,
+    identity,
+    label_commands,
+    plan_command,
+    registry_commands,
+    visit,
+)
 from provisioning.deployment import Deployment, Plan
 from provisioning.identity_commands import COMMANDS, desk_at
-from provisioning.label import Label, write_qr
-from provisioning.label import svg as label_svg
 from wire.errors import EXIT_FAILED, EXIT_MISCONFIGURED, Misconfigured, Refused, Unavailable
 from wire.visit import shown
 
@@ -35,10 +44,11 @@ Examples:
   dosong-provision import --dir /srv/dosong registry.xlsx --dry-run
   dosong-provision claim --dir /srv/dosong p-dong-dong --site nvh-dong-dong
   dosong-provision arm --dir /srv/dosong p-dong-dong
+  dosong-provision card --claim /srv/dosong/claims/p-dong-dong.toml /media/office/bootfs
   dosong-provision confirm --dir /srv/dosong p-dong-dong 123456
   dosong-provision add-point --dir /srv/dosong hn-1
   dosong-provision config --dir /srv/dosong p-dong-dong --limit-gb 10 --billing-day 17
-  dosong-provision label --dir /srv/dosong p-dong-dong --out label.svg
+  dosong-provision label --dir /srv/dosong --web https://dosong.sokhcn.example --out labels.pdf p-dong-dong
   dosong-provision visit-code --dir /srv/dosong p-dong-dong
   dosong-provision revoke --dir /srv/dosong p-dong-dong
   dosong-provision replace --dir /srv/dosong p-dong-dong p-dong-dong-2 --cause stolen --new-sim
@@ -62,7 +72,15 @@ def cli() -> None:
     """Make a deployment of dosong, fill its registry, give probes their identity."""
 
 
-for _command in (*COMMANDS, *broker_commands.COMMANDS, *registry_commands.COMMANDS, plan_command.plan):
+for _command in (
+    *COMMANDS,
+    *broker_commands.COMMANDS,
+    *host_commands.COMMANDS,
+    *registry_commands.COMMANDS,
+    *card_command.COMMANDS,
+    *label_commands.COMMANDS,
+    plan_command.plan,
+):
     cli.add_command(_command)
 
 
@@ -78,6 +96,8 @@ def _plan_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option("--web-bind", default="127.0.0.1:8080", show_default=True, help="Address of the pages."),
         click.option("--influx-url", default="http://127.0.0.1:8086", show_default=True, help="InfluxDB."),
         click.option("--influx-database", default="dosong", show_default=True, help="Database or bucket."),
+        click.option("--influx-user", help="Login at InfluxDB, if it asks for one."),
+        click.option("--influx-password-file", help="File with that login's password."),
         click.option("--broker-user", default="mosquitto", show_default=True, help="User the broker runs as."),
         click.option("--socket", type=click.Path(path_type=Path), help="The collector's socket (at most 100 letters)."),
         click.option("--enrol-bind", help="Where probes enrol: HOST:PORT, or unix:PATH behind nginx (0.0.0.0:8443)."),
@@ -156,26 +176,6 @@ def add_point(root: Path, point: str) -> None:
     click.echo(f"{directory}")
 
 
-@cli.command()
-@_dir
-@click.argument("probe")
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The label, an SVG file.")
-@click.option("--qr", type=click.Path(path_type=Path, dir_okay=False), help="The QR code alone: .svg, .pdf or .png.")
-def label(root: Path, probe: str, out: Path, qr: Path | None) -> None:
-    """Print a station's label, and make what its page and access point need if that is not there yet."""
-    where = deployment.load(root)
-    with desk_at(root, "office") as desk:
-        is_claimed = bool(desk.identities.claims(probe))
-    access = visit.prepare(where.probe(probe), probe, is_claimed=is_claimed)
-    with closing(_registry(where)) as registry:
-        entry = registry.probe(probe)
-    out.write_text(label_svg(Label(probe, (entry.site if entry else None) or "", access)), encoding="utf-8")
-    if qr is not None:
-        write_qr(access, qr)
-    click.echo(f"{out}: Wi-Fi {access.ssid}, page {access.url}")
-    click.echo(f"on the card: page.key, page.toml, hostapd.conf, 70-dosong-ap.network from {where.probe(probe)}")
-
-
 @cli.command("visit-code")
 @_dir
 @click.argument("probe")
@@ -232,7 +232,7 @@ def seed_(root: Path, month: str) -> None:
 @cli.command("add-user")
 @_dir
 @click.argument("name")
-@click.option("--role", type=click.Choice(["technician", "operator", "official", "auditor"]), required=True)
+@click.option("--role", type=click.Choice(["technician", "operator", "official", "auditor", "company"]), required=True)
 @click.option("--scope", default="", help="Unit code that the login is limited to; all units if left out.")
 @click.password_option("--password", help="Asked for if left out; only its argon2id hash is kept.")
 def add_user(root: Path, name: str, role: str, scope: str, password: str) -> None:

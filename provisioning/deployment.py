@@ -37,6 +37,7 @@ ENROL_PORT = 8443
 _ORIGIN = re.compile(r"[a-z0-9][a-z0-9.-]{0,63}")
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.:-]{0,251}[A-Za-z0-9])?")
 _URL = re.compile(r"https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/\S*)?")
+_LOGIN = re.compile(r"[A-Za-z0-9_-]+ [A-Za-z0-9._/-]+")
 _BIND = re.compile(r"\S+:[0-9]{1,5}|unix:\S+")
 
 
@@ -58,6 +59,8 @@ class Plan:
     enrol_url: str | None = None
     ca_socket: Path | None = None
     root_key: Path | None = None
+    influx_user: str | None = None
+    influx_password_file: str | None = None
 
     @property
     def door(self) -> str:
@@ -170,6 +173,10 @@ def check_plan(plan: Plan) -> None:
         raise Misconfigured(f"--influx-url {plan.influx_url!r}: give http://HOST:PORT, such as http://127.0.0.1:8086")
     if _BIND.fullmatch(plan.web_bind) is None:
         raise Misconfigured(f"--web-bind {plan.web_bind!r}: give HOST:PORT, such as 127.0.0.1:8080")
+    if (plan.influx_user is None) != (plan.influx_password_file is None):
+        raise Misconfigured("--influx-user and --influx-password-file go together; give both or none")
+    if plan.influx_user is not None and not _LOGIN.fullmatch(f"{plan.influx_user} {plan.influx_password_file}"):
+        raise Misconfigured("--influx-user and --influx-password-file: letters, digits and . _ / - only")
     if plan.socket is not None and len(os.fsencode(plan.socket)) > MAX_SOCKET_BYTES:
         raise Misconfigured(f"--socket {plan.socket}: at most {MAX_SOCKET_BYTES} bytes; choose a shorter path")
 
@@ -211,7 +218,7 @@ socket = "{files.socket}"
 url = "{plan.influx_url}"
 api = "v1"
 database = "{plan.influx_database}"
-
+{_influx_login(plan)}
 [web]
 bind = "{plan.web_bind}"
 secret_file = "web.secret"
@@ -223,10 +230,21 @@ key_file = "log.key"
 [enrol]
 bind = "{plan.enrol_bind or f"0.0.0.0:{ENROL_PORT}"}"
 ca_socket = "{plan.ca_socket or directory.resolve().parent / "ca" / "ca.sock"}"
-cert_file = "../enrol/server.crt"
-tls_key_file = "../enrol/server.key"
-"""
+{_enrol_tls(plan)}"""
     )
+
+
+def _influx_login(plan: Plan) -> str:
+    if plan.influx_user is None:
+        return ""
+    return f'username = "{plan.influx_user}"\npassword_file = "{plan.influx_password_file}"\n'
+
+
+def _enrol_tls(plan: Plan) -> str:
+    """Behind nginx the door has no TLS of its own: nginx alone reads that key."""
+    if (plan.enrol_bind or "").startswith("unix:"):
+        return ""
+    return 'cert_file = "../enrol/server.crt"\ntls_key_file = "../enrol/server.key"\n'
 
 
 def _vkey(directory: Path, purpose: str) -> str:

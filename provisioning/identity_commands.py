@@ -20,11 +20,12 @@ import click
 
 from collector.registry import Registry
 from collector.registry_identity import CertificateEntry, Identities
-from provisioning import authority, deployment, identity, replacement
+from provisioning import authority, deployment, identity, replacement, reviews
 from provisioning.ca_service import Service
 from provisioning.identity import Desk
 from provisioning.issuer import Issuer
 from provisioning.upkeep import Upkeep
+from provisioning.wishes import Clerk
 from wire.errors import Refused
 
 CA_EXAMPLES = """\b
@@ -252,11 +253,25 @@ def ca_serve(root: Path, path: Path | None) -> None:
     registry, identities = Registry(where.registry), Identities(where.registry)
     issuer = Issuer(where.origin, made, identities, registry, lambda: int(datetime.now(UTC).timestamp() * 1000))
     upkeep = Upkeep(where.broker, made, identities, lambda: datetime.now(UTC))
+    clerk = Clerk(where, registry, identities, lambda: datetime.now(UTC))
     try:
-        Service(path or where.ca / "ca.sock", issuer, lambda: _kept(upkeep), stop).run()
+        Service(path or where.ca / "ca.sock", issuer, lambda: _kept(upkeep), stop, clerk.turn).run()
     finally:
         registry.close()
         identities.close()
+
+
+@click.command("sign-reviews")
+@dir_option
+@actor_option
+def sign_reviews(root: Path, actor: str) -> None:
+    """Sign what two people decided on the pages about a sample, once each, for the log. Run it daily, or by hand."""
+    with desk_at(root, actor) as desk:
+        done = reviews.sign_due(desk)
+    for one in done:
+        click.echo(f"case {one.case}: {one.probe} {one.epoch} {one.seq} {one.verdict}")
+    if not done:
+        click.echo("nothing to sign")
 
 
 def _kept(upkeep: Upkeep) -> None:
@@ -272,4 +287,4 @@ def _day(at_ms: int) -> str:
     return f"{datetime.fromtimestamp(at_ms / 1000, UTC):%Y-%m-%d}"
 
 
-COMMANDS: tuple[Any, ...] = (claim, arm, confirm, revoke, replace_, alarms, ca)
+COMMANDS: tuple[Any, ...] = (claim, arm, confirm, revoke, replace_, alarms, ca, sign_reviews)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Everything that dosong needs on this machine, said step by step; a second run only looks and takes a second.
-#   scripts/setup.sh demo|check|bench|test   what the set-up is for (test adds what tests look with)
+#   scripts/setup.sh demo|check|bench|test|install   what the set-up is for (test adds what tests look with)
 #   LINK=loopback                            no root needed: namespaces are left out, and so are the packages for them
 # Exit status: 0 ready, 1 a download failed (run it again), 78 this machine or user does not allow it.
 set -euo pipefail
@@ -29,12 +29,20 @@ needs="mosquitto:mosquitto influxd:influxdb gpsd:gpsd"
 if [ "$purpose" = test ]; then
   needs="$needs chromium:chromium strace:strace ping:iputils-ping gpspipe:gpsd-clients openssl:openssl"
   needs="$needs mkfs.ext4:e2fsprogs faketime:faketime victoria-metrics:victoria-metrics nginx:nginx"
+  needs="$needs mcopy:mtools mkfs.vfat:dosfstools sfdisk:fdisk"
+fi
+
+if [ "$purpose" = install ]; then
+  needs="debootstrap:debootstrap systemd-nspawn:systemd-container nsenter:util-linux ip:iproute2 dpkg-deb:dpkg"
+  needs="$needs gpg:gpg apt-ftparchive:apt-utils xz:xz-utils"
 fi
 
 missing=""
 for pair in $needs; do
   PATH="$PATH:/usr/sbin:/sbin" command -v "${pair%%:*}" >/dev/null || missing="$missing ${pair##*:}"
 done
+ls /usr/share/fonts/truetype/liberation*/LiberationSerif-Regular.ttf >/dev/null 2>&1 || missing="$missing fonts-liberation2"
+[ "$purpose" != test ] || command -v pdftotext >/dev/null || missing="$missing poppler-utils"
 python=""
 for candidate in python3.13 python3.12 python3.11 python3; do
   if command -v "$candidate" >/dev/null && "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
@@ -129,3 +137,5 @@ if [ ! -x .venv/bin/python ] || [ "$(cat .venv/.dosong-setup 2>/dev/null)" != "$
   printf '%s %s' "$home" "$sum" >.venv/.dosong-setup
   say "[setup] Python packages: $(took "$begin")"
 fi
+# What looks at the pages' accessibility; without the network its tests are skipped and say so.
+[ "$purpose" != test ] || .venv/bin/python scripts/assets.py --axe >/dev/null || true

@@ -10,7 +10,10 @@ from __future__ import annotations
 import sys
 from importlib import resources
 
-MODULES = ("errors", "note", "tlog", "cosign", "bundle", "canon", "topics", "plain", "audit", "verify")
+MODULES = (
+    *("errors", "note", "tlog", "cosign", "bundle", "canon", "topics", "plain", "audit"),
+    *("recount", "packcheck", "verify"),
+)
 """What the file holds, each after what it imports; none needs more than the standard library and cryptography."""
 
 _HEAD = '''\

@@ -5,13 +5,15 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+import zipfile
+import zlib
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from wire import audit, cosign, note
+from wire import audit, cosign, note, packcheck, recount
 from wire.errors import EXIT_FAILED, EXIT_OK, EXIT_USAGE, Refused
 
 try:  # with msgspec the schema is checked too; without it signatures, form, chains and the log
@@ -20,6 +22,8 @@ except ImportError:
     from wire.plain import see
 
 PROOF_SUFFIX = ".tlog-proof"
+MOST_PACK_BYTES = 2_000_000_000
+"""A pack whose files would be larger than that together is not unpacked."""
 _EPILOG = """\
 examples:
   dosong-verify --vkey dosong.example/probe/p-one+1f2e3d4c+AQ... record.note
@@ -30,10 +34,14 @@ examples:
   dosong-verify --vkeys probes.vkeys --log-vkeys vkeys --checkpoint new --old-checkpoint old --consistency proof x.jsonl
   dosong-verify --vkeys probes.vkeys --log-vkeys vkeys --witness-vkeys witnesses --quorum 1 november.jsonl
   dosong-verify --json --vkeys probes.vkeys export/ | jq .chains
+  dosong-verify goi-05755-2026-09.zip                  an evidence pack, or the folder that it was unpacked into
+  dosong-verify --log-vkeys vkeys goi-05755-2026-09.zip    the same, believing only the log's keys that you have
 
 FILE may be one raw record, an entry bundle of the log (each record behind its length, 16 bits), or JSON lines.
 A file NAME.tlog-proof beside the raw record NAME is its proof. With --log-vkey every record must be proved to
 stand in the log: by its proof, or because all records together, in order, are the log of --checkpoint.
+An evidence pack brings keys with it; keys that you give are believed instead. Its numbers are counted again from
+its records, and each that differs is named by file, row and field.
 
 exit status: 0 everything is in order; 1 something is not, and is named; 2 the command cannot be carried out
 """
@@ -43,23 +51,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status."""
     args = _parser().parse_args(argv)
     try:
-        keys = audit.read_keys([*args.vkey, *_vkey_lines(args.vkeys)])
-        logs = [note.parse_vkey(line) for line in [*args.log_vkey, *_vkey_lines(args.log_vkeys)]]
-        witnesses = [cosign.parse_witness(line) for line in [*args.witness_vkey, *_vkey_lines(args.witness_vkeys)]]
-        checkpoint = None if args.checkpoint is None else args.checkpoint.read_bytes()
-        entries = [entry for path in args.path for entry in _entries(path)]
-    except (OSError, Refused) as error:
+        files = _pack_files(args.path[0]) if len(args.path) == 1 else None
+        return _loose(args) if files is None else _pack(args, files)
+    except (OSError, ValueError, Refused) as error:
         return _usage(_said(error))
+
+
+def _loose(args: argparse.Namespace) -> int:
+    """Check records as they come: files, bundles, lines. Raises OSError, ValueError, Refused."""
+    keys = audit.read_keys([*args.vkey, *_vkey_lines(args.vkeys)])
+    logs = [note.parse_vkey(line) for line in [*args.log_vkey, *_vkey_lines(args.log_vkeys)]]
+    witnesses = [cosign.parse_witness(line) for line in [*args.witness_vkey, *_vkey_lines(args.witness_vkeys)]]
+    checkpoint = None if args.checkpoint is None else args.checkpoint.read_bytes()
+    entries = [entry for path in args.path for entry in _entries(path)]
     if not keys:
         return _usage("no key: give the probes' public keys with --vkey or --vkeys")
     if checkpoint is not None and not logs:
         return _usage("--checkpoint needs --log-vkey, the public key of the log")
-    try:
-        quorum = _quorum(args.quorum, len(witnesses))
-        growth = _growth(args, logs, checkpoint)
-        period = _period(args.since), _period(args.until)
-    except (OSError, ValueError, Refused) as error:
-        return _usage(_said(error))
+    quorum = _quorum(args.quorum, len(witnesses))
+    growth = _growth(args, logs, checkpoint)
+    period = _period(args.since), _period(args.until)
     if not entries:
         return _usage("no record found in " + ", ".join(str(path) for path in args.path))
     found = audit.audit(entries, keys, {log.name: log for log in logs}, checkpoint, see)
@@ -69,6 +80,70 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     print(json.dumps(_object(outcome), indent=2) if args.json else _table(outcome))
     return EXIT_OK if outcome.ok else EXIT_FAILED
+
+
+def _pack_files(path: Path) -> dict[str, bytes] | None:
+    """The files of an evidence pack, by name; None if it is none. Raises OSError, Refused."""
+    if path.is_dir():
+        if not (path / packcheck.MANIFEST).is_file():
+            return None
+        found = {str(p.relative_to(path)): p.read_bytes() for p in sorted(path.rglob("*")) if p.is_file()}
+    elif path.suffix == ".zip" and path.is_file():
+        try:
+            with zipfile.ZipFile(path) as pack:
+                if sum(one.file_size for one in pack.infolist()) > MOST_PACK_BYTES:
+                    raise Refused("too_big", f"{path} would unpack to more than {MOST_PACK_BYTES} bytes")
+                found = {one.filename: pack.read(one) for one in pack.infolist() if not one.is_dir()}
+        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+            raise Refused("bad_pack", f"{path} is damaged ({error}); copy it again") from error
+    else:
+        return None
+    return found if packcheck.is_pack(found) or path.suffix == ".zip" else None
+
+
+def _pack(args: argparse.Namespace, files: dict[str, bytes]) -> int:
+    """Check an evidence pack and print what was found. Raises Refused, OSError."""
+    pack = packcheck.open_pack(files)
+    own_keys = not (args.vkey or args.vkeys)
+    own_logs = not (args.log_vkey or args.log_vkeys)
+    given = [*args.vkey, *_vkey_lines(args.vkeys)] if not own_keys else _lines(files[packcheck.PROBE_KEYS])
+    logs = (
+        [*args.log_vkey, *_vkey_lines(args.log_vkeys)] if not own_logs else _lines(files.get(packcheck.LOG_KEYS, b""))
+    )
+    log_keys = {key.name: key for key in map(note.parse_vkey, logs)}
+    witnesses = [cosign.parse_witness(line) for line in [*args.witness_vkey, *_vkey_lines(args.witness_vkeys)]]
+    found = audit.audit(pack.entries, audit.read_keys(given), log_keys, None, see)
+    counted = packcheck.recheck(pack, found.chains, log_keys)
+    quorum = len(witnesses) if args.quorum is None else args.quorum
+    more = audit.witnessed(pack.entries, None, witnesses, quorum)
+    outcome = audit.add(found, [*counted.findings, *more])
+    if args.json:
+        total = {name: getattr(counted.total, name) for name in recount.FIGURES}
+        said = {"unit": pack.asked.unit, "recounted": total, "stated": counted.stated, "signed": counted.signed}
+        print(json.dumps({**_object(outcome), "pack": {**said, "open_ends": counted.open_ends}}, indent=2))
+    else:
+        print("\n".join([*_pack_lines(pack, counted, own_keys or own_logs, logs), "", _table(outcome)]))
+    return EXIT_OK if outcome.ok else EXIT_FAILED
+
+
+def _lines(raw: bytes) -> list[str]:
+    return [line for line in raw.decode("utf-8", "replace").splitlines() if line]
+
+
+def _pack_lines(
+    pack: packcheck.Opened, counted: packcheck.Recounted, own_keys: bool, logs: Sequence[str]
+) -> Iterator[str]:
+    asked, total = pack.asked, counted.total
+    ends = [packcheck.moment(t_ms) for t_ms in (asked.start_ms, asked.end_ms)]
+    yield f"evidence pack of {asked.level} {asked.unit}, {ends[0]} to {ends[1]}"
+    yield f"counted again from its records: {', '.join(f'{n} {getattr(total, n)}' for n in recount.FIGURES)}"
+    yield f"good tests that only the pack's word takes out (suspect, quarantine): {counted.stated}"
+    yield f"receipts and notes with good signatures: {counted.signed}"
+    for probe in counted.open_ends:
+        yield f"{probe}: had sent no later record when the pack was made; whether one came since, only the log can say"
+    if own_keys:
+        yield "keys: those in the pack, so it is whole in itself; compare the log's with what is published elsewhere:"
+        yield from (f"  {line}" for line in logs)
 
 
 def _parser() -> argparse.ArgumentParser:

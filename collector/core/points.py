@@ -13,13 +13,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 
 from collector.core.row import invalid_path, plmn_of
-from collector.core.sample import ProbeState, Sample
+from collector.core.sample import Sample
 from wire.failure import COVERAGE_CAUSES, COVERAGE_STATES
 from wire.metrics import Metric, metrics
 from wire.records import CoverageRecord, EventRecord, GapRecord, Record, TestRecord
 
 STATE_NUMBERS = {"C": 3, "D": 2, "N": 1, "U": 0}
-MEASUREMENTS = ("test", "coverage", "probe_state", "site", "test_1h", "test_1d")
+MEASUREMENTS = (
+    *("test", "coverage", "probe_state", "site", "test_1h", "test_1d", "cause_1d", "unit_1d", "unit_1mo"),
+    *("quota", "slot_1d", "verdict_1d", "refusal_1d", "system"),
+)
 _TAG_VALUE = re.compile(r"[A-Za-z0-9_-]{1,32}")
 Field = int | float | str | None
 
@@ -151,14 +154,6 @@ def _sixths(record: CoverageRecord) -> dict[int, dict[str, Field]]:
             step = place * len(record.states) // len(values or ())
             found.setdefault(step, {})[name] = value
     return found
-
-
-def probe_state_line(state: ProbeState, place: tuple[str, str, str], at_ms: int) -> str:
-    """Where a probe stands at `at_ms`; `place` is province, commune and hamlet code."""
-    tags = (("province", place[0]), ("commune", place[1]), ("hamlet", place[2]), ("probe", state.probe))
-    age_s = None if state.last_received_ms is None else max(0, at_ms - state.last_received_ms) // 1000
-    online = None if state.status is None else int(state.status == "online")
-    return line(series("probe_state", tags), {"online": online, "age_s": age_s, "upto": state.upto}, at_ms * 1_000_000)
 
 
 def site_line(

@@ -187,13 +187,13 @@ def _altered(held: list[int], plus: list[int], minus: list[int]) -> list[int]:
 
 def together(hours: Iterable[Hour]) -> Hour:
     """Several hours as one; values rising, times meaningless."""
-    counts = [0] * len(COUNTS)
+    held = list(hours)
+    counts = list(map(sum, zip(*(hour.counts for hour in held), strict=True))) or [0] * len(COUNTS)
     failures: dict[str, int] = {}
     steps: dict[str, int] = {}
     reasons: dict[str, int] = {}
     values: list[list[int]] = [[] for _ in METRICS]
-    for hour in hours:
-        counts = [a + b for a, b in zip(counts, hour.counts, strict=True)]
+    for hour in held:
         for into, more in ((failures, hour.failures), (steps, hour.steps), (reasons, hour.reasons)):
             for key, number in more.items():
                 into[key] = into.get(key, 0) + number

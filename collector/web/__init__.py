@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from datetime import timedelta
@@ -13,17 +14,46 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from collector.health import read_health
+from collector.scopes import Scopes
 from collector.settings import Settings, read_secret
-from collector.web import access, api, campaigns, claims, coverage, doors, headers, language, log, pages, registry_pages
+from collector.web import (
+    accept,
+    access,
+    account,
+    accounts,
+    api,
+    campaigns,
+    claims,
+    coverage,
+    doors,
+    headers,
+    language,
+    lean,
+    log,
+    login,
+    pages,
+    registry_pages,
+    wall,
+)
+from collector.web.board import blueprint as live_board
+from collector.web.cases import blueprint as case_pages
+from collector.web.entrance import Entrance
+from collector.web.fleet import blueprint as fleet_pages
+from collector.web.fleet import make_fleet
+from collector.web.guide import blueprint as villagers_guide
 from collector.web.interface import install_problems, is_program, refuse_status, refuse_unavailable
+from collector.web.office import blueprint as office_pages
+from collector.web.packs import blueprint as evidence_packs
 from collector.web.ports import HealthSource, Reader, Registry
 from collector.web.present import Pages
+from collector.web.reports import blueprint as report_pages
 from collector.web.verdicts import blueprint as verdict_pages
 from collector.web.watch import install as install_machine
 from wire.errors import Misconfigured, Unavailable
 
 KNOWN_ERRORS = frozenset({400, 403, 404, 405, 413, 500, 503})
 SECRET_MIN = 32
+_LOOPBACK = re.compile(r"(127\.[0-9.]+|localhost|\[::1\]):[0-9]+")
 
 
 def create_app(
@@ -43,28 +73,47 @@ def create_app(
     clock = now_ms or (lambda: time.time_ns() // 1_000_000)
     source = health or (lambda: read_health(settings.state, clock()))
     gathered = Pages(reader, registry, clock)
-    accounts = access.Accounts(registry, settings.demo)
+    entrance = Entrance(registry, settings, app.config["SECRET_KEY"], clock)
+    app.extensions["entrance"], app.extensions["scopes"] = entrance, Scopes(registry)
     # The language comes first: what refuses a request later answers with a page in it.
     language.install(app, settings.web.language, gathered)
+    accept.make_room(app)
     CSRFProtect(app)
     headers.install(app)
-    gate = install_machine(app, settings, accounts, gathered, source)
-    app.before_request(access.guard(accounts, gate.is_for))
-    app.register_blueprint(access.blueprint(accounts, access.Throttle(), lambda: clock() / 1000))
+    lean.install(app)
+    gate = install_machine(app, settings, entrance, gathered, source)
+    app.before_request(access.guard(entrance, gate.is_for))
+    app.after_request(access.note_refusal)
+    app.register_blueprint(login.blueprint(entrance))
+    app.register_blueprint(account.blueprint(entrance, settings.origin))
+    app.register_blueprint(accounts.blueprint(entrance))
+    app.register_blueprint(wall.blueprint(entrance, gathered))
     app.register_blueprint(pages.blueprint(gathered, settings.origin))
     app.register_blueprint(coverage.blueprint(gathered))
     app.register_blueprint(campaigns.blueprint(gathered, registry))
     app.register_blueprint(doors.blueprint(gathered, source))
-    app.register_blueprint(claims.blueprint(gathered, settings.registry))
+    _install_boards(app, gathered, source, settings)
+    app.register_blueprint(claims.blueprint(gathered, settings))
+    app.register_blueprint(accept.blueprint(gathered, settings))
     app.register_blueprint(api.blueprint(gathered, source))
     app.register_blueprint(log.blueprint(gathered, settings))
     app.register_blueprint(registry_pages.blueprint(registry, clock))
     _install_errors(app)
     app.register_blueprint(verdict_pages(settings))
+    app.register_blueprint(report_pages(gathered, settings))
+    for made in (evidence_packs, case_pages, office_pages, villagers_guide):
+        app.register_blueprint(made(gathered, settings))
     if settings.web.bind.startswith("unix:"):
         # Only a proxy on this machine reaches a unix socket, so exactly its word on the visitor's address is taken.
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1)  # type: ignore[method-assign]
     return app
+
+
+def _install_boards(app: Flask, gathered: Pages, source: HealthSource, settings: Settings) -> None:
+    """The fleet and the live board: they see probes by one watch."""
+    fleet = make_fleet(gathered, source)
+    app.register_blueprint(fleet_pages(gathered, fleet, settings.registry))
+    app.register_blueprint(live_board(gathered, fleet, settings))
 
 
 def _configuration(settings: Settings) -> dict[str, object]:
@@ -74,15 +123,22 @@ def _configuration(settings: Settings) -> dict[str, object]:
             f"web.secret_file: it must name a file with at least {SECRET_MIN} random characters; "
             "make one with: openssl rand -hex 32"
         )
+    if settings.demo and _LOOPBACK.fullmatch(settings.web.bind) is None:
+        raise Misconfigured(
+            f"demo = true has logins that everybody knows, so it is served on 127.0.0.1 alone, not {settings.web.bind};"
+            " write demo = false, or bind to this machine"
+        )
     vendor = Path(__file__).parent / "static" / "vendor"
     return {
         "SECRET_KEY": secret,
-        "SESSION_COOKIE_NAME": "dosong",
+        # The prefix has browsers take it from this very host over TLS only, so that no neighbour can fix a session.
+        "SESSION_COOKIE_NAME": "dosong" if settings.demo else "__Host-dosong",
         "SESSION_COOKIE_HTTPONLY": True,
         "SESSION_COOKIE_SAMESITE": "Lax",
         # A demonstration is looked at over plain HTTP on this machine; everything else stands behind TLS.
         "SESSION_COOKIE_SECURE": not settings.demo,
-        "PERMANENT_SESSION_LIFETIME": timedelta(hours=12),
+        # The cookie only names a session, whose ends are the database's (`collector.sessions`); a board has 30 days.
+        "PERMANENT_SESSION_LIFETIME": timedelta(days=30),
         "MAX_CONTENT_LENGTH": 64 * 1024,
         "MAX_FORM_MEMORY_SIZE": 16 * 1024,
         "MAX_FORM_PARTS": 20,

@@ -1,35 +1,58 @@
-"""Who may see what, and how one gets in: accounts of the registry, session cookie, roles by one table.
+"""Who may see what: roles by one table, scopes by one question (`inside`), and the check before every request.
 
-An endpoint that is not in `RULES` is closed to everybody. Source: design §7 (web), facts note 08 §5.
+An endpoint that is not in `RULES` is closed to everybody. How one gets in: `collector.web.login`, `.entrance`.
+Source: design §7 (web), facts note 08 §5.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from math import ceil
+from contextlib import suppress
 
-from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
-from flask import Blueprint, abort, current_app, g, redirect, render_template, request, session, url_for
+from flask import abort, current_app, g, redirect, request, url_for
 from werkzeug.wrappers import Response
 
 from collector.api.routes import ROUTES
+from collector.core.sample import Sample
 from collector.registry_rows import UserEntry
-from collector.web.demo import DEMO_LOGINS, demo_users
-from collector.web.ports import Registry
+from collector.scopes import Scopes
+from collector.web.entrance import Entrance
+from collector.web.present import FeedRow
+from wire.errors import Unavailable
 
-PUBLIC = frozenset({"", "technician", "operator", "official", "auditor"})
-ANYONE_IN = PUBLIC - {""}
+ROLES = frozenset({"technician", "operator", "official", "auditor"})
+BOARD = frozenset({"board"})
+"""A television on a wall: looks at what this is added to, and does no deed."""
+ENROLLING = frozenset({"enrolling"})
+"""Somebody who knows the password, and must set up the second factor before anything else."""
+COMPANY = frozenset({"company"})
+"""A telecom company: public pages, and the weak spots of its own network; its scope is the network's PLMN."""
+PUBLIC = ROLES | BOARD | ENROLLING | COMPANY | {""}
+ANYONE_IN = ROLES | ENROLLING | COMPANY
 RULES: dict[str, frozenset[str]] = {
     "static": PUBLIC,
     "access.login": PUBLIC,
     "access.logout": ANYONE_IN,
+    "access.welcome": PUBLIC,
+    **dict.fromkeys(
+        (f"account.{page}" for page in ("overview", "change_password", "renew_codes", "end_session")), ROLES | COMPANY
+    ),
+    "account.enrol": ROLES | ENROLLING | COMPANY,
+    **dict.fromkeys(
+        (f"accounts.{page}" for page in ("overview", "add", "scope", "disable", "enable", "reset", "end")),
+        frozenset({"operator"}),
+    ),
+    **dict.fromkeys((f"wall.{page}" for page in ("overview", "make", "revoke")), frozenset({"operator"})),
+    "wall.door": PUBLIC,
+    "wall.open": PUBLIC,
+    "wall.show": BOARD,
     "pages.first": PUBLIC,
     "pages.first_live": PUBLIC,
     "pages.hamlets": PUBLIC,
     "pages.hamlet": PUBLIC,
     "pages.hamlet_live": PUBLIC,
+    **dict.fromkeys((f"board.{page}" for page in ("country", "unit", "live", "boundaries")), PUBLIC),
     "coverage.calendar": PUBLIC,
     "coverage.outages": PUBLIC,
     "pages.sample": PUBLIC,
@@ -53,13 +76,38 @@ RULES: dict[str, frozenset[str]] = {
     "machine.metrics": frozenset({"technician", "operator"}),
     "doors.technician": frozenset({"technician", "operator"}),
     "doors.operator": frozenset({"operator"}),
-    "doors.official": frozenset({"official", "operator"}),
-    "campaigns.overview": frozenset({"official", "operator", "auditor"}),
+    "doors.official": frozenset({"official", "operator"}) | BOARD,
+    "campaigns.overview": frozenset({"official", "operator", "auditor"}) | BOARD,
     "campaigns.enter": frozenset({"official", "operator"}),
+    **dict.fromkeys(
+        (f"fleet.{page}" for page in ("overview", "since", "probe", "note")), frozenset({"technician", "operator"})
+    ),
+    "fleet.caretaker": frozenset({"operator"}),
+    **dict.fromkeys(
+        (f"reports.{page}" for page in ("overview", "one", "changed", "file", "silent")),
+        frozenset({"official", "operator", "auditor"}),
+    ),
+    **dict.fromkeys(("reports.make", "reports.enter"), frozenset({"official", "operator"})),
+    "reports.proof": PUBLIC,
+    "packs.pack": frozenset({"official", "operator", "auditor"}),
+    **dict.fromkeys(
+        ("office.today", "office.allotment", "office.behind"), frozenset({"official", "operator", "auditor"})
+    ),
+    "office.approve": frozenset({"operator"}),
+    **dict.fromkeys(("office.indicators", "guide.unit", "guide.poster"), PUBLIC),
+    "cases.why": frozenset({"official", "operator", "auditor"}),
+    **dict.fromkeys(("cases.overview", "cases.one"), frozenset({"official", "operator", "auditor"}) | COMPANY),
+    "cases.open_one": frozenset({"official", "operator"}),
+    "cases.say": frozenset({"official", "operator"}) | COMPANY,
     "doors.health": frozenset({"technician", "operator"}),
     "doors.refusals": frozenset({"operator"}),
     "claims.overview": frozenset({"technician", "operator"}),
     "claims.arm": frozenset({"technician", "operator"}),
+    "claims.file": frozenset({"operator"}),
+    **dict.fromkeys(
+        (f"accept.{part}" for part in ("page", "confirm", "photo", "picture", "accept", "sheet", "paper")),
+        frozenset({"technician", "operator"}),
+    ),
     **dict.fromkeys(
         (f"registry.{page}" for page in ("search", "unit", "hamlet", "probe", "referral")),
         frozenset({"technician", "operator", "official"}),
@@ -72,62 +120,12 @@ RULES: dict[str, frozenset[str]] = {
 """Roles that may use each endpoint; "" is a visitor without a login. Exact positions: see `sees_positions`."""
 
 HOME = {"technician": "doors.technician", "operator": "doors.operator", "official": "doors.official"}
-WINDOW_S = 300
-TRIES_ACCOUNT = 5
-TRIES_ADDRESS = 30
-NAME_MAX, PASSWORD_MAX = 64, 256
-
-
-@dataclass(slots=True)
-class Throttle:
-    """Counts failed logins by account and by address in a sliding window; forgets what is older."""
-
-    _failures: dict[tuple[str, str], list[float]] = field(default_factory=dict)
-
-    def wait_s(self, account: str, address: str, now_s: float) -> int:
-        """Seconds to wait before the next try; 0 if it may be made now."""
-        return max(
-            self._wait_s(("account", account), TRIES_ACCOUNT, now_s),
-            self._wait_s(("address", address), TRIES_ADDRESS, now_s),
-        )
-
-    def failed(self, account: str, address: str, now_s: float) -> None:
-        """Remember a failed try."""
-        self._forget(now_s)
-        for key in (("account", account), ("address", address)):
-            self._failures.setdefault(key, []).append(now_s)
-
-    def _wait_s(self, key: tuple[str, str], tries: int, now_s: float) -> int:
-        recent = [t for t in self._failures.get(key, ()) if now_s - t < WINDOW_S]
-        return ceil(recent[-tries] + WINDOW_S - now_s) if len(recent) >= tries else 0
-
-    def _forget(self, now_s: float) -> None:
-        old = [key for key, times in self._failures.items() if now_s - times[-1] >= WINDOW_S]
-        for key in old:
-            del self._failures[key]
-
-
-class Accounts:
-    """Checks passwords. An unknown account costs the same time and gets the same answer as a wrong password."""
-
-    def __init__(self, registry: Registry, is_demo: bool) -> None:
-        self._registry = registry
-        self._hasher = PasswordHasher()
-        self._nobody = self._hasher.hash("nobody has this password")
-        self._demo = {user.name: user for user in demo_users(self._hasher)} if is_demo else {}
-
-    def check(self, name: str, password: str) -> UserEntry | None:
-        """Return the account if the password is its own."""
-        user = self.named(name)
-        try:
-            self._hasher.verify(user.argon2 if user else self._nobody, password)
-        except (VerificationError, InvalidHashError):
-            return None
-        return user
-
-    def named(self, name: str) -> UserEntry | None:
-        """The account as the registry knows it now: a removed one loses its session at the next request."""
-        return self._registry.user(name) or self._demo.get(name)
+HOME |= {"company": "cases.overview"}
+UNWRITTEN = frozenset({"access.login", "access.welcome", "wall.open", "heads.enter"})
+"""Forms that write their own line of the audit trail, if any."""
+_CODE = re.compile(r"[A-Za-z0-9_.-]{1,32}")
+_NAMED = ("commune", "hamlet", "unit", "site", "probe", "into", "line", "account")
+"""Fields of a form whose codes stand in the audit trail; nothing else that was typed does."""
 
 
 def role() -> str:
@@ -142,9 +140,49 @@ def scope() -> str:
     return user.scope if user else ""
 
 
+def unit_scope() -> str:
+    """The unit that this visitor is limited to, "" for all. A company's scope is a network: it sees what is public."""
+    return "" if role() == "company" else scope()
+
+
+def inside(unit: str | None, at_ms: int | None = None) -> bool:
+    """Whether this visitor's scope covers a province, commune or hamlet (at a moment; None: as the registry is now)."""
+    return scopes().covers(unit_scope(), unit, at_ms)
+
+
+def need_inside(unit: str | None, at_ms: int | None = None) -> None:
+    """Answer 404 if a unit is outside this visitor's scope: what lies outside is as if it were not there."""
+    if not inside(unit, at_ms):
+        abort(404)
+
+
+def inside_probe(probe: str | None) -> bool:
+    """Whether a probe stands in this visitor's scope; what names no probe is for those who see all units."""
+    return unit_scope() == "" or (probe is not None and scopes().covers_probe(unit_scope(), probe))
+
+
+def need_record(sample: Sample | None) -> Sample:
+    """The record, or 404: there is none, or it was taken outside this visitor's scope."""
+    if sample is None or not scopes().covers_record(unit_scope(), (sample.hamlet, sample.commune, sample.province)):
+        abort(404)
+    return sample
+
+
+def only_inside(rows: Iterable[FeedRow]) -> list[FeedRow]:
+    """Those of a feed that were taken in this visitor's scope."""
+    places = ((row, (row.sample.hamlet, row.sample.commune, row.sample.province)) for row in rows)
+    return [row for row, place in places if scopes().covers_record(unit_scope(), place)]
+
+
+def scopes() -> Scopes:
+    """The rule of scopes, also for sites, probes and records; see docs/accounts.md."""
+    found: Scopes = current_app.extensions["scopes"]
+    return found
+
+
 def sees_positions(simulated: bool) -> bool:
     """Exact positions, referral codes and raw bytes: for logins, and for anybody if the record is simulated."""
-    return simulated or role() != ""
+    return simulated or role() in ROLES
 
 
 def name() -> str:
@@ -160,19 +198,22 @@ def may(endpoint: str) -> bool:
 
 def safe_path(text: str) -> str:
     """A path on this site to go to after the login, "" if it leads anywhere else."""
-    inside = text.startswith("/") and not text.startswith("//") and "\\" not in text and text.isprintable()
-    return text if inside else ""
+    is_here = text.startswith("/") and not text.startswith("//") and "\\" not in text and text.isprintable()
+    return text if is_here else ""
 
 
-def guard(accounts: Accounts, machine: Callable[[], bool]) -> Callable[[], Response | None]:
+def guard(entrance: Entrance, machine: Callable[[], bool]) -> Callable[[], Response | None]:
     """Make the check that runs before every request. `machine` checks those of programs itself and says so."""
 
     def before() -> Response | None:
         if machine():
             return None
-        g.user = accounts.named(session["user"]) if "user" in session else None
+        g.user = entrance.visitor()
         if request.endpoint is None or may(request.endpoint):
+            _write_down(entrance)
             return None
+        if request.method == "GET" and role() == "enrolling":
+            return redirect(url_for("account.enrol"))
         if g.user is None and request.method == "GET":
             return redirect(url_for("access.login", next=request.full_path.rstrip("?")))
         return abort(403)
@@ -180,44 +221,23 @@ def guard(accounts: Accounts, machine: Callable[[], bool]) -> Callable[[], Respo
     return before
 
 
-def blueprint(accounts: Accounts, throttle: Throttle, now_s: Callable[[], float]) -> Blueprint:
-    """Login, logout, language."""
-    routes = Blueprint("access", __name__)
-
-    @routes.route("/login", methods=["GET", "POST"])
-    def login() -> Response | str | tuple[str, int]:
-        if request.method == "GET":
-            return _form("", None)
-        name, password = request.form.get("name", "").strip(), request.form.get("password", "")
-        if len(name) > NAME_MAX or len(password) > PASSWORD_MAX:
-            return _form("", "login.wrong"), 401
-        address = request.remote_addr or ""
-        wait_s = throttle.wait_s(name, address, now_s())
-        if wait_s:
-            return _form(name, "login.wait", wait_s), 429
-        user = accounts.check(name, password)
-        if user is None:
-            throttle.failed(name, address, now_s())
-            return _form(name, "login.wrong"), 401
-        _enter(user)
-        return redirect(safe_path(request.form.get("next", "")) or url_for(HOME.get(user.role, "pages.first")))
-
-    @routes.post("/logout")
-    def logout() -> Response:
-        session.clear()
-        return redirect(url_for("pages.first"))
-
-    return routes
+def _write_down(entrance: Entrance) -> None:
+    """A deed of somebody who is in has its line in the audit trail before it is done. Raises Unavailable."""
+    endpoint = request.endpoint or ""
+    is_look = request.method in ("GET", "HEAD", "OPTIONS") or not endpoint
+    if is_look or g.user is None or endpoint in UNWRITTEN:
+        return
+    given = [*(request.view_args or {}).values(), *(request.form.get(field, "") for field in _NAMED)]
+    codes = [str(one) for one in given if _CODE.fullmatch(str(one))]
+    entrance.write(g.user.name, g.user.role, endpoint, " ".join(codes))
 
 
-def _enter(user: UserEntry) -> None:
-    """Begin a session of its own: nothing of the visitor's old session survives, so none can be fixed beforehand."""
-    session.clear()
-    session["user"] = user.name
-    session.permanent = True
-
-
-def _form(name: str, wrong: str | None, seconds: int = 0) -> str:
-    demo: Iterable[object] = DEMO_LOGINS if current_app.config["DEMO"] else ()
-    onward = safe_path(request.values.get("next", ""))
-    return render_template("login.html", name=name, wrong=wrong, seconds=seconds, demo=demo, onward=onward)
+def note_refusal(response: Response) -> Response:
+    """A deed that was refused has a second line, with the answer's status."""
+    endpoint = request.endpoint or ""
+    is_deed = request.method == "POST" and endpoint and g.get("user") is not None and endpoint not in UNWRITTEN
+    if is_deed and response.status_code >= 400:
+        entrance: Entrance = current_app.extensions["entrance"]
+        with suppress(Unavailable):
+            entrance.write(g.user.name, g.user.role, "refused", endpoint, response.status_code)
+    return response

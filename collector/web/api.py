@@ -15,6 +15,7 @@ from flask.wrappers import Response
 
 from collector.core.sample import Sample
 from collector.core.view import mbps
+from collector.core.view_board import coarse
 from collector.core.view_record import metric_values
 from collector.web import access
 from collector.web.doors import HealthView, health_view
@@ -37,13 +38,14 @@ def blueprint(pages: Pages, health: HealthSource) -> Blueprint:
         last_n = pages.reader.last_n()
         if last_n <= after:
             return jsonify(last_n=last_n, samples=[])
-        rows = pages.feed(after, request.args.get("hamlet"), FEED_LIMIT)
+        rows = access.only_inside(pages.feed(after, request.args.get("hamlet"), FEED_LIMIT))
         return jsonify(last_n=last_n, samples=[sample_json(row.sample) for row in rows])
 
     @routes.get("/api/hamlets/<code>/samples")
     def samples(code: str) -> Response:
         if pages.registry.hamlet(code) is None:
             abort(404)
+        access.need_inside(code)
         limit = min(max(request.args.get("limit", 50, type=int), 1), SAMPLES_LIMIT)
         rows = pages.reader.samples(hamlet=code, limit=limit)
         return jsonify(hamlet=code, samples=[sample_json(sample) for sample in rows])
@@ -52,7 +54,7 @@ def blueprint(pages: Pages, health: HealthSource) -> Blueprint:
     def places() -> Response:
         communes = [c for c in pages.registry.communes() if c.lat_e7 is not None and c.lon_e7 is not None]
         return jsonify(
-            hamlets=[_place(row) for row in pages.hamlet_rows() if row.hamlet.lat_e7 is not None],
+            hamlets=[_place(row) for row in pages.hamlet_rows(access.unit_scope()) if row.hamlet.lat_e7 is not None],
             communes=[{"name": c.name, "lat_e7": c.lat_e7, "lon_e7": c.lon_e7} for c in communes],
         )
 
@@ -91,8 +93,8 @@ def _place(row: HamletRow) -> dict[str, Any]:
     return {
         "code": row.hamlet.code,
         "name": row.hamlet.label,
-        "lat_e7": row.hamlet.lat_e7,
-        "lon_e7": row.hamlet.lon_e7,
+        "lat_e7": coarse(row.hamlet.lat_e7, access.sees_positions(False)),
+        "lon_e7": coarse(row.hamlet.lon_e7, access.sees_positions(False)),
         "state": row.service.state.value,
         "word": say(f"state.{row.service.state.value}", current()),
         "downlink": f"↓ {rate} Mbit/s" if rate else say("stat.few.short", current()),

@@ -16,7 +16,7 @@ from collector.core.period import MINUTE_MS, Period
 from collector.core.view import Month, month, parse_month
 from collector.evidence import Evidence, asked_around, hamlet_evidence
 from collector.registry_rows import HamletEntry
-from collector.web import language
+from collector.web import access, language
 from collector.web.present import Pages
 from collector.web.words import say, say_or
 from wire.failure import COVERAGE_CAUSES
@@ -93,6 +93,7 @@ def _hamlet(pages: Pages, code: str) -> HamletEntry:
     found = pages.registry.hamlet(code)
     if found is None:
         abort(404)
+    access.need_inside(code)
     return found
 
 

@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from flask import g, request, session
+from flask import g, request
 
 from collector.api.problems import Wrong
 from collector.core.rate import Bucket, full, take
@@ -20,6 +20,7 @@ from collector.registry_rows import UserEntry
 from collector.settings import ApiSettings
 from collector.tokens import TokenStore
 from collector.web import access
+from collector.web.entrance import Entrance
 
 LOG = logging.getLogger("collector.api")
 MACHINE = ("v1.", "machine.")
@@ -39,13 +40,13 @@ class Gate:
         self,
         settings: ApiSettings,
         tokens: TokenStore,
-        accounts: access.Accounts,
+        entrance: Entrance,
         now_s: Callable[[], float],
         now_ms: Callable[[], int],
     ) -> None:
         self._settings = settings
         self._tokens = tokens
-        self._accounts = accounts
+        self._entrance = entrance
         self._now_s = now_s
         self._now_ms = now_ms
         self._lock = threading.Lock()
@@ -53,8 +54,9 @@ class Gate:
         self._bulk = threading.BoundedSemaphore(settings.bulk_at_once)
 
     def close(self) -> None:
-        """Close the file of tokens: an application that was only tried must not leave it open over a fork."""
+        """Close all files: an application that was only tried must not leave them open over a fork."""
         self._tokens.close()
+        self._entrance.close()
 
     def is_for(self) -> bool:
         """Whether this request is a program's, which is then checked; raises Wrong if it must not go on."""
@@ -69,7 +71,7 @@ class Gate:
         address = f"address {request.remote_addr or ''}"
         header = request.headers.get("Authorization")
         if header is None:
-            g.user = self._accounts.named(session["user"]) if "user" in session else None
+            g.user = self._entrance.visitor()
             self._charge(f"login {g.user.name}" if g.user else address, is_known=g.user is not None)
         else:
             g.user = self._bearer(header, address)

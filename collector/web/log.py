@@ -14,6 +14,7 @@ from collector.leaves import LedgerLeaves
 from collector.proofs import Prover
 from collector.seal_store import SealReader, Shard, Signed
 from collector.settings import Settings
+from collector.web import access
 from collector.web.present import Pages
 from wire import cosign, onefile
 from wire.errors import Unavailable
@@ -67,17 +68,17 @@ def blueprint(pages: Pages, settings: Settings) -> Blueprint:
     @routes.get("/log/<shard>/tile/entries/<path:path>")
     def entries(shard: str, path: str) -> Response:
         match = _ENTRIES.fullmatch(path)
-        if match is None or not settings.seal.exists():
-            abort(404)
+        if match is None or not settings.seal.exists() or access.scope():
+            abort(404)  # entries are of all units: none of them for whoever is limited to one
         index = int(match["index"].replace("x", "").replace("/", ""))
         raw = _entries(settings, store, _plain(shard), index, int(match["width"] or tiles.WIDTH))
         return Response(raw, mimetype="application/octet-stream")
 
     @routes.get(f"/samples/<probe>/<{NUMBER}:epoch>/<{NUMBER}:seq>.tlog-proof")
     def proof(probe: str, epoch: int, seq: int) -> Response:
-        found = pages.reader.sample(probe, epoch, seq)
+        found = access.need_record(pages.reader.sample(probe, epoch, seq))
         try:
-            text = None if found is None else prover.proof(found.n)
+            text = prover.proof(found.n)
         except Unavailable:
             text = None
         if text is None:

@@ -35,8 +35,8 @@ def blueprint(pages: Pages, origin: str) -> Blueprint:
     @routes.get("/hamlets")
     def hamlets() -> str:
         number = max(0, request.args.get("page", 0, type=int))
-        total = len(pages.hamlets_in(""))
-        rows = pages.hamlet_rows("", number)
+        total = len(pages.hamlets_in(access.unit_scope()))
+        rows = pages.hamlet_rows(access.unit_scope(), number)
         more = (number + 1) * PAGE_HAMLETS < total
         return render_template("hamlets.html", rows=rows, month=pages.month(), number=number, more=more)
 
@@ -56,7 +56,7 @@ def blueprint(pages: Pages, origin: str) -> Blueprint:
 
     @routes.get(f"/samples/<probe>/<{NUMBER}:epoch>/<{NUMBER}:seq>.note")
     def raw(probe: str, epoch: int, seq: int) -> Response:
-        found = _found(pages.reader.sample(probe, epoch, seq))
+        found = access.need_record(pages.reader.sample(probe, epoch, seq))
         if not access.sees_positions(_simulated(found)):
             abort(403)
         name = f"{found.probe}-{found.epoch}-{found.seq}.note"
@@ -72,8 +72,8 @@ def _names(pages: Pages) -> dict[str, object]:
 
 def _first(pages: Pages) -> dict[str, object]:
     last_n = pages.reader.last_n()
-    rows = pages.hamlet_rows()
-    feed = pages.feed()
+    rows = pages.hamlet_rows(access.unit_scope())
+    feed = access.only_inside(pages.feed())
     spots = pages.spots(rows, MAP_WIDTH, MAP_HEIGHT)
     return {"rows": rows, "feed": feed, "last_n": last_n, "spots": spots, **_names(pages)}
 
@@ -82,13 +82,8 @@ def _hamlet(pages: Pages, code: str) -> HamletEntry:
     found = pages.registry.hamlet(code)
     if found is None:
         abort(404)
+    access.need_inside(code)
     return found
-
-
-def _found(sample: Sample | None) -> Sample:
-    if sample is None:
-        abort(404)
-    return sample
 
 
 def _simulated(sample: Sample) -> bool:
@@ -96,7 +91,7 @@ def _simulated(sample: Sample) -> bool:
 
 
 def _sample(pages: Pages, origin: str, probe: str, epoch: int, seq: int) -> dict[str, object]:
-    found = _found(pages.reader.sample(probe, epoch, seq))
+    found = access.need_record(pages.reader.sample(probe, epoch, seq))
     state = next((s for s in pages.reader.probe_states() if s.probe == probe), None)
     newer = state is not None and state.epoch is not None and state.epoch > epoch
     acked = newer or (state is not None and state.epoch == epoch and state.upto is not None and seq <= state.upto)

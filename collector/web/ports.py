@@ -6,9 +6,11 @@ The pages import neither sqlite3 nor paho nor influxdb-client: `collector.__main
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol
 
 from collector.core.place import Place
+from collector.core.rollup import DayKey, Hour
 from collector.core.rollup_view import CommuneTotal
 from collector.core.sample import Deliveries, HamletCounts, ProbeState, Refusal, Sample
 from collector.core.witness import Direction, Named
@@ -72,6 +74,16 @@ class Reader(Protocol):
 
     def commune_totals(self, since_ms: int, until_ms: int, /) -> Sequence[CommuneTotal]:
         """Sums by commune and operator."""
+        ...
+
+    def rows(self, sql: str, *values: Any) -> list[Any]:
+        """Answer one statement (for `collector.rollups`, which owns its statements)."""
+        ...
+
+    def hamlet_days(
+        self, hamlet: str, commune: str, since_ms: int, until_ms: int, /
+    ) -> Sequence[tuple[DayKey, Mapping[int, Hour]]]:
+        """A hamlet's hours by operator and local day."""
         ...
 
     def refusals(self, limit: int) -> Sequence[Refusal]:
@@ -150,8 +162,16 @@ class Registry(Protocol):
         """Monthly minimum of a commune."""
         ...
 
+    def referral_unit(self, code: str, at_ms: int | None = None, /) -> str | None:
+        """Whose a referral code was at a moment."""
+        ...
+
     def user(self, name: str, /) -> UserEntry | None:
         """A login."""
+        ...
+
+    def users(self) -> Sequence[UserEntry]:
+        """All logins."""
         ...
 
     def provinces(self) -> Sequence[ProvinceEntry]:
@@ -160,6 +180,14 @@ class Registry(Protocol):
 
     def sites(self) -> Sequence[SiteEntry]:
         """All sites."""
+        ...
+
+    def certificate_ends(self) -> Mapping[str, int]:
+        """When each probe's newest certificate runs out (UTC ms)."""
+        ...
+
+    def still(self) -> AbstractContextManager[None]:
+        """Look for changes once, now, and not at every call inside."""
         ...
 
     def referrals(self) -> Sequence[tuple[str, str, int]]:

@@ -43,6 +43,8 @@ class RegistryPages:
         province = self._registry.province(code)
         if province is not None:
             shown = [c for c in self._view.communes_of(code) if self._view.allows(access.scope(), commune=c.code)]
+            if not shown and not access.inside(code):
+                abort(404)
             return render_template("registry_province.html", province=province, communes=shown)
         return self._commune(code, None)
 
@@ -118,7 +120,7 @@ class RegistryPages:
         try:
             done = deed(Editor(self._registry, g.user.name, access.scope(), self._now_ms()))
         except Forbidden:
-            abort(403)
+            abort(404)  # what lies outside a scope is as if it were not there
         except Mistake as mistake:
             return again(mistake), 422
         names = {"hamlet": "code", "referral": "code", "probe": "probe"}

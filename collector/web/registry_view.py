@@ -17,6 +17,7 @@ from collector.registry_dated import (
     UnitNameRow,
 )
 from collector.registry_rows import CommuneEntry, HamletEntry, ProbeEntry, ProvinceEntry, Quota, SiteEntry
+from collector.scopes import Scopes
 from collector.web.ports import Registry
 
 FOUND = 20
@@ -77,23 +78,15 @@ class RegistryView:
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
         self._dated = registry.dated
+        self._scopes = Scopes(registry)
 
     def allows(self, scope: str, hamlet: str | None = None, commune: str | None = None) -> bool:
         """Whether a scope covers this hamlet, or this commune."""
-        if scope == "":
-            return True
-        if hamlet is not None:
-            found = self._registry.hamlet(hamlet)
-            if scope == hamlet or found is None:
-                return scope == hamlet
-            commune = found.commune
-        entry = self._registry.commune(commune) if commune is not None else None
-        return entry is not None and scope in (entry.code, entry.province)
+        return self._scopes.covers(scope, hamlet if hamlet is not None else commune)
 
     def allows_site(self, scope: str, site: str | None) -> bool:
         """Whether a scope covers the hamlet of a site; a site that is none belongs to nobody's scope but all."""
-        found = self._registry.site(site) if site is not None else None
-        return scope == "" or (found is not None and self.allows(scope, hamlet=found.hamlet))
+        return self._scopes.covers_site(scope, site)
 
     def find(self, text: str, scope: str) -> list[Found]:
         """Units by any name they ever had; hamlets and communes of others are left out for a scoped login."""
@@ -112,8 +105,7 @@ class RegistryView:
 
     def allows_probe(self, scope: str, probe: str) -> bool:
         """Whether a scope covers where a probe stands now."""
-        held = self._dated.holding(AssignmentRow, probe=probe)
-        return scope == "" or (bool(held) and self.allows_site(scope, held[0].site))
+        return self._scopes.covers_probe(scope, probe)
 
     def changes(self) -> list[Change]:
         """The newest lines of the change list, newest first."""

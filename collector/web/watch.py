@@ -15,6 +15,7 @@ from flask import Blueprint, Flask, g, jsonify, request
 from flask.wrappers import Response
 
 from collector.api.build import instant
+from collector.api.problems import Wrong
 from collector.api.views import Sources
 from collector.core.sample import Deliveries
 from collector.core.view_health import Fault
@@ -23,8 +24,10 @@ from collector.metrics import Facts, Requests, exposition
 from collector.seal_store import SealReader
 from collector.settings import Settings
 from collector.tokens import TokenStore
+from collector.verdict_store import VerdictReader
 from collector.web import access, interface
 from collector.web.doors import HealthView, health_view
+from collector.web.entrance import Entrance
 from collector.web.gate import Gate
 from collector.web.ports import HealthSource
 from collector.web.present import Pages
@@ -36,10 +39,10 @@ BESIDE = ("forward", "influx", "seal", "seal_broken")
 FILES = ("ledger.db", "seal.db", "forward.db", "registry.db")
 
 
-def install(app: Flask, settings: Settings, accounts: access.Accounts, pages: Pages, source: HealthSource) -> Gate:
+def install(app: Flask, settings: Settings, entrance: Entrance, pages: Pages, source: HealthSource) -> Gate:
     """Add everything that programs ask: the API, readiness and figures. Returns the gate that stands before it."""
-    gate = Gate(settings.api, TokenStore(settings.registry), accounts, time.monotonic, pages.now_ms)
-    sources = Sources(pages, BulkReader(settings.ledger), SealReader(settings.seal))
+    gate = Gate(settings.api, TokenStore(settings.registry), entrance, time.monotonic, pages.now_ms)
+    sources = Sources(pages, BulkReader(settings.ledger), SealReader(settings.seal), VerdictReader(settings.verdicts))
     requests = Requests()
     _count(app, requests)
     app.register_blueprint(interface.blueprint(sources, gate))
@@ -77,6 +80,8 @@ def blueprint(pages: Pages, source: HealthSource, settings: Settings, requests: 
 
     @routes.get("/metrics")
     def metrics() -> Response:
+        if access.scope():
+            raise Wrong("forbidden", roles="technician, operator (all units)")
         facts = gather(pages, source, settings)
         body, media = exposition(facts, requests, request.headers.get("Accept", ""))
         return Response(body, content_type=media)

@@ -252,7 +252,10 @@ PAGE_WORDS: dict[str, tuple[str, str]] = {
     "login.name": ("Tên đăng nhập", "Name"),
     "login.password": ("Mật khẩu", "Password"),
     "login.go": ("Vào", "Log in"),
-    "login.wrong": ("Tên hoặc mật khẩu không đúng.", "Name or password is wrong."),
+    "login.wrong": (
+        "Tên, mật khẩu hoặc mã không đúng (mã 6 số chỉ dùng được một lần, hãy đợi mã mới).",
+        "Name, password or code is wrong (a six-digit code works once: wait for the next one).",
+    ),
     "login.wait": ("Sai nhiều lần. Hãy thử lại sau {n} giây.", "Too many wrong tries. Try again in {n} s."),
     "login.lead": (
         "Bản đồ, danh sách xóm và các mẫu xem được ngay, không cần đăng nhập.",

@@ -16,6 +16,10 @@ _FAULTS = {
         "Tiến trình niêm phong (seal) không chạy hoặc bị treo: bản ghi vẫn được nhận nhưng chưa có điểm niêm phong mới; chạy systemctl restart dosong-collector (không dùng systemd: dosong-collector run).",
         "The seal process does not run or hangs: records are still taken, no new checkpoint is signed; run systemctl restart dosong-collector (without systemd: dosong-collector run).",
     ),
+    "fault.judge": (
+        "Tiến trình đánh giá (judge) không chạy hoặc đang chờ: bản ghi vẫn được nhận và tính, chỉ kết luận đến muộn; chạy systemctl restart dosong-collector (không dùng systemd: dosong-collector run).",
+        "The judge process does not run or waits: records are taken and counted, only verdicts come late; run systemctl restart dosong-collector (without systemd: dosong-collector run).",
+    ),
     "fault.seal_broken": (
         "Sổ cái không còn khớp với phần đã niêm phong, nên không ký thêm: giữ nguyên mọi tệp, tìm bản sao lưu tốt gần nhất, làm theo câu dưới đây.",
         "The ledger no longer matches what was sealed, so nothing more is signed: keep every file as it is, find the newest good backup, and follow the sentence below.",
@@ -129,6 +133,14 @@ _DO = {
         "Hỏi xem trạm có bị dời không; nếu có, khảo sát lại vị trí.",
         "Ask whether the station was moved; if so, survey it again.",
     ),
+    "do.wait": (
+        "Chưa cần làm gì: nếu im tiếp, trạm sẽ được báo là im lặng.",
+        "Nothing yet: if it stays quiet, it will be called silent.",
+    ),
+    "do.unheard": (
+        "Xem trang Tình trạng hệ thống: máy thu phải nối được MQTT; các trạm tự giữ bản ghi.",
+        "See the health page: the collector must reach the broker; stations keep their records.",
+    ),
     "do.log": ("Xem nhật ký trạm: journalctl -u dosong-probe.", "See the station's log: journalctl -u dosong-probe."),
 }
 REMEDY_WORDS: dict[str, tuple[str, str]] = _FAULTS | _ILLNESS | _DO
@@ -137,7 +149,9 @@ _BY_REMEDY = {
     "do.never": ("never",),
     "do.revoked": ("revoked",),
     "do.quarantine": ("quarantine",),
-    "do.silent": ("silent", "offline", "power", "probe_off"),
+    "do.silent": ("silent", "offline", "power", "probe_off", "stopped"),
+    "do.wait": ("late",),
+    "do.unheard": ("unheard",),
     "do.hole": ("hole", "backlog"),
     "do.modem": ("no_modem", "modem_mute", "modem_error", "no_interface"),
     "do.sim": ("no_sim", "sim_locked", "sim_puk", "wrong_sim", "denied"),
@@ -150,7 +164,7 @@ _BY_REMEDY = {
         "server_unreachable", "server_busy", "server_error", "server_down", "ticket_refused", "broker_unreachable",
     ),
     "do.path": ("invalid_path", "invalid_isolation"),
-    "do.host": ("overheated", "low_memory", "low_disk", "disk_error", "host_limited"),
+    "do.host": ("overheated", "low_memory", "low_disk", "disk_error", "host_limited", "undervoltage", "crash"),
     "do.clock": ("clock",),
     "do.moved": ("moved",),
 }  # fmt: skip

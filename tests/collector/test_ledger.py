@@ -13,12 +13,14 @@ import pytest
 from collector import ledger_delivery
 from collector.core.clock import HOUR_MS
 from collector.core.row import Sums
+from collector.ingest import Message
 from collector.ledger import LedgerReader
 from collector.ledger_write import SqliteLedger
 from collector.pack import Packer, make_dictionary
 from collector.sqlite import migrate, open_writer, versions
 from tests.collector.door import Door
 from tests.collector.kit import BOOT, SLOT_MS, T0_MS, FakeProbe, document
+from wire import bundle, topics
 from wire.errors import Misconfigured, Unavailable
 
 UNDATED = {"t_ms": None, "clock": "unsynced", "t_src": "none"}
@@ -120,14 +122,18 @@ def test_samples_are_found_by_every_filter(door: Door, one: FakeProbe, two: Fake
 
 def test_a_group_that_the_disk_refuses_leaves_nothing(door: Door, one: FakeProbe) -> None:
     door.take("p-one", one.test())
+    door.ledger._db.execute("VACUUM")
     pages = door.sql("PRAGMA page_count")[0][0]
     door.ledger._db.execute(f"PRAGMA max_page_count={pages}")
-    raws = [one.test() for _ in range(60)]
-    with pytest.raises(Unavailable, match="full"):
-        door.take("p-one", *raws[:20], *raws[20:40])
-    assert door.reader.last_n() == 1
+    raws = [one.test() for _ in range(240)]
+    group = [Message(topics.up("p-one"), bundle.encode(raws[at : at + 20])) for at in range(0, 240, 20)]
+    for _ in range(2):
+        with pytest.raises(Unavailable, match="full"):
+            door.ingest.take(group, T0_MS)
+        assert door.reader.last_n() == 1
     door.ledger._db.execute("PRAGMA max_page_count=1000000")
-    assert door.take("p-one", *raws[:40]).heads["p-one"].upto == 40
+    assert door.ingest.take(group, T0_MS).heads["p-one"].upto == 240
+    assert [sample.raw for sample in door.reader.samples(newest_first=False, after_n=1, limit=300)] == raws
 
 
 def test_only_one_process_writes(door: Door) -> None:

@@ -24,6 +24,7 @@ from collector.ledger_port import DeliveryRow, Ledger, RefusedBytes
 from collector.ledger_write import SqliteLedger
 from collector.sqlite import migrate, versions
 from tests.collector.door import Door
+from tests.collector.harm import lay
 from tests.collector.kit import BOOT, T0_MS, FakeProbe
 from wire import codec, topics
 from wire.records import TestRecord
@@ -278,9 +279,7 @@ def test_every_older_file_is_brought_up_to_date_once_and_twice(tmp_path: Path, s
     for start in range(len(texts) + 1):
         path = tmp_path / f"{schema}-{start}.db"
         db = sqlite3.connect(path, isolation_level=None)
-        for number, text in texts[:start]:
-            db.executescript(text)
-            db.execute(f"PRAGMA user_version={number}")
+        lay(db, schema, start)
         for _ in range(2):
             migrate(db, schema, path)
             assert db.execute("PRAGMA user_version").fetchone() == (texts[-1][0],)
@@ -294,9 +293,7 @@ def test_every_older_file_is_brought_up_to_date_once_and_twice(tmp_path: Path, s
 def test_records_of_an_older_ledger_read_and_go_on(tmp_path: Path, one: FakeProbe, start: int) -> None:
     raws = [one.test() for _ in range(2)]
     db = sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)
-    for number, text in versions("ledger")[:start]:
-        db.executescript(text)
-        db.execute(f"PRAGMA user_version={number}")
+    lay(db, "ledger", start)
     _old_record(db, one, raws[0])
     db.close()
     for turn in range(2):

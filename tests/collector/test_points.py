@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from collector.core import points
-from collector.core.sample import ProbeState, Sample
+from collector.core.sample import Sample
 from tests.collector.kit import T0_MS, FakeProbe
 from wire import codec
 from wire.metrics import metrics
@@ -98,11 +98,3 @@ def test_failed_and_skipped_are_not_ok() -> None:
         found = fields(next(points.lines(sample(raw, counted=False))))
         assert (found["ok"], found["failed"], found["counted"]) == ("0i", "1i", "0i")
         assert found["skipped"] == f"{int(outcome == 'skipped')}i"
-
-
-def test_a_probes_state_says_only_what_is_known() -> None:
-    state = ProbeState("p-one", 1, None, None, 0, None, None, None, None, None)
-    assert points.probe_state_line(state, ("19", "05755", "h"), T0_MS) == ""
-    known = replace(state, upto=4, last_received_ms=T0_MS - 2500, status="online")
-    line = points.probe_state_line(known, ("19", "05755", "h"), T0_MS)
-    assert line.endswith(f" online=1i,age_s=2i,upto=4i {T0_MS * 1_000_000}")

@@ -21,8 +21,8 @@ from collector.core.view_figures import percentile
 from collector.ledger_write import SqliteLedger
 from collector.rollup_pack import pack_hours, unpack_hours
 from collector.rollups import Rollups, fact_of_sample
-from collector.sqlite import versions
 from tests.collector.door import Door
+from tests.collector.harm import downgrade
 from tests.collector.kit import SLOT_MS, T0_MS, FakeProbe, document
 from wire.errors import Unavailable
 from wire.records import TestRecord
@@ -98,7 +98,8 @@ def _record(probe: FakeProbe, step: dict[str, Any]) -> bytes:
 
 
 def tables(door: Door) -> tuple[list[Any], list[Any]]:
-    return door.sql("SELECT * FROM rollup_day"), door.sql("SELECT * FROM rollup_total")
+    days = "SELECT * FROM rollup_day ORDER BY day_ms, province, commune, hamlet, plmn"
+    return door.sql(days), door.sql("SELECT * FROM rollup_total")
 
 
 def follow(door: Door) -> None:
@@ -168,15 +169,7 @@ def test_a_ledger_of_before_gets_its_rollups_when_it_is_opened(door: Door, one: 
     door.take("p-one", *[one.test() for _ in range(9)], one.coverage())
     kept = tables(door)
     door.ledger.close()
-    with closing(sqlite3.connect(door.path)) as db:
-        db.execute("DROP TABLE rollup_day")
-        db.execute("DROP TABLE rollup_total")
-        db.execute("ALTER TABLE redo DROP COLUMN was")
-        db.execute("DELETE FROM meta WHERE key = 'rollup'")
-        hour = next(text for number, text in versions("ledger") if number == 1)
-        db.executescript(hour[hour.index("CREATE TABLE hour") :])
-        db.execute("PRAGMA user_version = 4")
-        db.commit()
+    downgrade(door.path, 4)
     for _ in range(2):
         door.ledger = SqliteLedger(door.path)
         assert tables(door) == kept

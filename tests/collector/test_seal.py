@@ -18,6 +18,7 @@ from collector.seal_audit import Broken
 from collector.seal_store import SealStore, Shard
 from collector.tile_files import TileFiles
 from tests.collector.door import Door
+from tests.collector.harm import rewrite
 from tests.collector.kit import ORIGIN, FakeProbe
 from wire import tlog
 from wire.errors import Unavailable
@@ -80,6 +81,10 @@ class Log:
 
     def raws(self) -> list[bytes]:
         return [leaf.raw for leaf in self.leaves.rows(0, 10_000)]
+
+    def rewrite(self, changes: dict[int, bytes]) -> None:
+        """Put other bytes in the place of records' own."""
+        rewrite(self.folder / "ledger.db", changes)
 
     def sql(self, text: str) -> None:
         with sqlite3.connect(self.folder / "ledger.db") as db:
@@ -153,19 +158,19 @@ def test_a_second_root_for_a_size_cannot_be_kept(log: Log) -> None:
 @pytest.mark.parametrize(
     "harm",
     [
-        "UPDATE record SET raw = (SELECT raw FROM record WHERE n = 8) WHERE n = 7",
-        "UPDATE record SET raw = zeroblob(40) WHERE n = 7",
-        "UPDATE record SET leaf = (SELECT leaf FROM record WHERE n = 8),"
-        " raw = (SELECT raw FROM record WHERE n = 8) WHERE n = 7",
-        "DELETE FROM record WHERE n = 7",
+        "",
+        "UPDATE entry SET leaf = (SELECT leaf FROM entry WHERE n = 8) WHERE n = 7",
+        "DELETE FROM entry WHERE n = 7",
     ],
 )
 @pytest.mark.parametrize("restarts", [False, True])
 def test_a_changed_or_deleted_row_is_found_before_the_next_signature(log: Log, harm: str, restarts: bool) -> None:
     log.tests(30)
     log.round()
-    log.sql("DROP INDEX IF EXISTS record_identity")
-    log.sql(harm)
+    if "DELETE" not in harm:
+        log.rewrite({7: log.raws()[7]})
+    if harm:
+        log.sql(harm)
     log.tests(3)
     if restarts:
         log.again()
@@ -176,9 +181,36 @@ def test_a_changed_or_deleted_row_is_found_before_the_next_signature(log: Log, h
         log.round()
 
 
+@pytest.mark.parametrize(
+    "harm",
+    [
+        "UPDATE block SET packed = zeroblob(40) WHERE first_n = 11",
+        "UPDATE block SET packed = CAST(substr(packed, 1, 30) || x'55' || substr(packed, 32) AS BLOB)"
+        " WHERE first_n = 11",
+        "UPDATE block SET signatures = (SELECT signatures FROM block WHERE first_n = 1) WHERE first_n = 11",
+        "UPDATE block SET (packed, signatures) = (SELECT packed, signatures FROM block WHERE first_n = 1)"
+        " WHERE first_n = 11",
+        "DELETE FROM block WHERE first_n = 11",
+        "UPDATE block SET first_n = 12 WHERE first_n = 11",
+    ],
+)
+def test_a_changed_or_deleted_block_is_found_before_the_next_signature(log: Log, harm: str) -> None:
+    log.tests(30)
+    log.round()
+    with pytest.raises(sqlite3.IntegrityError, match="records are evidence"):
+        log.sql(harm)
+    log.sql("DROP TRIGGER block_stays")
+    log.sql("DROP TRIGGER block_is_final")
+    log.sql(harm)
+    log.tests(3)
+    with pytest.raises(Broken, match=r"record 1[1-9] of the ledger"):
+        log.round()
+    assert log.seen().size == 30
+
+
 def test_a_row_that_changes_before_it_was_ever_sealed_is_found(log: Log) -> None:
     log.tests(5)
-    log.sql("UPDATE record SET raw = (SELECT raw FROM record WHERE n = 4) WHERE n = 3")
+    log.rewrite({3: log.raws()[3]})
     with pytest.raises(Broken, match="record 3"):
         log.round()
 
@@ -187,7 +219,7 @@ def test_a_large_ledger_is_audited_round_by_round(log: Log) -> None:
     log.tests(100)
     log.round()
     log.again(audited_rows=30)
-    log.sql("UPDATE record SET raw = zeroblob(9) WHERE n = 95")
+    log.rewrite({95: bytes(9)})
     for _ in range(3):
         log.tests(1)
         log.round()
@@ -199,7 +231,7 @@ def test_a_large_ledger_is_audited_round_by_round(log: Log) -> None:
 def test_the_last_rows_deleted_are_missed_at_once(log: Log) -> None:
     log.tests(9)
     log.round()
-    log.sql("DELETE FROM record WHERE n > 7")
+    log.sql("DELETE FROM entry WHERE n > 7")
     with pytest.raises(Broken, match="rows were deleted or an older file was put back"):
         log.round()
 
@@ -232,7 +264,7 @@ def test_an_older_ledger_is_found_and_a_restore_opens_a_log_that_names_the_lost_
     assert log.store.place("record", 20) == (log.store.shards()[0], 19)
     assert log.store.place("record", 21) == (log.shard(), 1)
     log.tests(3)
-    log.sql("UPDATE record SET raw = zeroblob(9) WHERE n = 12")
+    log.rewrite({12: bytes(9)})
     with pytest.raises(Broken, match="record 12"):
         log.round()
 
@@ -415,9 +447,10 @@ def test_a_changed_seal_db_is_found(log: Log, harm: str) -> None:
 def test_a_row_whose_head_claims_gigabytes_reads_as_changed_and_asks_for_no_memory(log: Log) -> None:
     log.tests(9)
     log.round()
-    packed = log.door.sql("SELECT raw FROM record WHERE n = 5")[0][0]
+    packed = log.door.sql("SELECT packed FROM block WHERE first_n = 1")[0][0]
     claims = packed[:4] + bytes([packed[4] | 0xC0]) + packed[5:]
-    log.sql(f"UPDATE record SET raw = x'{claims.hex()}' WHERE n = 5")  # noqa: S608
+    log.sql("DROP TRIGGER block_is_final")
+    log.sql(f"UPDATE block SET packed = x'{claims.hex()}' WHERE first_n = 1")  # noqa: S608
     log.tests(1)
-    with pytest.raises(Broken, match="record 5"):
+    with pytest.raises(Broken, match="record 1"):
         log.round()

@@ -48,7 +48,10 @@ def worked(log: Log) -> None:
         ("UPDATE rollup_total SET counted = counted + 1 WHERE span = 'day'", "rollups of"),
         ("UPDATE rollup_total SET downlink_bytes = 7 WHERE span = 'month'", "rollups of"),
         ("DELETE FROM rollup_day", "rollups of"),
-        ("UPDATE record SET counted = 0, not_counted = 'position' WHERE n = 4", "rollups of"),
+        (
+            "UPDATE entry SET counted = 0, not_counted = (SELECT k FROM word WHERE text = 'not_a_test') WHERE n = 4",
+            "rollups of",
+        ),
         ("UPDATE delivery SET bytes = bytes + 1 WHERE n = 2", "delivery 1 to"),
         ("DELETE FROM delivery WHERE accepted = 0", "delivery 1 to"),
         ("UPDATE refusal SET raw = NULL", "refusal 1 to"),

@@ -156,7 +156,7 @@ def test_what_was_changed_stops_the_signing_and_stands_on_the_health_page(sealin
         sealing.field.send("p-one", *(one.test() for _ in range(4)))
         until(lambda: said(sealing) is not None and said(sealing).size == 4, 30)
         with sqlite3.connect(sealing.deployment.state / "ledger.db", timeout=20) as db:
-            db.execute("UPDATE record SET raw = zeroblob(20) WHERE n = 2")
+            db.execute("UPDATE entry SET leaf = zeroblob(32) WHERE n = 2")
         sealing.field.send("p-one", one.test())
         until(lambda: said(sealing).error is not None, 30)
         assert "record 2 of the ledger" in said(sealing).error

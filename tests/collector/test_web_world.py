@@ -16,6 +16,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from collector.core import totp
 from collector.health import Health
 from collector.ingest import Ingest, Message
 from collector.ledger import LedgerReader
@@ -23,6 +24,7 @@ from collector.ledger_write import SqliteLedger
 from collector.registry import Registry
 from collector.settings import Settings, read_settings
 from collector.web import create_app
+from collector.web.entrance import Entrance
 from tests.collector.kit import ORIGIN, SLOT_MS, T0_MS, FakeProbe, document
 from wire import bundle, topics
 
@@ -53,6 +55,9 @@ class World:
             self.settings, self.reader, self.registry, health=lambda: self.health, now_ms=lambda: self.now_ms
         )
         self.app.testing = True
+        self.entrance: Entrance = self.app.extensions["entrance"]
+        for name in ("operator", "official"):
+            enrol_totp(self.entrance, name)
         # Errors must reach the error pages, as they do in service.
         self.app.config["PROPAGATE_EXCEPTIONS"] = False
 
@@ -85,6 +90,7 @@ class World:
         return client
 
     def close(self) -> None:
+        self.app.extensions["gate"].close()
         self.reader.close()
         self._ledger.close()
         self.registry.close()
@@ -105,9 +111,31 @@ def token(client: FlaskClient, path: str = "/login") -> str:
     return found[1]
 
 
-def login(client: FlaskClient, name: str, password: str = PASSWORD, onward: str = "") -> TestResponse:
-    """Fill in the login form."""
-    form = {"csrf_token": token(client), "name": name, "password": password, "next": onward}
+def enrol_totp(entrance: Entrance, name: str) -> list[str]:
+    """Set up an account's second factor as its owner does; returns the recovery codes."""
+    secret = entrance.accounts.propose_totp(name, entrance.now_ms())
+    made = entrance.accounts.confirm_totp(name, totp.code(secret, entrance.now_ms() // 30_000), entrance.now_ms())
+    assert made is not None
+    entrance.accounts._db.execute("UPDATE account SET totp_step = NULL WHERE name = ?", (name,))
+    return made
+
+
+def code_of(client: FlaskClient, name: str) -> str:
+    """The code that an account's phone shows now; "" for an account without one. May be used again in a test."""
+    entrance: Entrance = client.application.extensions["entrance"]
+    if not entrance.accounts.has_totp(name):
+        return ""
+    entrance.accounts._db.execute("UPDATE account SET totp_step = NULL WHERE name = ?", (name,))
+    row = entrance.accounts._db.execute("SELECT totp_nonce FROM account WHERE name = ?", (name,)).fetchone()
+    return totp.code(entrance.accounts._key(name, row[0]), entrance.now_ms() // 30_000)
+
+
+def login(
+    client: FlaskClient, name: str, password: str = PASSWORD, onward: str = "", otp: str | None = None
+) -> TestResponse:
+    """Fill in the login form, with the code that the account's phone shows unless another one is given."""
+    code = code_of(client, name) if otp is None else otp
+    form = {"csrf_token": token(client), "name": name, "password": password, "next": onward, "otp": code}
     return client.post("/login", data=form, base_url=BASE, headers={"Referer": f"{BASE}/login"})
 
 

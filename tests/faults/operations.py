@@ -2,8 +2,8 @@
 
 python -m tests.faults.operations     one minute; the last line is the `goal:` line
 
-What a test machine has otherwise is put in their place: the four folders and the web's port stand elsewhere,
-`systemctl` starts and stops the same program by hand, and `pip` installs nothing.
+What a test machine has otherwise is put in their place: the three folders and the web's port stand elsewhere,
+`systemctl` starts and stops the same program by hand, and `apt-get` installs nothing.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class Site:
         texts = {
             "systemctl": SYSTEMCTL.format(**parts),
             "dosong-collector": f'#!/bin/sh\nexec {sys.executable} -m collector "$@"\n',
-            "pip": '#!/bin/sh\necho "pip $*"\n',
+            "apt-get": '#!/bin/sh\necho "apt-get $*"\n',
         }
         for name, text in texts.items():
             (path / name).write_text(text)
@@ -95,8 +95,7 @@ class Site:
     def placed(self, text: str) -> str:
         """The commands with the folders and the port of this test."""
         for printed, here in (
-            ("/var/lib/dosong-collector", "state"), ("/etc/dosong", "etc"), ("/backup", "backup"),
-            ("/opt/dosong/collector/bin", "bin"),
+            ("/srv/dosong/collector/state", "state"), ("/srv/dosong/collector", "etc"), ("/backup", "backup"),
         ):  # fmt: skip
             text = text.replace(printed, str(self.folder / here))
         return text.replace("127.0.0.1:8080", f"127.0.0.1:{self.port}")

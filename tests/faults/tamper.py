@@ -26,13 +26,15 @@ from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from collector.blocks import Block, BlockPacker
 from collector.leaves import SOURCES, LedgerLeaves
 from collector.ledger_port import DeliveryRow, ReceiptRow, RefusedBytes
 from collector.ledger_write import SqliteLedger
 from collector.pack import Packer
 from collector.seal import Sealer
 from collector.seal_audit import Broken
-from collector.seal_store import SealStore
+from collector.seal_store import SealReader, SealStore
+from tests.collector.harm import raws_of, rewrite
 from tests.faults.judge import keep
 from tests.faults.world import ORIGIN, ROOT, World, is_sealed, wait_for, worlds
 from wire import codec, notes
@@ -45,16 +47,19 @@ BYTE = "CAST(substr({c}, 1, {at}) || x'{x}' || substr({c}, {at} + 2) AS BLOB)"
 RAW = BYTE.format(c="raw", at=30, x="55")
 FREE = "DROP TRIGGER IF EXISTS {t}_stays; DROP TRIGGER IF EXISTS {t}_is_final;"
 SWAP = (
-    "DROP INDEX record_identity; UPDATE record SET n = -1 WHERE n = 40; UPDATE record SET n = 40 WHERE n = 41;"
-    "UPDATE record SET n = 41 WHERE n = -1"
+    "DROP INDEX entry_identity; UPDATE entry SET n = -1 WHERE n = 40; UPDATE entry SET n = 40 WHERE n = 41;"
+    "UPDATE entry SET n = 41 WHERE n = -1"
 )
+BLOCK = "(SELECT max(first_n) FROM block WHERE first_n <= 40)"
 
 LEDGER: dict[str, str] = {
-    "record: one byte": f"UPDATE record SET raw = {RAW} WHERE n = 40",
-    "record: another signed record in its place": "UPDATE record SET (raw, leaf) = (SELECT raw, leaf FROM record"
-    " WHERE n = 41) WHERE n = 40",
-    "record: deleted": "DELETE FROM record WHERE n = 40",
-    "records: the newest sealed ones deleted": "DELETE FROM record WHERE n > {sealed} - 5",
+    "record: one byte": "record 40",
+    "record: another signed record in its place": "record 40 is 41",
+    "record: deleted": "DELETE FROM entry WHERE n = 40",
+    "records: the newest sealed ones deleted": "DELETE FROM entry WHERE n > {sealed} - 5",
+    "block: one byte": f"{FREE.format(t='block')} UPDATE block SET packed ="
+    f" {BYTE.format(c='packed', at=30, x='55')} WHERE first_n = {BLOCK}",
+    "block: deleted": f"{FREE.format(t='block')} DELETE FROM block WHERE first_n = {BLOCK}",
     "records: two swapped": SWAP,
     "receipt: one byte": f"{FREE.format(t='receipt')} UPDATE receipt SET raw = {RAW} WHERE n = 2",
     "receipt: deleted": f"{FREE.format(t='receipt')} DELETE FROM receipt WHERE n = 2",
@@ -131,7 +136,7 @@ def prepare(folder: Path, before: int, after: int) -> Scene:
             keeper.close()
             _witnesses(world)
             keeper = world.keeper(0, "--programs", "seal")
-            wait_for("all of it is sealed", lambda: is_sealed(world), 120)
+            wait_for("all of it is sealed", lambda: is_sealed(world) and _receipts_are(world), 120)
             keeper.close()
             old = (world.settings.log_folder / "checkpoint").read_bytes()
             (folder / "old.checkpoint").write_bytes(old)
@@ -161,6 +166,14 @@ def _published(world: World) -> bool:
     return (world.settings.log_folder / "checkpoint").exists()
 
 
+def _receipts_are(world: World) -> bool:
+    with (
+        closing(SealReader(world.settings.seal)) as log,
+        closing(LedgerLeaves(world.settings.ledger, "receipt")) as rows,
+    ):
+        return log.last_n("receipt", rows.generation()) == rows.last_n()
+
+
 def _witnesses(world: World) -> None:
     """Receipts of a measurement point, and messages that were refused."""
     with closing(SqliteLedger(world.settings.ledger)) as ledger, ledger.transaction():
@@ -172,7 +185,7 @@ def _witnesses(world: World) -> None:
             raw = notes.seal(receipt, ORIGIN, POINT)
             ledger.keep_receipt(ReceiptRow(codec.leaf_hash(raw), receipt, 1_790_000_001_000, raw))
             refused = RefusedBytes("p-00001", "bad_signature", "made up", sign(b"dosong.example/x/v1\n{}\n", POINT))
-            ledger.deliver(DeliveryRow(1_790_000_001_000, "dosong/v1/up/1/p-00001", "p-00001", 99, 0, 0, (refused,)))
+            ledger.deliver([DeliveryRow(1_790_000_001_000, "dosong/v1/up/1/p-00001", "p-00001", 99, 0, 0, (refused,))])
 
 
 def cases(scene: Scene) -> list[Callable[[], Found]]:
@@ -185,7 +198,7 @@ def cases(scene: Scene) -> list[Callable[[], Found]]:
     ):
         for harm, sql in harms.items():
             text = sql.format(sealed=scene.sealed) if "{sealed}" in sql else sql
-            found.append(lambda h=harm, f=file, t=text, o=is_sealed_too: _case(scene, h, lambda s: _sql(s / f, t), o))
+            found.append(lambda h=harm, f=file, t=text, o=is_sealed_too: _case(scene, h, lambda s: _harm(s / f, t), o))
     found += [
         lambda: _case(scene, "tile: one hash of the leaves", lambda s: _flip(s, 0, "000"), False),
         lambda: _case(scene, "tile: one hash above the leaves", lambda s: _flip(s, 1, "000*"), False),
@@ -229,6 +242,17 @@ def _restored(scene: Scene) -> Found:
 
 def _files(_folder: str, names: list[str]) -> set[str]:
     return {name for name in names if name.endswith((".sock", ".lock", ".state.json"))}
+
+
+def _harm(path: Path, text: str) -> None:
+    """One harm of LEDGER, BESIDE or SEAL: SQL, or the bytes of record 40, in a block that reads as well as before."""
+    if not text.startswith("record 40"):
+        return _sql(path, text)
+    raws = raws_of(path)
+    if text.endswith("41"):
+        rewrite(path, {40: raws[41]})
+        return _sql(path, "UPDATE entry SET leaf = (SELECT leaf FROM entry WHERE n = 41) WHERE n = 40")
+    return rewrite(path, {40: raws[40][:30] + b"\x55" + raws[40][31:]})
 
 
 def _sql(path: Path, text: str) -> None:
@@ -335,14 +359,15 @@ def random_edits(scene: Scene, count: int) -> int:
     shutil.copytree(scene.state, state, ignore=_files)
     key = read_signer(scene.config.with_name("log.key"))
     with closing(sqlite3.connect(state / "ledger.db", isolation_level=None)) as db:
-        db.executescript(FREE.format(t="receipt"))
-        rows = [("record", n) for (n,) in db.execute("SELECT n FROM record WHERE n <= ?", (scene.sealed,))]
+        db.executescript(FREE.format(t="receipt") + FREE.format(t="block"))
+        rows = [("entry", n) for (n,) in db.execute("SELECT n FROM entry WHERE n <= ?", (scene.sealed,))]
+        rows += [("block", n) for (n,) in db.execute("SELECT first_n FROM block WHERE first_n <= ?", (scene.sealed,))]
         rows += [("receipt", n) for (n,) in db.execute("SELECT n FROM receipt")] * 20
-        packer = Packer(db.execute("SELECT value FROM meta WHERE key = 'dictionary'").fetchone()[0])
+        reads = _reads(db)
         store = SealStore(state / "seal.db")
         sources = [LedgerLeaves(state / "ledger.db", name) for name in SOURCES]
         for _ in range(count):
-            undo = _edit(db, draw, packer, *draw.choice(rows))
+            undo = _edit(db, draw, reads, *draw.choice(rows))
             sealer = Sealer(store, sources, state / "log", key, ORIGIN)
             try:
                 signed = sealer.round(int(time.time() * 1000)).signed
@@ -357,24 +382,42 @@ def random_edits(scene: Scene, count: int) -> int:
     return missed
 
 
+COLUMNS = {"entry": ("n", ("leaf",)), "block": ("first_n", ("packed", "signatures")), "receipt": ("n", ("raw", "leaf"))}
+Reads = Callable[[str, dict[str, bytes]], object]
+
+
+def _reads(db: sqlite3.Connection) -> Reads:
+    """What the bytes of a row read as: a frame has spare bits, whose change changes nothing."""
+    dictionary = db.execute("SELECT value FROM meta WHERE key = 'dictionary'").fetchone()[0]
+    receipts, blocks = Packer(dictionary), BlockPacker(dictionary)
+
+    def reads(table: str, row: dict[str, bytes]) -> object:
+        if table == "block":
+            return blocks.unpack(Block(row["packed"], row["signatures"]))
+        return (row["leaf"], receipts.read(row["raw"]) if table == "receipt" else None)
+
+    return reads
+
+
 def _edit(
-    db: sqlite3.Connection, draw: random.Random, packer: Packer, table: str, n: int
+    db: sqlite3.Connection, draw: random.Random, reads: Reads, table: str, n: int
 ) -> list[tuple[str, tuple[object, ...]]]:
-    """Harm one row so that it reads otherwise (a frame's spare bits do not); returns what puts it back."""
+    """Harm one row so that it reads otherwise; returns what puts it back."""
+    key, harmed = COLUMNS[table]
     names = [row[1] for row in db.execute(f"PRAGMA table_info({table})")]
-    row = db.execute(f"SELECT * FROM {table} WHERE n = ?", (n,)).fetchone()
+    row = dict(zip(names, db.execute(f"SELECT * FROM {table} WHERE {key} = ?", (n,)).fetchone(), strict=True))
     whole = f"INSERT INTO {table} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})"
     if draw.random() < 0.2:
-        db.execute(f"DELETE FROM {table} WHERE n = ?", (n,))
-        return [(whole, tuple(row))]
-    name = draw.choice(("raw", "raw", "leaf"))
-    was = row[names.index(name)]
+        db.execute(f"DELETE FROM {table} WHERE {key} = ?", (n,))
+        return [(whole, tuple(row.values()))]
+    name = draw.choice([one for one in harmed if row[one]])
+    was = row[name]
     now = bytearray(was)
-    while now == was or (name == "raw" and packer.read(bytes(now)) == packer.read(was)):
+    while now == was or reads(table, {**row, name: bytes(now)}) == reads(table, row):
         now = bytearray(was)
         now[draw.randrange(len(now))] ^= 1 << draw.randrange(8)
-    db.execute(f"UPDATE {table} SET {name} = ? WHERE n = ?", (bytes(now), n))
-    return [(f"UPDATE {table} SET {name} = ? WHERE n = ?", (was, n))]
+    db.execute(f"UPDATE {table} SET {name} = ? WHERE {key} = ?", (bytes(now), n))
+    return [(f"UPDATE {table} SET {name} = ? WHERE {key} = ?", (was, n))]
 
 
 def tell(found: list[Found], control: str, edits: int, missed: int) -> int:

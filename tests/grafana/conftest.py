@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from grafana.influx import Influx
-from tests.grafana import seed, service
+from tests.grafana import seed, seed_units, service
 
 
 @pytest.fixture(scope="session")
@@ -18,4 +18,5 @@ def seeded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[service.Seeded]
     now_ms = time.time_ns() // 1_000_000
     with service.influxd(folder) as url:
         service.write(url, "dosong", seed.lines(now_ms))
+        service.write(url, "dosong", seed_units.lines(now_ms))
         yield service.Seeded(Influx(url, "dosong"), now_ms)

@@ -105,6 +105,9 @@ def _good(source: Source, at_ms: int, rng: Random) -> dict[str, int | str]:
         "loss_ppm": 20_000 if rng.random() < 0.12 else 0,
         "path_verdict": path,
         "duration_ms": 24_000,
+        "position_lat_e7": 216_835_000,
+        "position_lon_e7": 1_061_510_000,
+        "position_surveyed_offset_m": 3,
     }
 
 
@@ -123,8 +126,13 @@ def _bad(rng: Random) -> dict[str, int | str]:
     return {**_verdict(ok=False, outcome=outcome, path="ok"), "stage": stage, "cause": cause, "path_verdict": "ok"}
 
 
-def tests(source: Source, now_ms: int, days: int, rng: Random) -> Iterator[str]:
-    """One line a slot; a failed one has stage and cause, and no rates."""
+Fields = dict[str, int | str | float]
+Point = tuple[str, Fields, int, int]
+"""Measurement with tags, fields, UTC ms, sequence number."""
+
+
+def tests(source: Source, now_ms: int, days: int, rng: Random) -> Iterator[Point]:
+    """One point a slot; a failed one has stage and cause, and no rates."""
     begin = now_ms - days * DAY_MS
     slots = range(begin, now_ms - SLOT_MS, SLOT_MS)
     chosen = slots if source.tests is None else slots[-source.tests :]
@@ -135,7 +143,7 @@ def tests(source: Source, now_ms: int, days: int, rng: Random) -> Iterator[str]:
         fields = _bad(rng) if fails else _good(source, at, rng)
         mute = fields.get("cause") == "modem_mute"
         head = _tags(source, "test", rat="" if mute else "LTE", engine="dosong", referral="TN05755A")
-        yield _line(head.replace(f",plmn={source.plmn}", "") if mute else head, {**fields, "seq": seq}, at, seq)
+        yield head.replace(f",plmn={source.plmn}", "") if mute else head, {**fields, "seq": seq}, at, seq
 
 
 _TROUBLE = ((1, "searching"), (1, "not_registered"), (2, "echo_lost"), (2, "not_lte"), (0, "power"), (0, "probe_off"))
@@ -149,8 +157,8 @@ def _steps(now_ms: int, days: int) -> Iterator[tuple[int, int]]:
     yield from ((at, 60_000) for at in range(turn, now_ms, 60_000))
 
 
-def coverage(source: Source, now_ms: int, days: int, rng: Random) -> Iterator[str]:
-    """One line a step; troubles last up to five hours each and have a cause."""
+def coverage(source: Source, now_ms: int, days: int, rng: Random) -> Iterator[Point]:
+    """One point a step; troubles last up to five hours each and have a cause."""
     until, state, cause = 0, 3, "none"
     for seq, (at, step_ms) in enumerate(_steps(now_ms, days)):
         if at >= until:
@@ -159,7 +167,7 @@ def coverage(source: Source, now_ms: int, days: int, rng: Random) -> Iterator[st
                 until, (state, cause) = at + rng.randrange(20, 300) * 60_000, rng.choice(_TROUBLE)
         flags: dict[str, int | str | float] = {word: int(state == value) for value, word in enumerate(_STATES)}
         fields = flags | {"state": state, "step_ms": step_ms, "cause": cause}
-        yield _line(_tags(source, "coverage"), fields, at, seq)
+        yield _tags(source, "coverage"), fields, at, seq
 
 
 def sites(now_ms: int) -> Iterator[str]:
@@ -180,5 +188,5 @@ def lines(now_ms: int, days: int = 30) -> Iterator[str]:
     yield from sites(now_ms)
     for place, source in enumerate(SOURCES):
         rng = Random(place)
-        yield from tests(source, now_ms, days, rng)
-        yield from coverage(source, now_ms, days, rng)
+        points = [*tests(source, now_ms, days, rng), *coverage(source, now_ms, days, rng)]
+        yield from (_line(*point) for point in points)

@@ -134,7 +134,7 @@
     const chosen = sides([...known.values()]);
     for (const [code, spot] of known) {
       if (!pins.has(code)) {
-        const marker = L.marker([degrees(spot.lat_e7), degrees(spot.lon_e7)], { title: spot.name, alt: spot.name });
+        const marker = L.marker([degrees(spot.lat_e7), degrees(spot.lon_e7)], { title: spot.name, alt: spot.name, keyboard: false });
         marker.on("click", () => { location.href = `${box.dataset.hamlets}/${encodeURIComponent(code)}`; });
         pins.set(code, marker);
       }

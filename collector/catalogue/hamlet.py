@@ -1,74 +1,14 @@
 # ruff: noqa: S608 (queries are built from constants of this file; values enter by `bind` or by Grafana)
-"""The one catalogue of queries that boards, pages and reports share: name, InfluxQL, unit, columns, meaning.
-
-Queries are written with Grafana's macros and variables (`$timeFilter`, `$__interval`, `$hamlet`, ...); a board takes
-the text as it stands, everyone else calls `bind`. InfluxQL only, and only what 1.6 to 3 understand alike: no MODE,
-no INTEGRAL, no SLIMIT. Percentiles are nearest-rank (`percentile()`, never `median()`), so that a value that was
-really measured is shown, and pages that compute it from the ledger get the same number.
-Source: design §7, §8; facts note 06 §3.
-"""
+"""Queries of the hamlet board: is 4G usable here, when, and with whom? From single tests and steps, and their hours."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
-
-from collector.core.view_figures import N_MIN as N_MIN  # noqa: PLC0414 (boards read it here)
-
-Unit = Literal["Mbit/s", "ms", "%", "dBm", "dB", "1", "state", "word", "time"]
-Shape = Literal["table", "time_series"]
-
-TIME_ZONE = "Asia/Ho_Chi_Minh"
-
-REGISTER_WINDOW = "time > now() - 31d"
-"""Time bound of queries on `site`: the register is rewritten daily and has nothing to do with the board's range."""
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """One column of an answer, `time` and tags left out: its name in the query, its unit, what it means.
-
-    `maybe`: it may be without any value in a good answer (the stage of a failure where nothing failed).
-    """
-
-    name: str
-    unit: Unit
-    vi: str
-    en: str
-    maybe: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Query:
-    """One row of the catalogue.
-
-    `tags` are the tags grouped by (columns of a table answer, labels of a series answer). `otherwise` names the query
-    that answers when this one is empty by design, `optional` marks one that may rightly be empty (nothing failed).
-    """
-
-    name: str
-    influxql: str
-    shape: Shape
-    columns: tuple[Column, ...]
-    vi: str
-    en: str
-    tags: tuple[str, ...] = ()
-    otherwise: str | None = None
-    optional: bool = False
-
+from collector.catalogue.parts import FEW, MBIT, MEAN, MEDIAN, MILLI, REGISTER_WINDOW, TZ, Column, N, Query, Unit
 
 _PLACE = '"province" =~ /^$province$/ AND "commune" =~ /^$commune$/ AND "hamlet" =~ /^$hamlet$/'
 _WHERE = f'$timeFilter AND {_PLACE} AND "plmn" =~ /^$plmn$/'
 _COUNTED = f'{_WHERE} AND "counted" = 1'
-_TZ = f"tz('{TIME_ZONE}')"
-_BUCKET = f"GROUP BY time($bucket) fill(null) {_TZ}"
-
-_N = Column("n", "1", "n", "n")
-_FEW = Column("few", "word", "Đánh giá", "Assessment")
-_MEDIAN = ("Trung vị", "Median")
-_MEAN = ("Trung bình", "Mean")
+_BUCKET = f"GROUP BY time($bucket) fill(null) {TZ}"
 
 
 def _enough(inner: str, columns: str, source: str) -> str:
@@ -81,7 +21,7 @@ def _figure(name: str, field: str, divisor: str, unit: Unit, vi: str, en: str) -
     source = f'"test" WHERE {_COUNTED}'
     inner = f'percentile("{field}", 50) / {divisor} AS "median", mean("{field}") / {divisor} AS "mean", '
     count = f'count("{field}") AS "n"'
-    columns = (Column("median", unit, *_MEDIAN), Column("mean", unit, *_MEAN), _N)
+    columns = (Column("median", unit, *MEDIAN), Column("mean", unit, *MEAN), N)
     enough = _enough(inner + count, '"median", "mean", "n"', source)
     return (Query(name, enough, "time_series", columns, vi, en, otherwise=f"{name}_few"), _few(name, count, source))
 
@@ -89,14 +29,14 @@ def _figure(name: str, field: str, divisor: str, unit: Unit, vi: str, en: str) -
 def _few(name: str, count: str, source: str) -> Query:
     text = f'SELECT "n" AS "few", "n" FROM (SELECT {count} FROM {source}) WHERE $timeFilter AND "n" < $n_min'
     vi, en = "dưới n tối thiểu: không đánh giá", "below the minimum n: no assessment"
-    return Query(f"{name}_few", text, "time_series", (_FEW, _N), vi, en, optional=True)
+    return Query(f"{name}_few", text, "time_series", (FEW, N), vi, en, optional=True)
 
 
 def _loss() -> tuple[Query, Query]:
     source = f'"test" WHERE {_COUNTED}'
     count = 'count("loss_ppm") AS "n"'
     inner = f'percentile("loss_ppm", 50) / 10000.0 AS "median", mean("loss_ppm") / 10000.0 AS "mean", {count}'
-    columns = (Column("mean", "%", *_MEAN), Column("median", "%", *_MEDIAN), _N)
+    columns = (Column("mean", "%", *MEAN), Column("median", "%", *MEDIAN), N)
     text = _enough(inner, '"mean", "median", "n"', source)
     vi, en = "Mất gói khứ hồi trên mẫu được tính", "Round-trip loss over counted samples"
     return Query("loss", text, "time_series", columns, vi, en, otherwise="loss_few"), _few("loss", count, source)
@@ -106,7 +46,7 @@ def _success() -> tuple[Query, Query]:
     source = f'"test" WHERE {_WHERE} AND "skipped" = 0'
     count = 'count("ok") AS "n"'
     text = _enough(f'100.0 * sum("ok") / count("ok") AS "share", {count}', '"share", "n"', source)
-    columns = (Column("share", "%", "Lần đo thành công", "Tests that succeeded"), _N)
+    columns = (Column("share", "%", "Lần đo thành công", "Tests that succeeded"), N)
     vi, en = "Lần đo thành công trên các lần đã đo (không kể bỏ qua)", "Tests that succeeded of those that ran"
     query = Query("success", text, "time_series", columns, vi, en, otherwise="success_few")
     return query, _few("success", count, source)
@@ -118,7 +58,7 @@ def _covered() -> Query:
     inner = 'sum("covered") AS "c", sum("degraded") AS "d", sum("no_service") AS "s", sum("unknown") AS "u"'
     text = (
         f'SELECT 100.0 * "c" / {known} AS "covered", {known} AS "n_steps", "u" AS "unknown" '
-        f'FROM (SELECT {inner} FROM "coverage" WHERE {_WHERE}) WHERE $timeFilter AND {known} > 0'
+        f'FROM (SELECT {inner} FROM "test_1h" WHERE {_WHERE}) WHERE $timeFilter AND {known} > 0'
     )
     columns = (
         Column("covered", "%", "Có sóng", "Covered"),
@@ -137,7 +77,7 @@ def _band(name: str, field: str, vi: str, en: str) -> Query:
         Column("p5", "Mbit/s", "Phân vị 5 (từ n = 10)", "5th percentile (from n = 10)", maybe=True),
         Column("p50", "Mbit/s", "Trung vị", "Median"),
         Column("p95", "Mbit/s", "Phân vị 95", "95th percentile"),
-        _N,
+        N,
     )
     return Query(name, text, "time_series", columns, vi, en)
 
@@ -158,7 +98,7 @@ def _scatter(name: str, field: str, unit: Unit, word: str) -> tuple[Query, Query
     n_vi, n_en = f"Số mẫu được tính có {upper}", f"Counted samples with {upper}"
     return (
         Query(name, text, "table", columns, vi, en),
-        Query(f"{name}_n", number, "time_series", (_N,), n_vi, n_en),
+        Query(f"{name}_n", number, "time_series", (N,), n_vi, n_en),
     )
 
 
@@ -260,7 +200,7 @@ def _totals() -> tuple[Query, Query]:
 
 def _outcomes() -> Query:
     sums = 'sum("ok") AS "ok", sum("failed") AS "failed", sum("counted") AS "counted"'
-    text = f'SELECT {sums} FROM "test" WHERE {_WHERE} GROUP BY time($bucket) fill(0) {_TZ}'
+    text = f'SELECT {sums} FROM "test" WHERE {_WHERE} GROUP BY time($bucket) fill(0) {TZ}'
     columns = (
         Column("ok", "1", "Thành công", "Ok"),
         Column("failed", "1", "Không thành công", "Failed"),
@@ -272,33 +212,69 @@ def _outcomes() -> Query:
 
 def _shares() -> Query:
     words = ("covered", "degraded", "no_service", "unknown")
-    parts = ", ".join(f'100.0 * sum("{word}") / count("state") AS "{word}"' for word in words)
-    text = f'SELECT {parts}, count("state") AS "n" FROM "coverage" WHERE {_WHERE} {_BUCKET}'
+    steps = " + ".join(f'sum("{word}")' for word in words)
+    parts = [f'100.0 * sum("{word}") / ({steps}) AS "{word}"' for word in words]
+    source = f'"test_1h" WHERE {_WHERE} AND "coverages" > 0'
+    text = f'SELECT {", ".join(parts)}, {steps} AS "n" FROM {source} {_BUCKET}'
     vi = ("Có sóng", "Sóng yếu, chập chờn", "Mất sóng", "Chưa rõ")
     en = ("Covered", "Degraded", "No service", "Unknown")
     columns = tuple(Column(word, "%", v, e) for word, v, e in zip(words, vi, en, strict=True))
-    return Query("coverage_shares", text, "time_series", (*columns, _N), "Tỷ lệ trạng thái", "Shares of state")
+    return Query("coverage_shares", text, "time_series", (*columns, N), "Tỷ lệ trạng thái", "Shares of state")
+
+
+def _hours() -> tuple[Query, Query]:
+    """The worst hour of each interval, and why: from hours, so that 400 days answer as fast as one.
+
+    `worst` rises with the trouble (0 unknown, 1 covered, 2 degraded, 3 no service): an unknown hour neither hides an
+    outage nor counts as one, and an interval without an hour stays empty.
+    """
+    tags = ("hamlet", "plmn")
+    group = f'GROUP BY time($__interval), "hamlet", "plmn" fill(null) {TZ}'
+    worst = f'SELECT max("worst") AS "worst" FROM "test_1h" WHERE {_WHERE} {group}'
+    cause = f'SELECT last("cause") AS "cause" FROM "test_1h" WHERE {_WHERE} AND "worst" > 1 {group}'
+    state = Column("worst", "state", "Trạng thái", "State")
+    why = Column("cause", "word", "Nguyên nhân", "Cause")
+    vi, en = "Trạng thái xấu nhất của từng giờ", "Worst state of each hour"
+    return (
+        Query("coverage_hours", worst, "time_series", (state,), vi, en, tags),
+        Query("coverage_hours_cause", cause, "time_series", (why,), "Nguyên nhân", "Causes", tags, optional=True),
+    )
+
+
+def _places() -> Query:
+    parts = '"position_lat_e7" / 10000000.0 AS "lat", "position_lon_e7" / 10000000.0 AS "lon"'
+    more = '"downlink_bps" / 1000000.0 AS "downlink", "position_surveyed_offset_m" AS "offset", "plmn"'
+    where = f'{_COUNTED} AND "position_lat_e7" > -900000000'
+    text = f'SELECT {parts}, {more} FROM "test" WHERE {where} ORDER BY time DESC LIMIT 500'
+    columns = (
+        Column("lat", "deg", "Vĩ độ", "Latitude"),
+        Column("lon", "deg", "Kinh độ", "Longitude"),
+        Column("downlink", "Mbit/s", "Tải xuống", "Downlink"),
+        Column("offset", "1", "Lệch điểm khảo sát (m)", "Off the surveyed place (m)", maybe=True),
+        Column("plmn", "word", "Nhà mạng", "Operator"),
+    )
+    vi, en = "500 mẫu được tính gần nhất trên bản đồ", "The newest 500 counted samples on the map"
+    return Query("places", text, "table", columns, vi, en)
 
 
 def _hourly() -> Query:
     text = (
         'SELECT percentile("downlink_bps", 50) / 1000000.0 AS "median", count("downlink_bps") AS "n" '
-        f'FROM "test" WHERE {_COUNTED} GROUP BY time(1h) fill(none) ORDER BY time DESC {_TZ}'
+        f'FROM "test" WHERE {_COUNTED} GROUP BY time(1h) fill(none) ORDER BY time DESC {TZ}'
     )
-    columns = (Column("median", "Mbit/s", *_MEDIAN), _N)
+    columns = (Column("median", "Mbit/s", *MEDIAN), N)
     vi, en = "Trung vị tải xuống của từng giờ", "Median downlink rate of each hour"
     return Query("hourly", text, "table", columns, vi, en)
 
 
-_RATE, _RTT = "1000000.0", "1000.0"
 ALL: tuple[Query, ...] = (
     _site(),
     *_by_operator(),
     *_totals(),
     _outcomes(),
-    *_figure("downlink", "downlink_bps", _RATE, "Mbit/s", "Tải xuống, mẫu được tính", "Downlink, counted samples"),
-    *_figure("uplink", "uplink_bps", _RATE, "Mbit/s", "Tải lên, mẫu được tính", "Uplink, counted samples"),
-    *_figure("delay", "rtt_us_median", _RTT, "ms", "Độ trễ khứ hồi khi rỗi", "Idle round-trip delay"),
+    *_figure("downlink", "downlink_bps", MBIT, "Mbit/s", "Tải xuống, mẫu được tính", "Downlink, counted samples"),
+    *_figure("uplink", "uplink_bps", MBIT, "Mbit/s", "Tải lên, mẫu được tính", "Uplink, counted samples"),
+    *_figure("delay", "rtt_us_median", MILLI, "ms", "Độ trễ khứ hồi khi rỗi", "Idle round-trip delay"),
     *_loss(),
     *_success(),
     _covered(),
@@ -306,59 +282,10 @@ ALL: tuple[Query, ...] = (
     _band("uplink_band", "uplink_bps", "Tải lên theo thời gian", "Uplink over time"),
     *_states(),
     _shares(),
+    *_hours(),
+    _places(),
     _hourly(),
     *_scatter("rsrp_downlink", "radio_before_rsrp_dbm_x10", "dBm", "rsrp"),
     *_scatter("sinr_downlink", "radio_before_sinr_db_x10", "dB", "sinr"),
     _latest(),
 )
-QUERIES: Mapping[str, Query] = {query.name: query for query in ALL}
-
-VARIABLES: Mapping[str, str] = {
-    "province": f'SHOW TAG VALUES FROM "site" WITH KEY = "province" WHERE {REGISTER_WINDOW}',
-    "commune": f'SHOW TAG VALUES FROM "site" WITH KEY = "commune" WHERE {REGISTER_WINDOW} '
-    'AND "province" =~ /^$province$/',
-    "hamlet": f'SHOW TAG VALUES FROM "site" WITH KEY = "hamlet" WHERE {REGISTER_WINDOW} '
-    'AND "province" =~ /^$province$/ AND "commune" =~ /^$commune$/',
-    "plmn": f'SHOW TAG VALUES FROM "test" WITH KEY = "plmn" WHERE $timeFilter AND {_PLACE}',
-}
-"""Queries of a board's chained variables, by name. Their values are codes, never names."""
-
-_CODE = re.compile(r"[A-Za-z0-9_-]{1,32}\Z")
-
-
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """What a page or report asks about: codes (None: all) and a range in UTC ms, both ends included."""
-
-    since_ms: int
-    until_ms: int
-    province: Sequence[str] | None = None
-    commune: Sequence[str] | None = None
-    hamlet: Sequence[str] | None = None
-    plmn: Sequence[str] | None = None
-    bucket: str = "1d"
-    n_min: int = N_MIN
-
-
-def _pattern(codes: Sequence[str] | None) -> str:
-    if codes is None:
-        return ".*"
-    for code in codes:
-        if not _CODE.match(code):
-            raise ValueError(f"{code!r} is not a code: use letters, digits, '_' and '-', at most 32")
-    return f"({'|'.join(codes)})"
-
-
-def bind(query: Query, scope: Scope) -> str:
-    """Fill a query for direct use against InfluxDB. Raises ValueError if a code is none."""
-    values = {
-        "timeFilter": f"time >= {scope.since_ms}ms and time <= {scope.until_ms}ms",
-        "province": _pattern(scope.province),
-        "commune": _pattern(scope.commune),
-        "hamlet": _pattern(scope.hamlet),
-        "plmn": _pattern(scope.plmn),
-        "bucket": scope.bucket,
-        "__interval": scope.bucket,
-        "n_min": str(scope.n_min),
-    }
-    return re.sub(r"\$(\w+)", lambda match: values[match[1]], query.influxql)

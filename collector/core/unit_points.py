@@ -1,0 +1,78 @@
+"""Figures of whole units, exact: `unit_1d` of communes and provinces by local day, `unit_1mo` with hamlets by month.
+
+A median over many hamlets is taken over all of their values, which no sum of daily points gives; so it is taken where
+the values are, in the ledger's rollups. `plmn` is an operator's code, or `all` for all of them together. Pure.
+Source: facts note 01 §2 (the month is the official grain), note 06 §3.2 (percentiles are never averaged).
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from collector.core.points import Field, line, series, time_ns
+from collector.core.rollup import COUNTS, METRICS, DayKey, Hour, together
+from collector.core.rollup_points import MARKS_BPS, figures
+from collector.core.view_figures import N_MIN, percentile
+
+UNIT_DAY, UNIT_MONTH = "unit_1d", "unit_1mo"
+EVERYONE = "all"
+Unit = tuple[str, str, str, str]
+"""Province, commune ("" above), hamlet ("" above), operator or `all`."""
+_COUNTED = COUNTS.index("counted")
+
+
+@dataclass(slots=True)
+class Gathered:
+    """All counts and values of one unit and operator so far."""
+
+    counts: list[int] = field(default_factory=lambda: [0] * len(COUNTS))
+    values: list[array[int]] = field(default_factory=lambda: [array("q") for _ in METRICS])
+    hamlets: dict[str, array[int]] = field(default_factory=dict)
+
+    def add(self, hamlet: str, hour: Hour) -> None:
+        """Add what one hamlet and operator had."""
+        self.counts = [a + b for a, b in zip(self.counts, hour.counts, strict=True)]
+        for own, more in zip(self.values, hour.values, strict=True):
+            own.extend(more)
+        if hour.counts[_COUNTED]:
+            self.hamlets.setdefault(hamlet, array("q")).extend(hour.values[0])
+
+    def fields(self) -> dict[str, Field]:
+        """The fields of the point: those of `figures`, and how many hamlets have counted samples and reach a mark."""
+        hour = Hour(self.counts, -1, 0, {}, {}, {}, [sorted(values) for values in self.values])
+        assessed = [percentile(sorted(rates), 50) or 0 for rates in self.hamlets.values() if len(rates) >= N_MIN]
+        reached = {f"hamlets{name.removeprefix('downlink')}": sum(m >= mark for m in assessed) for name, mark in _MARKS}
+        sure = {name: percentile(hour.values[at], 50) for name, at in _MEDIANS if len(hour.values[at]) >= N_MIN}
+        return {**figures(hour), **sure, "hamlets": len(self.hamlets), "hamlets_assessed": len(assessed), **reached}
+
+
+_MARKS = tuple(MARKS_BPS.items())
+_MEDIANS = (("downlink_median", 0), ("uplink_median", 1), ("rtt_median", 2))
+"""Medians that are assessed: left out below N_MIN, so that no table colours a unit of two samples."""
+
+
+def gather(days: Iterable[tuple[DayKey, Mapping[int, Hour]]], *, hamlets: bool) -> dict[Unit, Gathered]:
+    """Add up days by province, by commune and (`hamlets`) by hamlet, each by operator and all together."""
+    found: dict[Unit, Gathered] = {}
+    for key, hours in days:
+        hour = together(hours.values())
+        places = [(key.province, "", ""), (key.province, key.commune, "")]
+        if hamlets:
+            places.append((key.province, key.commune, key.hamlet))
+        for place in places:
+            for plmn in (key.plmn, EVERYONE):
+                found.setdefault((*place, plmn), Gathered()).add(key.hamlet, hour)
+    return found
+
+
+def unit_lines(
+    measurement: str, units: Mapping[Unit, Gathered], at_ms: int, known: Callable[[Unit], Mapping[str, Field]]
+) -> Iterator[str]:
+    """One point a unit and operator, at the local day's or month's first moment; `known`: what the register says."""
+    for (province, commune, hamlet, plmn), own in units.items():
+        level = "hamlet" if hamlet else "commune" if commune else "province"
+        tags = (("level", level), ("province", province), ("commune", commune), ("hamlet", hamlet), ("plmn", plmn))
+        more = known((province, commune, hamlet, plmn))
+        yield line(series(measurement, tags), {**own.fields(), **more}, time_ns(at_ms, 0))
