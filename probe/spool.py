@@ -352,11 +352,12 @@ class Spool:
     def reinstate(self, epoch: int, upto: int | None, gen: int, seal_gap: Callable[[Dropped, Place], bytes]) -> int:
         """The ledger was restored and holds `epoch` up to `upto` (None: nothing): what we hold beyond waits again.
 
-        What it lacks and we hold no more is declared by gap records. Returns how many records wait again.
-        """
+        What nobody holds any more is declared by gap records. Returns how many records wait again."""
         update = "UPDATE record SET place = ?, acked_ms = NULL WHERE place = ? AND NOT (epoch = ? AND seq <= ?)"
         with self._bytes_kept(), self._transaction():
-            for run in unheld(self._db, epoch, upto, self.place()):
+            for run in unheld(
+                lambda query, values: self._db.execute(query, values).fetchall(), epoch, upto, self.place()
+            ):
                 self._insert("gap", partial(seal_gap, run), WAITING)
             again = self._db.execute(update, (WAITING, ACKED, epoch, -1 if upto is None else upto)).rowcount
             self._put_marks({"gen": str(gen)})
