@@ -27,7 +27,7 @@ PAGES = {
         *("/log/", "/samples/p-one/1/0", "/samples/p-three/1/90", "/verdicts", "/nowhere"),
         *("/hamlets/h-dong-chuoi/qcvn", "/ispeed/h-dong-chuoi", "/ispeed/h-dong-chuoi/poster"),
     ),
-    "technician": ("/technician", "/health", "/claims", "/registry"),
+    "technician": ("/technician", "/health", "/claims", "/registry", "/accept/p-one", "/accept/p-three"),
     "operator": (
         "/operator",
         "/refusals",
