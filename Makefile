@@ -57,9 +57,11 @@ walk: ## a probe goes through every fault of a cultural house; one table of what
 	@scripts/setup.sh test
 	@exec $(PY) -m sim walk $(if $(SHORT),--short) $(ARGS)
 
-faults: ## power cuts, kills at every step, tampering, restores, outages: each promise ends in a `goal:` line (root; 50 minutes)
+faults: ## power cuts, kills at every step, tampering, restores, outages: each promise ends in a `goal:` line (root; 80 minutes)
 	@scripts/setup.sh test
 	@$(PY) -m tests.probe.power_cuts --cuts 1000
+	@$(PY) -m tests.years --seeds 1000
+	@$(PY) -m tests.years --mutants
 	@$(PY) -m tests.faults.tamper
 	@$(PY) -m tests.faults.restore
 	@$(PY) -m tests.faults.outage
@@ -67,10 +69,20 @@ faults: ## power cuts, kills at every step, tampering, restores, outages: each p
 	@$(PY) -m tests.faults.kills --kills 100
 	@$(PY) -m tests.faults.operations
 
+.PHONY: years
+years: ## years of a probe and its collector from seeds, on simulated disks, lines and clocks (20 minutes; ARGS='--seeds 50')
+	@scripts/setup.sh test
+	@$(PY) -m tests.years $(ARGS)
+
 .PHONY: axe
 axe: ## every page, vi and en, desktop and phone, under axe-core in Chromium: WCAG 2.2 AA (2 minutes)
 	@scripts/setup.sh test
 	@$(PY) -m tests.web.test_axe
+
+.PHONY: pictures
+pictures: ## every page as a picture, vi and en, desktop and phone, into docs/pictures (3 minutes)
+	@scripts/setup.sh test
+	@$(PY) -m tests.web.pictures $(ARGS)
 
 .PHONY: fuzz-api
 fuzz-api: ## the running collector is asked all that its OpenAPI document allows, and more (2 minutes)
@@ -150,3 +162,17 @@ boards-check: ready ## boards by Grafana's own code: types of @grafana/schema, t
 pictures: ## every board of a simulated province, vi and en, desktop and phone, into docs/pictures (6 minutes)
 	@scripts/setup.sh bench
 	@$(PY) -m bench.boards --quick --only-pictures --pictures docs/pictures
+
+.PHONY: bench-reports
+bench: bench-reports
+bench-reports: ## a report over 124 communes and a hamlet's dossier, in every form (one minute)
+	@scripts/setup.sh bench
+	@$(PY) -m bench.reports
+
+.PHONY: deb install-check
+deb: ready ## Debian packages of probe, collector and measurement point, into build/deb (three minutes)
+	@$(PY) deb/build.py $(ARGS)
+
+install-check: ## a fresh Debian 12 with systemd: docs/install-collector.md as printed, then a probe, upgrades and back (root; 15 minutes)
+	@scripts/setup.sh install
+	@$(PY) -m tests.install.check $(ARGS)

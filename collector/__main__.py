@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import signal
 import sys
 import threading
@@ -16,6 +17,7 @@ import click
 import msgspec
 
 from collector import identity_commands, visit
+from collector.account_commands import COMMANDS as ACCOUNT_COMMANDS
 from collector.bind import check_bind
 from collector.command import sentence, with_config
 from collector.export import rows
@@ -28,6 +30,8 @@ from collector.ingest import Ingest
 from collector.ledger import LedgerReader
 from collector.ledger_write import SqliteLedger
 from collector.log_commands import COMMANDS, REBUILDS
+from collector.opener import Hello
+from collector.opener_line import OpenerLine
 from collector.pack_command import pack
 from collector.proofs import Prover
 from collector.published import Published
@@ -78,6 +82,7 @@ Examples:
   dosong-collector visit-code --config collector.toml p-dong-dong AM6K-3FDD
   dosong-collector backup --config collector.toml /backup/2026-11-22
   dosong-collector rebuild influx --config collector.toml
+  dosong-collector account add --config collector.toml phuxuyen --role official --scope 05755
   dosong-collector token create --config collector.toml --role official --scope 05755 --label "UBND xã Phú Xuyên"
   dosong-collector export --config collector.toml --hamlet dt-lang-muoi > records.jsonl
 \b
@@ -118,11 +123,14 @@ def receive(settings: Settings) -> None:
     registry = Registry(settings.registry)
     ingest = Ingest(ledger, registry, settings.origin)
     ingest.statements = statements_of(settings)
+    line = OpenerLine(Hello(settings.origin, ledger.dictionary))
+    ingest.line = line if len(os.sched_getaffinity(0)) > 1 else None
     try:
         receiver = Receiver(settings, ingest, signer, stop)
         receiver.sweep = Sweeper(lambda: ledger.let_go(settings.retention, now_ms()))
         receiver.run()
     finally:
+        line.close()
         ledger.close()
         registry.close()
 
@@ -189,12 +197,12 @@ def enrol(settings: Settings) -> None:
 @click.option("--config", "config", required=True, type=click.Path(path_type=Path), help="Settings file (TOML).")
 @sentence
 def run(config: Path) -> None:
-    """Receive, forward, judge, seal and web in one supervised process, for a small deployment."""
+    """Receive, forward, judge, remind, seal and web in one supervised process, for a small deployment."""
     settings = read_settings(config)
     SqliteLedger(settings.ledger).close()
     check_bind(settings.web.bind)
     words = ("--config", str(config))
-    names = ["receive", "forward", "web", "judge"]
+    names = ["receive", "forward", "web", "judge", "remind"]
     if settings.log is not None:
         log_signer(settings)
         names.append("seal")
@@ -357,7 +365,7 @@ def status(settings: Settings, as_json: bool) -> None:
         sys.exit(EXIT_FAILED)
 
 
-for _more in (*TOKEN_COMMANDS, *REPORT_COMMANDS, *RETENTION_COMMANDS):
+for _more in (*ACCOUNT_COMMANDS, *TOKEN_COMMANDS, *REPORT_COMMANDS, *RETENTION_COMMANDS):
     main.add_command(_more)
 
 

@@ -10,7 +10,9 @@ import contextlib
 import re
 from pathlib import Path
 
-from wire.notes import MAX_NOTE_BYTES
+import msgspec
+
+from wire.notes import MAX_NOTE_BYTES, Config
 from wire.topics import PROBE_PATTERN
 
 SUFFIX = ".note"
@@ -56,3 +58,11 @@ class ConfigShelf:
         with contextlib.suppress(OSError):
             stamp = (self._folder / f"{probe}{SUFFIX}").stat()
             self._published[probe] = (stamp.st_mtime_ns, stamp.st_ino)
+
+
+def held(folder: Path, probe: str) -> Config | None:
+    """The configuration that was signed last for a probe, as it lies here; None if there is none."""
+    try:
+        return msgspec.json.decode((folder / f"{probe}{SUFFIX}").read_bytes().split(b"\n", 2)[1], type=Config)
+    except (OSError, IndexError, msgspec.DecodeError):
+        return None

@@ -79,9 +79,28 @@ class Noted:
     raw: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a login asked the registry's key to sign: `confirm` (`body`: six digits), `acceptance` (its sheet),
+    `slots` (a modem's slots a month, for the probe's configuration), `review` (the case that two people decided).
+
+    `done_ms` None: it waits for `dosong-provision ca serve`. `leaf`: hash of the signed note; `refused`: why none.
+    """
+
+    n: int
+    kind: Literal["confirm", "acceptance", "slots", "review"]
+    probe: str
+    actor: str
+    body: str
+    asked_ms: int
+    done_ms: int | None = None
+    leaf: str | None = None
+    refused: str | None = None
+
+
 ALARMS = "SELECT kind, probe, address, detail, first_ms, last_ms, times FROM alarm ORDER BY last_ms DESC, n DESC"
 
-E = TypeVar("E", ClaimEntry, CertificateEntry, Alarm, Noted)
+E = TypeVar("E", ClaimEntry, CertificateEntry, Alarm, Noted, Wish)
 
 
 class Identities:
@@ -212,6 +231,31 @@ class Identities:
     def notes(self, after_n: int = 0, limit: int = 1000) -> list[Noted]:
         """Notes with n > `after_n`, oldest first."""
         return self._read(Noted, "note", "WHERE n > ? ORDER BY n LIMIT ?", after_n, limit)
+
+    def wish(self, kind: str, probe: str, actor: str, body: str, now_ms: int) -> int:
+        """Ask for a signature; return the wish's number."""
+        with self.transaction():
+            found = self._db.execute(
+                "INSERT INTO wish (kind, probe, actor, body, asked_ms) VALUES (?, ?, ?, ?, ?) RETURNING n",
+                (kind, probe, actor, body, now_ms),
+            ).fetchone()
+        return int(found[0])
+
+    def wishes(self, probe: str | None = None) -> list[Wish]:
+        """Wishes of a probe, newest first; without one those that wait, oldest first."""
+        if probe is None:
+            return self._read(Wish, "wish", "WHERE done_ms IS NULL ORDER BY n LIMIT 100")
+        return self._read(Wish, "wish", "WHERE probe = ? ORDER BY n DESC LIMIT 100", probe)
+
+    def accepted(self) -> dict[str, Wish]:
+        """The newest signed acceptance of each probe."""
+        return {
+            one.probe: one for one in self._read(Wish, "wish", "WHERE kind = 'acceptance' AND leaf NOTNULL ORDER BY n")
+        }
+
+    def settle(self, n: int, now_ms: int, leaf: str | None, refused: str | None = None) -> None:
+        """Say what became of a wish, inside the transaction that did it."""
+        self._db.execute("UPDATE wish SET done_ms = ?, leaf = ?, refused = ? WHERE n = ?", (now_ms, leaf, refused, n))
 
     def raise_alarm(self, kind: str, probe: str, address: str, detail: str, now_ms: int) -> None:
         """Say that something is wrong; the same thing again only counts."""

@@ -16,7 +16,9 @@ Name = Annotated[str, Meta(min_length=1, max_length=80)]
 Source = Annotated[str, Meta(min_length=1, max_length=200)]
 Rule = Annotated[str, Meta(min_length=1, max_length=500)]
 State = Literal["active", "revoked", "quarantine"]
-Role = Literal["technician", "operator", "official", "auditor", "company"]
+Role = Literal["technician", "operator", "official", "auditor"]
+LoginRole = Literal["technician", "operator", "official", "auditor", "company"]
+"""A telecom company logs in, and gets no token: its scope is a network, and the interface's are units."""
 
 
 class Row(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -114,7 +116,7 @@ class UserRow(Row, frozen=True, kw_only=True):
 
     name: Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9._-]{1,31}\Z")]
     argon2: Annotated[str, Meta(pattern=r"^\$argon2id\$[!-~]{20,200}\Z")]
-    role: Role
+    role: LoginRole
     scope: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{0,32}\Z")] = ""
 
 
@@ -205,7 +207,7 @@ class UserEntry:
 
     name: str
     argon2: str
-    role: Role | Literal["board", "enrolling"]
+    role: LoginRole | Literal["board", "enrolling"]
     scope: str
 
     def __repr__(self) -> str:

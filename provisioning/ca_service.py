@@ -44,9 +44,20 @@ class Question(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Service:
     """The listening side: questions are read in threads, and answered one after the other by `run`'s thread."""
 
-    def __init__(self, path: Path, issuer: Issuer, turn: Callable[[], None], stop: threading.Event) -> None:
-        """Listen. `turn` is called every few seconds. Raises Misconfigured if the socket cannot be made."""
+    def __init__(
+        self,
+        path: Path,
+        issuer: Issuer,
+        turn: Callable[[], None],
+        stop: threading.Event,
+        look: Callable[[], object] = lambda: None,
+    ) -> None:
+        """Listen. `turn` is called every few seconds, `look` between two questions, twice a second at most.
+
+        Raises Misconfigured if the socket cannot be made.
+        """
         self._path, self._issuer, self._turn, self._stop = path, issuer, turn, stop
+        self._look = look
         self._waiting: queue.Queue[tuple[Question, socket.socket]] = queue.Queue(MOST_WAITING)
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
@@ -65,8 +76,9 @@ class Service:
         due_s = time.monotonic()
         while not self._stop.is_set():
             if time.monotonic() >= due_s:
-                self._take_turn()
+                self._take(self._turn, "broker=not_updated")
                 due_s = time.monotonic() + TURN_S
+            self._take(self._look, "wishes=waiting")
             with contextlib.suppress(queue.Empty):
                 question, connection = self._waiting.get(timeout=WAIT_S)
                 with contextlib.suppress(OSError), connection:
@@ -74,11 +86,12 @@ class Service:
         self._listener.close()
         self._path.unlink(missing_ok=True)
 
-    def _take_turn(self) -> None:
+    @staticmethod
+    def _take(turn: Callable[[], object], otherwise: str) -> None:
         try:
-            self._turn()
-        except (Unavailable, OSError) as error:
-            LOG.warning("broker=not_updated error=%s", error)
+            turn()
+        except (Unavailable, Misconfigured, OSError) as error:
+            LOG.warning("%s error=%s", otherwise, error)
 
     def _answer(self, question: Question) -> bytes:
         try:

@@ -25,6 +25,7 @@ from provisioning.ca_service import Service
 from provisioning.identity import Desk
 from provisioning.issuer import Issuer
 from provisioning.upkeep import Upkeep
+from provisioning.wishes import Clerk
 from wire.errors import Refused
 
 CA_EXAMPLES = """\b
@@ -252,8 +253,9 @@ def ca_serve(root: Path, path: Path | None) -> None:
     registry, identities = Registry(where.registry), Identities(where.registry)
     issuer = Issuer(where.origin, made, identities, registry, lambda: int(datetime.now(UTC).timestamp() * 1000))
     upkeep = Upkeep(where.broker, made, identities, lambda: datetime.now(UTC))
+    clerk = Clerk(where, registry, identities, lambda: datetime.now(UTC))
     try:
-        Service(path or where.ca / "ca.sock", issuer, lambda: _kept(upkeep), stop).run()
+        Service(path or where.ca / "ca.sock", issuer, lambda: _kept(upkeep), stop, clerk.turn).run()
     finally:
         registry.close()
         identities.close()

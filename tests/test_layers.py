@@ -29,7 +29,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "point": {"wire"},
     "provisioning": {
         *("wire", "collector.registry", "collector.registry_rows", "collector.registry_dated"),
-        *("collector.registry_identity", "collector.catalogue"),
+        *("collector.registry_identity", "collector.catalogue", "collector.paper"),
         *("collector.disputes", "collector.core.dispute"),
     },
     "sim": {"wire"},
@@ -84,14 +84,16 @@ OWNERS: dict[str, tuple[str, ...]] = {
             "provisioning/registry_commands.py",
             "provisioning/plan_command.py",
             "provisioning/card_command.py",
+            "provisioning/label_commands.py",
         ),
         *("collector/token_commands.py", "collector/retention_commands.py"),
     ),
     "rich": ("collector/__main__.py", "provisioning/__main__.py"),
     "grafana_foundation_sdk": ("grafana/",),
+    "PIL": ("collector/photos.py",),
     "openpyxl": ("provisioning/workbook.py", "collector/reports/xlsx.py"),
     "segno": ("provisioning/label.py", "collector/reports/pdf.py", "collector/reports/word.py"),
-    "typst": ("collector/reports/pdf.py",),
+    "typst": ("collector/reports/pdf.py", "collector/paper/press.py"),
     "docx": ("collector/reports/word.py",),
     "sqlite3": (
         *("probe/spool.py", "probe/spool_open.py", "probe/spool_read.py"),
@@ -113,6 +115,7 @@ OWNERS["sqlite3"] += (
 OWNERS["sqlite3"] += ("collector/ledger_bytes.py", "collector/ledger_records.py", "collector/ledger_words.py")
 OWNERS["sqlite3"] += ("collector/ledger_move.py",)
 OWNERS["segno"] += ("collector/qr.py",)
+OWNERS["click"] += ("collector/account_commands.py",)
 OWNERS["click"] += ("collector/report_commands.py",)
 OWNERS["click"] += ("collector/pack_command.py",)
 OWNERS["sqlite3"] += ("collector/disputes.py",)

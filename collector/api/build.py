@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from collector.api import shapes
 from collector.api.routes import BASE
 from collector.core.sample import HamletCounts, Sample
+from collector.core.verdict import Judgement
 from collector.core.view import iso, short_code
 from collector.core.view_figures import Figures, Share, Stat
 from collector.core.view_record import metric_values
@@ -142,8 +143,8 @@ def quota(row: CommuneRow, month: str, names: dict[str, str]) -> shapes.QuotaOut
     )
 
 
-def record(sample: Sample, *, sees_positions: bool) -> shapes.RecordOut:
-    """A record; `sees_positions`: whether this caller may see exact positions of it."""
+def record(sample: Sample, judged: Judgement | None, *, sees_positions: bool) -> shapes.RecordOut:
+    """A record and the verdict on it; `sees_positions`: whether this caller may see exact positions of it."""
     known = sample.record
     is_placed = sample.epoch is not None and sample.seq is not None and sample.in_chain
     place = f"/{sample.probe}/{sample.epoch}/{sample.seq}" if is_placed else None
@@ -160,6 +161,8 @@ def record(sample: Sample, *, sees_positions: bool) -> shapes.RecordOut:
         received=shapes.Instant(ms=sample.received_ms, iso=iso(sample.received_ms)),
         counted=sample.counted,
         not_counted=list(sample.not_counted),
+        verdict=None if judged is None else judged.verdict.value,
+        rules=[] if judged is None else [hit.rule for hit in judged.hits],
         fault=sample.fault,
         in_chain=sample.in_chain,
         simulated=known.simulated if known else None,

@@ -170,7 +170,9 @@ class RecordLinks(Out, frozen=True, kw_only=True):
 class RecordOut(Out, frozen=True, kw_only=True):
     """One record of the ledger. `metrics` by the names of the contract, raw integers; null if it breaks the form.
 
-    `n` numbers records in order of receipt. `began` is null while its clock is not known.
+    `verdict` is what the other evidence says of it (`/verdicts` lists the rules), null while it was not judged;
+    `rules` are the ids of those that apply. `n` numbers records in order of receipt. `began` is null while its clock
+    is not known.
     """
 
     n: Count
@@ -185,6 +187,8 @@ class RecordOut(Out, frozen=True, kw_only=True):
     received: Instant
     counted: bool
     not_counted: list[str]
+    verdict: Literal["proved", "corroborated", "plausible", "claimed", "suspect"] | None
+    rules: list[str]
     fault: str | None
     in_chain: bool
     simulated: bool | None

@@ -15,12 +15,14 @@ from collector.api.params import Asked
 from collector.api.problems import Wrong
 from collector.api.routes import ROUTES
 from collector.core.sample import Sample
+from collector.core.verdict import Judgement
 from collector.core.view import Month, iso, month, parse_month
 from collector.core.view_service import window
 from collector.ledger_bulk import BulkReader, RecordPage, Wanted
 from collector.registry_rows import HamletEntry
 from collector.scopes import Scopes
 from collector.seal_store import SealReader
+from collector.verdict_store import VerdictReader
 from wire.errors import Unavailable
 from wire.records import CoverageRecord
 
@@ -44,6 +46,14 @@ class Sources:
     pages: Pages
     ledger: BulkReader
     log: SealReader
+    verdicts: VerdictReader
+
+    def judged(self, samples: Sequence[Sample]) -> dict[int, Judgement]:
+        """Verdicts by record number; of none while `judge` has not made its file."""
+        try:
+            return self.verdicts.of([one.n for one in samples])
+        except Unavailable:
+            return {}
 
 
 View = Callable[[Sources, Caller, Asked], Any]
@@ -179,14 +189,15 @@ def sees(caller: Caller, sample: Sample) -> bool:
 def records(sources: Sources, caller: Caller, asked: Asked) -> shapes.Page[shapes.RecordOut]:
     """Records by number."""
     page = _read(sources, wanted(sources, caller, asked), asked)
-    items = [build.record(one, sees_positions=sees(caller, one)) for one in page.samples]
+    judged = sources.judged(page.samples)
+    items = [build.record(one, judged.get(one.n), sees_positions=sees(caller, one)) for one in page.samples]
     return shapes.Page(items=items, next=_next(page))
 
 
 def record(sources: Sources, caller: Caller, asked: Asked) -> shapes.RecordOut:
     """One record by its identity."""
     found = _record_inside(sources, caller, asked)
-    return build.record(found, sees_positions=sees(caller, found))
+    return build.record(found, sources.judged([found]).get(found.n), sees_positions=sees(caller, found))
 
 
 def _record_inside(sources: Sources, caller: Caller, asked: Asked) -> Sample:
@@ -224,7 +235,7 @@ def quota(sources: Sources, caller: Caller, asked: Asked) -> shapes.Page[shapes.
     names = _names(sources)
     # A caller who is limited to a hamlet gets its commune's row over that hamlet only, as on its own sheet.
     narrow = caller.scope if sources.pages.registry.hamlet(caller.scope) is not None else None
-    rows = [row for code in codes for row in sources.pages.commune_rows(narrow or code, this)]
+    rows = sources.pages.commune_rows(narrow or caller.scope, this, codes)
     return shapes.Page(items=[build.quota(row, this.code, names) for row in rows], next=onward)
 
 

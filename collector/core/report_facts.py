@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from collector.core.period import Period
 from collector.core.quota import Counter, QuotaLine, Standing
@@ -87,7 +87,9 @@ class Step:
 @dataclass(frozen=True, slots=True)
 class UnitReport:
     """Everything that a report over a unit and a period is written from. `units` are its parts: a commune's hamlets,
-    a province's communes. `period` ends at the latest at `as_of_ms`; `whole_period` is the one that rules speak of."""
+    a province's communes. `silent`, `entered_sum`: of a daily report, units that entered nothing that day, and the sum
+    of those that entered something with their number. `period` ends at the latest at `as_of_ms`; `whole_period` is the
+    one that rules speak of."""
 
     code: str
     name: str
@@ -104,5 +106,5 @@ class UnitReport:
     remarks: tuple[Remark, ...] = ()
     steps: tuple[Step, ...] = ()
     silent: tuple[str, ...] = ()
+    entered_sum: tuple[int, int] | None = None
     is_simulated: bool = False
-    outages: Mapping[str, int] = field(default_factory=dict)

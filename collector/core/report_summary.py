@@ -6,7 +6,7 @@ Source: facts note 01 §1 (who reports what), §5 (form); design §8.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from collector.core.count import RULE_VERSION
@@ -63,15 +63,19 @@ def _blocks(kind: Kind, facts: UnitReport, head: Letterhead, name: str, language
     yield Block("heading", say("h.quota", language))
     lines = [_line(one, facts, language) for one in facts.lines]
     yield from (Block("item", text) for text in lines or [say("line.none", language)])
-    if facts.silent or kind == "day":
+    if kind == "day":
         names = ", ".join(facts.silent)
         yield Block("item", say("silent", language, names=names) if names else say("silent.none", language))
+        if facts.entered_sum is not None:
+            total, known = facts.entered_sum
+            shown_sum = decimal(total, 0, language)
+            yield Block("item", say("silent.sum", language, sum=shown_sum, n=known, all=len(facts.units)))
     yield Block("item", say("annex.units.at", language))
     yield Block("note", say("only4g", language))
     if facts.steps:
         yield Block("table", table=_steps(kind, facts.steps, language))
     yield Block("heading", say("h.quality", language))
-    yield Block("table", table=_operators(facts, language))
+    yield Block("table", table=operator_table(facts.operators, facts.own, facts.operator_names, language))
     yield Block("heading", say("h.coverage", language))
     whole = _coverage(facts, language)
     is_long = len(whole.rows) > MOST_ROWS
@@ -181,19 +185,18 @@ def _unit_cells(number: str, one: UnitFacts, is_province: bool, name: str = "") 
     )  # fmt: skip
 
 
-def _operators(facts: UnitReport, language: Language) -> Table:
+def operator_table(operators: Iterable[Summary], own: UnitFacts, names: Mapping[str, str], language: Language) -> Table:
+    """Figures by operator, and of all together in the last row."""
     keys = (
         ("operator", 12), ("tests", 7), ("success", 8), ("counted", 8), ("downlink_median", 8), ("downlink_mean", 8),
         ("uplink_median", 8), ("uplink_mean", 8), ("rtt_median", 8),
     )  # fmt: skip
     rows = [
-        Row(one.plmn or "-", _operator_cells(facts.operator_names.get(one.plmn or "", one.plmn or BLANK), one))
-        for one in facts.operators
+        Row(one.plmn or "-", _operator_cells(names.get(one.plmn or "", one.plmn or BLANK), one)) for one in operators
     ]
-    if facts.own.whole is not None:
-        rows.append(
-            Row(facts.code, _operator_cells(say("total", language, unit=small(facts.name)), facts.own.whole), True)
-        )
+    if own.whole is not None:
+        total = say("total", language, unit=small(own.name))
+        rows.append(Row(own.code, _operator_cells(total, own.whole), is_total=True))
     note = say("t.note.operators", language)
     return Table("operators", say("t.operators", language), _columns(keys, language), tuple(rows), note=note)
 

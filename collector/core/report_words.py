@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from collector.core.period import Period
 from collector.core.report_model import Kind
+from collector.core.report_words_more import MORE_WORDS
 from collector.core.view import DAY_MS, Language, local
 
 WORDS: dict[str, tuple[str, str]] = {
@@ -29,12 +30,12 @@ WORDS: dict[str, tuple[str, str]] = {
         "Results of mobile broadband measurements, {period}, {unit}",
     ),
     "subject.dossier": (
-        "Hồ sơ chất lượng và vùng phủ sóng 4G {period} tại {unit}",
-        "Dossier of 4G quality and coverage, {period}, {unit}",
+        "Chất lượng và vùng phủ sóng 4G {period} tại {unit}",
+        "4G quality and coverage, {period}, {unit}",
     ),
     "subject.weak": (
-        "Danh sách điểm sóng yếu, tốc độ thấp {period} trên địa bàn {unit}",
-        "List of weak spots, {period}, {unit}",
+        "Điểm sóng yếu, tốc độ thấp {period} trên địa bàn {unit}",
+        "Weak spots, {period}, {unit}",
     ),
     "opening": (
         "Thực hiện {documents}, {issuer} báo cáo kết quả {period} như sau. Kỳ số liệu: từ {start} đến {end}; số liệu "
@@ -164,6 +165,10 @@ WORDS: dict[str, tuple[str, str]] = {
     "c.difficulties": ("Khó khăn, vướng mắc", "Difficulties"),
     "total": ("Toàn {unit}", "All of {unit}"),
     "silent": ("Chưa báo cáo hôm nay: {names}.", "Not reported today: {names}."),
+    "silent.sum": (
+        "Cộng các đơn vị đã báo: {sum} ({n}/{all} đơn vị).",
+        "Sum over those that reported: {sum} ({n} of {all} units).",
+    ),
     "silent.none": ("Tất cả đơn vị đã báo cáo hôm nay.", "All units have reported today."),
     "note.merged": ("sáp nhập vào {into} từ {day}", "merged into {into} on {day}"),
     "note.ended": ("không còn từ {day}", "ended on {day}"),
@@ -232,6 +237,8 @@ WORDS: dict[str, tuple[str, str]] = {
         "{measured} of {registered} hamlets measured; ",
     ),
 }
+
+WORDS |= MORE_WORDS
 
 
 def say(key: str, language: Language, /, **parts: object) -> str:

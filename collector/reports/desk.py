@@ -91,5 +91,6 @@ def open_desk(
     """The desk of a collector."""
     kept = store(settings.state)
     seals = SealReader(settings.seal) if settings.seal.exists() else None
-    maker = Maker(reader, registry, seals, settings.reports.public_url or f"https://{settings.origin}", kept.remarks)
+    public_url = settings.reports.public_url or f"https://{settings.origin}"
+    maker = Maker(reader, registry, seals, public_url, kept.remarks, settings.verdict.lte_category)
     return Desk(maker, kept, settings.state / "photos")

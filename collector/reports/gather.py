@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from collector.core.clock import month_of
+from collector.core.clock import DAY_MS, day_of, month_of
 from collector.core.period import Period
 from collector.core.quota import Count, Counter, Level, QuotaLine, Standing, standing
 from collector.core.report_facts import Evidence, LineFacts, Step, UnitFacts, UnitReport
@@ -24,11 +24,14 @@ from collector.ledger import LedgerReader
 from collector.registry import Registry
 from collector.registry_dated import CampaignQuotaRow, EnteredCountRow, HamletEndRow, UnitNameRow
 from collector.registry_rows import CommuneEntry, HamletEntry
+from collector.rollup_parts import Parts, parts_of
 from collector.rollups import Rollups
 from wire.errors import Refused
 
 OPEN_END_MS = 32_503_680_000_000
 """Year 3000: a campaign without an end."""
+LONGEST_CAMPAIGN = 62
+"""Days of a campaign that has daily reports."""
 ENTERED: tuple[Counter, ...] = ("portal", "people")
 
 
@@ -68,7 +71,25 @@ class Gatherer:
         self._names = _names(registry, asked.period.end_ms - 1)
         self._referrals = _referrals(registry, asked.period.end_ms)
         self._entered = _entered(registry, asked.as_of_ms)
+        self._window = self._campaign_window()
         self._ended = {one.hamlet: one for one in registry.dated.holding(HamletEndRow, asked.period.end_ms - 1)}
+
+    def _campaign_window(self) -> Period | None:
+        """The campaign whose days a daily report tells of: the shortest that holds the day, two months at most."""
+        asked = self._asked
+        found = [Period(row.starts_ms, row.ends_ms) for row in self._registry.campaigns() if row.ends_ms is not None]
+        found = [one for one in found if one.holds(asked.period.end_ms - 1) and _days(one) <= LONGEST_CAMPAIGN]
+        return min(found, key=_days, default=None) if asked.kind == "day" else None
+
+    @property
+    def _whole(self) -> Period:
+        """The period that entered figures are of: the campaign of a daily report, else the report's own."""
+        return self._window or self._asked.whole
+
+    @property
+    def _span(self) -> Period:
+        """What our own figures are counted over: a daily report is cumulative over its campaign."""
+        return Period(self._whole.start_ms, self._asked.period.end_ms)
 
     def unit_report(self) -> UnitReport:
         """Gather for a commune (by hamlets) or a province (by communes). Raises Refused for any other unit."""
@@ -87,42 +108,57 @@ class Gatherer:
         units = [self._hamlet(one, found.hamlets.get(one.code), line) for one in hamlets]
         own = self._own("commune", entry.code, together(_all(found.hamlets)), units)
         within = self._registry.province(entry.province)
-        return self._report(entry.code, "commune", within.name if within else "", own, units, found.operators)
+        operators = [summary(hours, plmn=plmn) for plmn, hours in sorted(found.operators.items())]
+        return self._report(entry.code, "commune", within.name if within else "", own, units, operators)
 
     def _province(self, code: str) -> UnitReport:
-        operators: dict[str, list[Hour]] = defaultdict(list)
-        units, line = [], self._line("commune")
-        for entry in (one for one in self._registry.communes() if one.province == code):
-            found = self._hours(entry.code)
-            hamlets = self._hamlets_of(entry.code, found.hamlets)
-            merged = {plmn: together(hours) for plmn, hours in found.operators.items()}
-            for plmn, hour in merged.items():
-                operators[plmn].append(hour)
-            whole = summary(merged.values()) if merged else None
-            evidence = _evidence(hamlets, found.hamlets, self._ended)
-            units.append(self._unit("commune", entry.code, whole, line, evidence))
-        hours = [hour for listed in operators.values() for hour in listed]
-        own = self._unit("province", code, summary(hours) if hours else None, self._line("province"), None)
+        """Thousands of hamlets: counts from the database's sums, and of the packed days only the values."""
+        entries = [one for one in self._registry.communes() if one.province == code]
+        parts = parts_of(self._rollups, self._span, {one.code for one in entries})
+        line, below = self._line("commune"), self._hamlets_by_commune()
+        units = []
+        for entry in entries:
+            found = parts.of_commune(entry.code)
+            evidence = self._evidence(entry.code, below, parts)
+            units.append(self._unit("commune", entry.code, found, line, evidence))
+        whole, operators = parts.figures()
+        own = self._unit("province", code, whole, self._line("province"), None)
         return self._report(code, "province", "", own, units, operators)
+
+    def _hamlets_by_commune(self) -> Mapping[str, list[HamletEntry]]:
+        found: dict[str, list[HamletEntry]] = defaultdict(list)
+        for one in self._registry.hamlets():
+            found[one.commune].append(one)
+        return found
+
+    def _evidence(self, commune: str, below: Mapping[str, list[HamletEntry]], parts: Parts) -> Evidence:
+        """The hamlets that the commune has at the period's end, and which of them have a counted sample."""
+        registered = [one for one in below.get(commune, ()) if not self._is_over(one.code)]
+        without = tuple(one.label for one in registered if not parts.counted.get((commune, one.code)))
+        return Evidence(len(registered) - len(without), len(registered), without)
+
+    def _is_over(self, hamlet: str) -> bool:
+        return hamlet in self._ended and self._ended[hamlet].how != "reopened"
 
     def _report(
         self, code: str, level: str, within: str, own: UnitFacts, units: Sequence[UnitFacts],
-        operators: Mapping[str, list[Hour]],
+        operators: Sequence[Summary],
     ) -> UnitReport:  # fmt: skip
         asked = self._asked
         below: Level = "hamlet" if level == "commune" else "commune"
         return UnitReport(
-            code=code, name=own.name, level=level, within=within, period=asked.period, whole_period=asked.whole,
+            code=code, name=own.name, level=level, within=within, period=self._span, whole_period=self._whole,
             as_of_ms=asked.as_of_ms, own=own, units=tuple(units),
-            operators=tuple(summary(hours, plmn=plmn) for plmn, hours in sorted(operators.items())),
+            operators=tuple(operators),
             lines=tuple(self._lines(level, below, own, units)), operator_names=self._registry.operators(),
-            steps=tuple(self._steps(own, level)),
+            steps=tuple(self._steps(own, level)), silent=tuple(self._silent(units)),
+            entered_sum=self._sum(own, units),
             is_simulated=any(one.simulated for one in self._registry.probes()),
         )  # fmt: skip
 
     def _hours(self, commune: str) -> _Hours:
         found = _Hours(defaultdict(list), defaultdict(list))
-        for key, hours in self._rollups.days(self._asked.period.start_ms, self._asked.period.end_ms, commune):
+        for key, hours in self._rollups.days(self._span.start_ms, self._span.end_ms, commune):
             found.hamlets[key.hamlet].extend(hours.values())
             found.operators[key.plmn].extend(hours.values())
         return found
@@ -142,7 +178,7 @@ class Gatherer:
 
     def _own(self, level: Level, code: str, hour: Hour, units: Sequence[UnitFacts]) -> UnitFacts:
         whole = summary([hour]) if any(hour.counts) else None
-        registered = [one for one in units if one.code not in self._ended or self._ended[one.code].how == "reopened"]
+        registered = [one for one in units if not self._is_over(one.code)]
         without = tuple(one.name for one in registered if not one.counted)
         evidence = Evidence(len(registered) - len(without), len(registered), without)
         return self._unit(level, code, whole, self._line(level), evidence)
@@ -151,7 +187,7 @@ class Gatherer:
         self, level: Level, code: str, whole: Summary | None, line: QuotaLine | None, evidence: Evidence | None,
         label: str = "",
     ) -> UnitFacts:  # fmt: skip
-        entered = {name: self._read(name, code, self._asked.whole) for name in ENTERED}
+        entered = {name: self._read(name, code, self._whole) for name in ENTERED}
         counts: dict[Counter, Count | None] = {
             name: None if value is None else Count(value) for name, value in entered.items()
         }
@@ -167,10 +203,7 @@ class Gatherer:
         language = self._asked.language
         ended = self._ended.get(code) if level == "hamlet" else None
         if ended is not None and ended.how != "reopened":
-            into = [self._registry.hamlet(one) for one in ended.successors.split()]
-            names = ", ".join(one.label for one in into if one is not None)
-            key = "note.merged" if names else "note.ended"
-            yield say(key, language, into=names, day=day(ended.valid_from_ms))
+            yield ended_note(self._registry, ended, language)
         for row, before in self._renamed(code):
             yield say("note.renamed", language, day=day(row.valid_from_ms), name=before)
 
@@ -208,7 +241,9 @@ class Gatherer:
                 )
 
     def _steps(self, own: UnitFacts, level: str) -> Iterable[Step]:
-        """The months of a quarter or a year."""
+        """The months of a quarter or a year; the days of a campaign up to a daily report's own."""
+        if self._asked.kind == "day":
+            yield from self._day_steps(own, level)
         if self._asked.kind not in ("quarter", "year"):
             return
         start_ms = self._asked.period.start_ms
@@ -219,6 +254,61 @@ class Gatherer:
             entered = {name: self._read(name, own.code, whole) for name in ENTERED}
             yield Step(f"{local(start_ms):%m/%Y}", f"{local(start_ms):%Y-%m}", counted, entered)
             start_ms = whole.end_ms
+
+    def _day_steps(self, own: UnitFacts, level: str) -> Iterable[Step]:
+        counter: Counter = self._decides(own)
+        start_ms = self._span.start_ms
+        while start_ms < self._span.end_ms:
+            until_ms = min(start_ms + DAY_MS, self._span.end_ms)
+            entered = {name: self._reading(name, own.code, until_ms) for name in ENTERED}
+            new, corrected = self._moved(counter, own.code, start_ms, until_ms)
+            counted = self._counted(own.code, level, Period(start_ms, until_ms))
+            yield Step(day(start_ms), f"{local(start_ms):%Y-%m-%d}", counted, entered, None, new, corrected)
+            start_ms += DAY_MS
+
+    @staticmethod
+    def _decides(own: UnitFacts) -> Counter:
+        """The entered counter whose growth a daily report tells of."""
+        line = None if own.standing is None else own.standing.line.counter
+        return line if line in ENTERED else "people"
+
+    def _readings(self, counter: Counter, unit: str) -> list[EnteredCountRow]:
+        """Every reading of a figure of this campaign until now, oldest first; corrections are later readings."""
+        rows = self._registry.dated.history(EnteredCountRow, counter=counter, unit=unit)
+        whole, until_ms = self._whole, self._asked.as_of_ms
+        return [
+            row for row in rows
+            if (row.starts_ms, row.ends_ms) == (whole.start_ms, whole.end_ms) and row.valid_from_ms <= until_ms
+        ]  # fmt: skip
+
+    def _reading(self, counter: Counter, unit: str, until_ms: int) -> int | None:
+        held = [row.value for row in self._readings(counter, unit) if row.valid_from_ms < until_ms]
+        return held[-1] if held else None
+
+    def _moved(self, counter: Counter, unit: str, from_ms: int, until_ms: int) -> tuple[int | None, int | None]:
+        """What a day's readings added, and what they took back; None if there was no reading."""
+        values = [(0, 0), *((row.valid_from_ms, row.value) for row in self._readings(counter, unit))]
+        steps = [(at, now - was) for (_, was), (at, now) in pairwise(values) if from_ms <= at < until_ms]
+        if not steps:
+            return None, None
+        return sum(n for _, n in steps if n > 0), -sum(n for _, n in steps if n < 0)
+
+    def _silent(self, units: Sequence[UnitFacts]) -> Iterable[str]:
+        """Units of which nobody entered anything on the day of a daily report."""
+        if self._asked.kind != "day":
+            return
+        start_ms = day_of(self._asked.period.end_ms - 1)[0]
+        for one in units:
+            if self._is_over(one.code):
+                continue
+            if not any(row.valid_from_ms >= start_ms for name in ENTERED for row in self._readings(name, one.code)):
+                yield one.name
+
+    def _sum(self, own: UnitFacts, units: Sequence[UnitFacts]) -> tuple[int, int] | None:
+        """Of a daily report: the entered figures of the units that have one, added up, and how many those are."""
+        counter: Counter = self._decides(own)
+        known = [value for one in units if (value := one.entered.get(counter)) is not None]
+        return (sum(known), len(known)) if known and self._asked.kind == "day" else None
 
     def _counted(self, code: str, level: str, part: Period) -> int | None:
         found = [
@@ -231,6 +321,17 @@ class Gatherer:
         return self._entered.get((counter, unit, whole.start_ms, whole.end_ms))
 
 
+def _days(period: Period) -> int:
+    return (period.end_ms - period.start_ms) // DAY_MS
+
+
+def ended_note(registry: Registry, row: HamletEndRow, language: Language) -> str:
+    """What became of a hamlet, and since when."""
+    into = [registry.hamlet(one) for one in row.successors.split()]
+    names = ", ".join(one.label for one in into if one is not None)
+    return say("note.merged" if names else "note.ended", language, into=names, day=day(row.valid_from_ms))
+
+
 def _again(line: QuotaLine, one: UnitFacts) -> Standing:
     counts: dict[Counter, Count | None] = {k: None if v is None else Count(v) for k, v in one.entered.items()}
     counts["ours"] = Count(one.counted or 0)
@@ -239,14 +340,6 @@ def _again(line: QuotaLine, one: UnitFacts) -> Standing:
 
 def _all(hamlets: Mapping[str, list[Hour]]) -> list[Hour]:
     return [hour for hours in hamlets.values() for hour in hours]
-
-
-def _evidence(
-    hamlets: Sequence[HamletEntry], held: Mapping[str, Sequence[Hour]], ended: Mapping[str, HamletEndRow]
-) -> Evidence:
-    registered = [one for one in hamlets if one.code not in ended or ended[one.code].how == "reopened"]
-    without = tuple(one.label for one in registered if not any(hour.counts[5] for hour in held.get(one.code, ())))
-    return Evidence(len(registered) - len(without), len(registered), without)
 
 
 def _names(registry: Registry, at_ms: int) -> dict[str, list[str]]:

@@ -39,11 +39,20 @@ RULES: dict[str, frozenset[str]] = {
         (f"account.{page}" for page in ("overview", "change_password", "renew_codes", "end_session")), ROLES | COMPANY
     ),
     "account.enrol": ROLES | ENROLLING | COMPANY,
+    **dict.fromkeys(
+        (f"accounts.{page}" for page in ("overview", "add", "scope", "disable", "enable", "reset", "end")),
+        frozenset({"operator"}),
+    ),
+    **dict.fromkeys((f"wall.{page}" for page in ("overview", "make", "revoke")), frozenset({"operator"})),
+    "wall.door": PUBLIC,
+    "wall.open": PUBLIC,
+    "wall.show": BOARD,
     "pages.first": PUBLIC,
     "pages.first_live": PUBLIC,
     "pages.hamlets": PUBLIC,
     "pages.hamlet": PUBLIC,
     "pages.hamlet_live": PUBLIC,
+    **dict.fromkeys((f"board.{page}" for page in ("country", "unit", "live", "boundaries")), PUBLIC),
     "coverage.calendar": PUBLIC,
     "coverage.outages": PUBLIC,
     "pages.sample": PUBLIC,
@@ -67,14 +76,25 @@ RULES: dict[str, frozenset[str]] = {
     "machine.metrics": frozenset({"technician", "operator"}),
     "doors.technician": frozenset({"technician", "operator"}),
     "doors.operator": frozenset({"operator"}),
-    "doors.official": frozenset({"official", "operator"}),
-    "campaigns.overview": frozenset({"official", "operator", "auditor"}),
+    "doors.official": frozenset({"official", "operator"}) | BOARD,
+    "campaigns.overview": frozenset({"official", "operator", "auditor"}) | BOARD,
     "campaigns.enter": frozenset({"official", "operator"}),
     **dict.fromkeys(
         (f"fleet.{page}" for page in ("overview", "since", "probe", "note")), frozenset({"technician", "operator"})
     ),
     "fleet.caretaker": frozenset({"operator"}),
+    **dict.fromkeys(
+        (f"reports.{page}" for page in ("overview", "one", "changed", "file", "silent")),
+        frozenset({"official", "operator", "auditor"}),
+    ),
+    **dict.fromkeys(("reports.make", "reports.enter"), frozenset({"official", "operator"})),
+    "reports.proof": PUBLIC,
     "packs.pack": frozenset({"official", "operator", "auditor"}),
+    **dict.fromkeys(
+        ("office.today", "office.allotment", "office.behind"), frozenset({"official", "operator", "auditor"})
+    ),
+    "office.approve": frozenset({"operator"}),
+    **dict.fromkeys(("office.indicators", "guide.unit", "guide.poster"), PUBLIC),
     "cases.why": frozenset({"official", "operator", "auditor"}),
     **dict.fromkeys(("cases.overview", "cases.one"), frozenset({"official", "operator", "auditor"}) | COMPANY),
     "cases.open_one": frozenset({"official", "operator"}),
@@ -83,6 +103,11 @@ RULES: dict[str, frozenset[str]] = {
     "doors.refusals": frozenset({"operator"}),
     "claims.overview": frozenset({"technician", "operator"}),
     "claims.arm": frozenset({"technician", "operator"}),
+    "claims.file": frozenset({"operator"}),
+    **dict.fromkeys(
+        (f"accept.{part}" for part in ("page", "confirm", "photo", "picture", "accept", "sheet", "paper")),
+        frozenset({"technician", "operator"}),
+    ),
     **dict.fromkeys(
         (f"registry.{page}" for page in ("search", "unit", "hamlet", "probe", "referral")),
         frozenset({"technician", "operator", "official"}),
@@ -98,7 +123,7 @@ HOME = {"technician": "doors.technician", "operator": "doors.operator", "officia
 HOME |= {"company": "cases.overview"}
 UNWRITTEN = frozenset({"access.login", "access.welcome", "wall.open", "heads.enter"})
 """Forms that write their own line of the audit trail, if any."""
-_CODE = re.compile(r"[A-Za-z0-9_-]{1,32}")
+_CODE = re.compile(r"[A-Za-z0-9_.-]{1,32}")
 _NAMED = ("commune", "hamlet", "unit", "site", "probe", "into", "line", "account")
 """Fields of a form whose codes stand in the audit trail; nothing else that was typed does."""
 
@@ -115,9 +140,14 @@ def scope() -> str:
     return user.scope if user else ""
 
 
+def unit_scope() -> str:
+    """The unit that this visitor is limited to, "" for all. A company's scope is a network: it sees what is public."""
+    return "" if role() == "company" else scope()
+
+
 def inside(unit: str | None, at_ms: int | None = None) -> bool:
     """Whether this visitor's scope covers a province, commune or hamlet (at a moment; None: as the registry is now)."""
-    return scopes().covers(scope(), unit, at_ms)
+    return scopes().covers(unit_scope(), unit, at_ms)
 
 
 def need_inside(unit: str | None, at_ms: int | None = None) -> None:
@@ -128,12 +158,12 @@ def need_inside(unit: str | None, at_ms: int | None = None) -> None:
 
 def inside_probe(probe: str | None) -> bool:
     """Whether a probe stands in this visitor's scope; what names no probe is for those who see all units."""
-    return scope() == "" or (probe is not None and scopes().covers_probe(scope(), probe))
+    return unit_scope() == "" or (probe is not None and scopes().covers_probe(unit_scope(), probe))
 
 
 def need_record(sample: Sample | None) -> Sample:
     """The record, or 404: there is none, or it was taken outside this visitor's scope."""
-    if sample is None or not scopes().covers_record(scope(), (sample.hamlet, sample.commune, sample.province)):
+    if sample is None or not scopes().covers_record(unit_scope(), (sample.hamlet, sample.commune, sample.province)):
         abort(404)
     return sample
 
@@ -141,7 +171,7 @@ def need_record(sample: Sample | None) -> Sample:
 def only_inside(rows: Iterable[FeedRow]) -> list[FeedRow]:
     """Those of a feed that were taken in this visitor's scope."""
     places = ((row, (row.sample.hamlet, row.sample.commune, row.sample.province)) for row in rows)
-    return [row for row, place in places if scopes().covers_record(scope(), place)]
+    return [row for row, place in places if scopes().covers_record(unit_scope(), place)]
 
 
 def scopes() -> Scopes:
@@ -194,7 +224,8 @@ def guard(entrance: Entrance, machine: Callable[[], bool]) -> Callable[[], Respo
 def _write_down(entrance: Entrance) -> None:
     """A deed of somebody who is in has its line in the audit trail before it is done. Raises Unavailable."""
     endpoint = request.endpoint or ""
-    if request.method in ("GET", "HEAD", "OPTIONS") or g.user is None or endpoint in UNWRITTEN:
+    is_look = request.method in ("GET", "HEAD", "OPTIONS") or not endpoint
+    if is_look or g.user is None or endpoint in UNWRITTEN:
         return
     given = [*(request.view_args or {}).values(), *(request.form.get(field, "") for field in _NAMED)]
     codes = [str(one) for one in given if _CODE.fullmatch(str(one))]
@@ -204,7 +235,7 @@ def _write_down(entrance: Entrance) -> None:
 def note_refusal(response: Response) -> Response:
     """A deed that was refused has a second line, with the answer's status."""
     endpoint = request.endpoint or ""
-    is_deed = request.method == "POST" and g.get("user") is not None and endpoint not in UNWRITTEN
+    is_deed = request.method == "POST" and endpoint and g.get("user") is not None and endpoint not in UNWRITTEN
     if is_deed and response.status_code >= 400:
         entrance: Entrance = current_app.extensions["entrance"]
         with suppress(Unavailable):

@@ -10,7 +10,7 @@ from collector.core.sample import Deliveries
 from collector.core.view import Month, month, parse_month
 from collector.core.view_health import Fault, HealthFacts, faults
 from collector.health import Health
-from collector.web import access
+from collector.web import access, sheet
 from collector.web.ports import HealthSource
 from collector.web.present import Pages
 from wire.errors import Unavailable
@@ -29,7 +29,8 @@ def blueprint(pages: Pages, health: HealthSource) -> Blueprint:
     @routes.get("/operator")
     def operator() -> str:
         rows = pages.site_rows(access.scope())
-        communes = pages.commune_rows(access.scope(), pages.month())
+        codes = list(sheet.communes_in(pages, access.scope()))[: sheet.PAGE_COMMUNES]
+        communes = pages.commune_rows(access.scope(), pages.month(), codes)
         ill = [row for row in rows if row.checkup.illness is not None]
         return render_template(
             "operator.html", rows=rows, ill=ill, communes=communes, month=pages.month(), view=health_view(pages, health)
@@ -38,10 +39,14 @@ def blueprint(pages: Pages, health: HealthSource) -> Blueprint:
     @routes.get("/official")
     def official() -> str:
         chosen = _chosen_month(pages)
-        rows = pages.commune_rows(access.scope(), chosen)
+        codes = list(sheet.communes_in(pages, access.scope()))
+        number, size = max(0, request.args.get("page", 0, type=int)), sheet.PAGE_COMMUNES
+        rows = pages.commune_rows(access.scope(), chosen, codes[number * size : (number + 1) * size])
         others = [m for m in pages.months() if m.code != chosen.code]
         as_of_ms = min(pages.now_ms(), chosen.end_ms - 1)
-        return render_template("official.html", rows=rows, month=chosen, others=others, as_of_ms=as_of_ms)
+        return render_template("official.html", rows=rows, month=chosen, others=others, as_of_ms=as_of_ms,
+            number=number, more=len(codes) > (number + 1) * size,
+        )  # fmt: skip
 
     @routes.get("/health", endpoint="health")
     def health_page() -> str:
@@ -111,4 +116,8 @@ def _facts(health: Health) -> HealthFacts:
         sealed_ms=seal.signed_ms if seal else None,
         sealed_size=seal.size if seal else None,
         unsigned=seal.unsigned if seal else None,
+        judge_alive=health.judge_alive if health.judge else None,
+        judge_fault=health.judge.error if health.judge else None,
+        judge_said_ms=health.judge.at_ms if health.judge else None,
+        judge_waiting=health.judge.waiting if health.judge else None,
     )

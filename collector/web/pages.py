@@ -35,8 +35,8 @@ def blueprint(pages: Pages, origin: str) -> Blueprint:
     @routes.get("/hamlets")
     def hamlets() -> str:
         number = max(0, request.args.get("page", 0, type=int))
-        total = len(pages.hamlets_in(access.scope()))
-        rows = pages.hamlet_rows(access.scope(), number)
+        total = len(pages.hamlets_in(access.unit_scope()))
+        rows = pages.hamlet_rows(access.unit_scope(), number)
         more = (number + 1) * PAGE_HAMLETS < total
         return render_template("hamlets.html", rows=rows, month=pages.month(), number=number, more=more)
 
@@ -72,7 +72,7 @@ def _names(pages: Pages) -> dict[str, object]:
 
 def _first(pages: Pages) -> dict[str, object]:
     last_n = pages.reader.last_n()
-    rows = pages.hamlet_rows(access.scope())
+    rows = pages.hamlet_rows(access.unit_scope())
     feed = access.only_inside(pages.feed())
     spots = pages.spots(rows, MAP_WIDTH, MAP_HEIGHT)
     return {"rows": rows, "feed": feed, "last_n": last_n, "spots": spots, **_names(pages)}

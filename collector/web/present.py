@@ -5,18 +5,21 @@ Source: design §7 (web, counts), §8.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from collector.core.clock import DAY_MS, day_of
 from collector.core.sample import HamletCounts, Sample
 from collector.core.view import Month, month_before, month_of, short_code, sort_key
-from collector.core.view_chart import Chart, Spot, plain_map, rate_by_rsrp, rates_over_time
-from collector.core.view_figures import Figures, Pace, by_operator, figures, pace, tests_of
+from collector.core.view_chart import Chart, Spot, plain_map, rate_by_rsrp, rate_by_sinr, rates_over_time
+from collector.core.view_figures import Figures, Pace, by_operator, figures, tests_of
+from collector.core.view_hamlet import BAND_DAYS, Band, HoursOfDay, Strip, band, hours_of_day, strips
 from collector.core.view_probe import Checkup, checkup
 from collector.core.view_service import CoverageSum, Service, State, Window, coverage_sum, service, windows
 from collector.core.witness import DIRECTIONS, Witness, is_worth_showing, judge
 from collector.registry_rows import CommuneEntry, HamletEntry, ProbeEntry, ProvinceEntry, Quota, SiteEntry
 from collector.scopes import Scopes
+from collector.web import sheet
 from collector.web.months import MonthTests
 from collector.web.ports import Reader, Registry
 from wire.errors import Unavailable
@@ -63,6 +66,10 @@ class HamletPage:
     operators: tuple[Figures, ...]
     rates: Chart | None
     by_signal: Chart | None
+    by_sinr: Chart | None
+    bands: tuple[tuple[str, Band], ...]
+    hours: tuple[HoursOfDay, ...]
+    strips: tuple[Strip, ...]
     windows: tuple[Window, ...]
     coverage: CoverageSum
     tests: Sequence[Sample]
@@ -161,15 +168,22 @@ class Pages:
         last_n = self.reader.last_n()
         row = self.hamlet_row(hamlet)
         tests = self.reader.samples(hamlet=hamlet.code, kind="test", limit=CHART_TESTS)
-        strips = windows(self.reader.samples(hamlet=hamlet.code, kind="coverage", limit=STRIP_WINDOWS))
+        windowed = windows(self.reader.samples(hamlet=hamlet.code, kind="coverage", limit=STRIP_WINDOWS))
+        end_ms = day_of(self.now_ms())[0] + DAY_MS
+        days = self.reader.hamlet_days(hamlet.code, hamlet.commune, end_ms - BAND_DAYS * DAY_MS, end_ms)
+        drawn = [(name, band(days, end_ms, f"{name}_bps")) for name in ("downlink", "uplink")]
         return HamletPage(
             row=row,
             province=self.registry.province(row.commune.province) if row.commune else None,
             operators=by_operator(self.tests.of(hamlet.code, this)),
             rates=rates_over_time(tests),
             by_signal=rate_by_rsrp(tests),
-            windows=tuple(reversed(strips)),
-            coverage=coverage_sum(strips),
+            by_sinr=rate_by_sinr(tests),
+            bands=tuple((name, found) for name, found in drawn if found is not None),
+            hours=hours_of_day(days),
+            strips=strips(days, end_ms),
+            windows=tuple(reversed(windowed)),
+            coverage=coverage_sum(windowed),
             tests=tests[:LAST_TESTS],
             chart_tests=len(tests),
             last_n=last_n,
@@ -238,33 +252,9 @@ class Pages:
             rows.append(SiteRow(probe, site, hamlet, found, state.last_received_ms if state else None, code))
         return rows
 
-    def commune_rows(self, scope: str, this: Month) -> list[CommuneRow]:
-        """The official's sheet of a month."""
-        hamlets = self.hamlets_in(scope)
-        counts = self.reader.hamlet_counts(this.start_ms, this.end_ms)
-        codes = sorted({h.commune for h in hamlets})
-        rows = [self._commune(code, [h for h in hamlets if h.commune == code], counts, this) for code in codes]
-        return [row for row in rows if row is not None]
-
-    def _commune(
-        self, code: str, hamlets: Sequence[HamletEntry], counts: Mapping[str, HamletCounts], this: Month
-    ) -> CommuneRow | None:
-        commune = self.registry.commune(code)
-        if commune is None:
-            return None
-        quota = self.registry.quota(code)
-        held = [counts.get(h.code, NO_COUNTS) for h in hamlets]
-        minimum = quota.minimum if quota else None
-        return CommuneRow(
-            commune=commune,
-            province=self.registry.province(commune.province),
-            quota=quota,
-            pace=pace(sum(c.counted for c in held), minimum, this.start_ms, this.end_ms, self.now_ms()),
-            tests=sum(c.tests for c in held),
-            figures=figures([s for h in hamlets for s in self.tests.of(h.code, this)]),
-            evidence=sum(c.counted > 0 for c in held),
-            registered=len(hamlets),
-        )
+    def commune_rows(self, scope: str, this: Month, codes: Collection[str] | None = None) -> list[CommuneRow]:
+        """The official's sheet of a month, by code (of `codes`, or all)."""
+        return sheet.commune_rows(self, scope, this, codes)
 
     def months(self) -> tuple[Month, Month]:
         """The two months that a sheet is usually asked for: this one and the one before."""

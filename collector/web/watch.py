@@ -24,6 +24,7 @@ from collector.metrics import Facts, Requests, exposition
 from collector.seal_store import SealReader
 from collector.settings import Settings
 from collector.tokens import TokenStore
+from collector.verdict_store import VerdictReader
 from collector.web import access, interface
 from collector.web.doors import HealthView, health_view
 from collector.web.entrance import Entrance
@@ -41,7 +42,7 @@ FILES = ("ledger.db", "seal.db", "forward.db", "registry.db")
 def install(app: Flask, settings: Settings, entrance: Entrance, pages: Pages, source: HealthSource) -> Gate:
     """Add everything that programs ask: the API, readiness and figures. Returns the gate that stands before it."""
     gate = Gate(settings.api, TokenStore(settings.registry), entrance, time.monotonic, pages.now_ms)
-    sources = Sources(pages, BulkReader(settings.ledger), SealReader(settings.seal))
+    sources = Sources(pages, BulkReader(settings.ledger), SealReader(settings.seal), VerdictReader(settings.verdicts))
     requests = Requests()
     _count(app, requests)
     app.register_blueprint(interface.blueprint(sources, gate))

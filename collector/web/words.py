@@ -7,17 +7,21 @@ placeholders agree and that templates use only keys that exist.
 from __future__ import annotations
 
 from collector.core.view import Language
+from collector.web.words_accept import ACCEPT_WORDS
 from collector.web.words_accounts import ACCOUNT_WORDS
 from collector.web.words_alarms import ALARM_WORDS
+from collector.web.words_board import BOARD_WORDS
 from collector.web.words_campaigns import CAMPAIGN_WORDS
 from collector.web.words_cases import CASE_WORDS
 from collector.web.words_coverage import COVERAGE_WORDS
 from collector.web.words_evidence import EVIDENCE_WORDS
 from collector.web.words_fleet import FLEET_WORDS
+from collector.web.words_office import OFFICE_WORDS
 from collector.web.words_pages import PAGE_WORDS
 from collector.web.words_record import RECORD_WORDS
 from collector.web.words_registry import REGISTRY_WORDS
 from collector.web.words_remedies import REMEDY_WORDS
+from collector.web.words_reports import REPORT_WORDS
 from collector.web.words_verdict import VERDICT_WORDS
 from collector.web.words_witness import WITNESS_WORDS
 
@@ -31,10 +35,13 @@ WORDS: dict[str, tuple[str, str]] = (
     | REGISTRY_WORDS
     | ALARM_WORDS
 )
+WORDS |= REPORT_WORDS
 WORDS |= VERDICT_WORDS
+WORDS |= ACCEPT_WORDS
 WORDS |= ACCOUNT_WORDS
-WORDS |= EVIDENCE_WORDS | CASE_WORDS
+WORDS |= EVIDENCE_WORDS | CASE_WORDS | OFFICE_WORDS
 WORDS |= FLEET_WORDS
+WORDS |= BOARD_WORDS
 
 
 def say(key: str, language: Language, /, **parts: object) -> str:

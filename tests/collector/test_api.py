@@ -17,8 +17,12 @@ from collector.api.problems import KINDS, Wrong
 from collector.api.routes import ROUTES
 from collector.core.csv_line import cell, line
 from collector.core.rate import full, take
+from collector.core.verdict_case import Network
 from collector.core.view import iso
+from collector.core.view_figures import figures, points
 from collector.ledger_bulk import BulkReader, Wanted
+from collector.verdict_service import Judge
+from collector.verdict_store import VerdictStore
 from tests.collector.kit import T0_MS, FakeProbe
 from tests.collector.test_web_world import HAMLET, World, get, world
 from wire import codec
@@ -286,3 +290,29 @@ def test_a_fork_has_no_address_of_its_own(here: World) -> None:
     item = ask(here, "records?limit=1")["items"][0]
     assert item["in_chain"] is False
     assert item["links"] == {"page": None, "note": None, "proof": None}
+
+
+def test_a_record_carries_its_verdict_and_the_rules_that_gave_it(here: World) -> None:
+    assert [ask(here, path)["verdict"] for path in ("records/p-one/1/2",)] == [None]
+    store = VerdictStore(here.settings.verdicts)
+    Judge(here.reader, here.registry, store, Network(), len).all(here.now_ms)
+    judged = store.of([3])[3]
+    store.close()
+    item = ask(here, "records/p-one/1/2")
+    assert (item["verdict"], item["rules"]) == (judged.verdict.value, [hit.rule for hit in judged.hits])
+    assert item["rules"], "a test without a receipt has a rule that says so"
+    assert all(one["verdict"] for one in ask(here, "records")["items"] if one["kind"] == "test")
+
+
+def test_the_sheet_from_rollups_is_what_the_records_give(here: World) -> None:
+    here.tests(1, outcome="failed", stage="dns", cause="timeout", downlink_bps=None, uplink_bps=None)
+    here.tests(2, downlink_bps=44_000_000)
+    pages = here.app.extensions["pages"]
+    month = pages.month()
+    (row,) = pages.commune_rows("", month)
+    assert row.figures == figures(points(here.reader.samples(kind="test", limit=100)))
+    counts = here.reader.hamlet_counts(month.start_ms, month.end_ms)[HAMLET]
+    assert (row.tests, row.pace.counted, row.pace.minimum) == (counts.tests, counts.counted, 300) == (10, 9, 300)
+    (narrow,) = pages.commune_rows(HAMLET, month)
+    assert (narrow.tests, narrow.figures, narrow.pace) == (row.tests, row.figures, row.pace)
+    assert pages.commune_rows("", month, ["no-such"]) == []

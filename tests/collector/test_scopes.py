@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,8 @@ import pytest
 from werkzeug.routing import Rule
 from werkzeug.test import TestResponse
 
+from collector.core.dispute import Step, Subject
+from collector.disputes import Disputes
 from collector.registry_rows import Role
 from collector.scopes import Scopes
 from collector.tokens import TokenStore
@@ -32,16 +36,23 @@ NAMES: dict[str, tuple[str, str]] = {
     "registry.referral/code": ("BN1", "TN1"),
     "registry.remap_code/code": ("BN1", "TN1"),
     "packs.pack/code": ("2026-09", "2026-09"),
+    "account": ("in-07201", "in-05755"),
+    "identity": ("mine", "theirs"),
+    "n": ("1", "2"),
+    "digest": ("0" * 64, "0" * 64),
+    "number": ("1", "1"),
     "epoch": ("1", "1"),
     "seq": ("0", "0"),
 }
 """Values of an address's parts, inside and outside the scope. A new part of an address must be named here."""
 NO_UNIT = {
-    "filename", "path", "shard", "token", "path:path", "month", "session", "identity",
+    "filename", "path", "shard", "token", "path:path", "month", "session",
 }  # fmt: skip
 """Parts that name no unit."""
-ABSENT_HERE = {"log.proof", "log.entries", "claims.arm", "packs.pack", "v1.note"}
-"""This world seals nothing and has no claim; each has a test of its own."""
+ABSENT_HERE = {"log.proof", "log.entries", "claims.arm", "packs.pack", "v1.note"} | {
+    *("accept.picture", "accept.sheet", "accept.paper"),
+}
+"""This world seals nothing, has no claim and no photo; each has a test of its own."""
 WORLD: dict[str, Any] = {
     "provinces": [{"code": "19", "name": "Thái Nguyên"}, {"code": "24", "name": "Bắc Ninh"}],
     "communes": [
@@ -62,6 +73,18 @@ def here(tmp_path: Path) -> Iterator[World]:
     with world(tmp_path, **WORLD, sites=sites) as made:
         two = FakeProbe("p-two")
         made.registry.load({"probes": [{"id": "p-two", "vkey": two.signer.verifier.vkey, "site": "s-two"}]})
+        held = made.registry.user("operator")
+        assert held is not None
+        for unit in ("07201", "05755"):
+            user = {"name": f"in-{unit}", "argon2": held.argon2, "role": "official", "scope": unit}
+            made.registry.load({"users": [user]})
+        for name, unit in (("mine", "07201"), ("theirs", "05755")):
+            _, board = made.entrance.passes.make_board(name, unit, "operator", T0_MS)
+            made.entrance.passes._run("UPDATE wall_board SET id = ? WHERE id = ?", name, board.id)
+        with closing(Disputes(made.settings.disputes)) as disputes:
+            for province, commune, hamlet in (("24", "07201", MINE), ("19", "05755", THEIRS)):
+                opened = Step("opened", "lan", "official", T0_MS, "một lý do đủ dài")
+                disputes.open_case(Subject("outage", province, commune, hamlet, "45204", from_ms=1, to_ms=2), opened)
         made.tests(2)
         made.take(two.test(), topic=topics.up("p-two"))
         yield made
@@ -85,8 +108,7 @@ def addresses(here: World, which: int) -> list[tuple[Rule, str]]:
         for name in names:
             values = NAMES.get(f"{rule.endpoint}/{name}") or NAMES.get(name)
             assert values is not None, f"{rule.endpoint}: say in NAMES or NO_UNIT what <{name}> means"
-            for form in (f"<{name}>", f"<int(max={2**53 - 1}):{name}>"):
-                path = path.replace(form, values[which])
+            path = re.sub(rf"<(?:[^<>]+:)?{name}>", values[which], path)
         assert "<" not in path, path
         found.append((rule, path))
     return found
@@ -133,7 +155,8 @@ def test_lists_and_feeds_hold_nothing_from_outside(here: World, role: str) -> No
     limit(here, role, "07201")
     client = here.client(role)
     pages = ["/", "/live", "/hamlets", "/api/places", "/api/feed", "/technician", "/operator", "/official", "/refusals",
-             "/claims", "/registry?q=dong", "/api/v1/hamlets", "/api/v1/records", "/api/v1/quota"]  # fmt: skip
+             "/claims", "/fleet", "/cases", "/campaigns",
+             "/registry?q=dong", "/api/v1/hamlets", "/api/v1/records", "/api/v1/quota"]  # fmt: skip
     for path in pages:
         text = get(client, path).text
         assert not any(word in text for word in ("p-one", HAMLET, "Đồng Chuối", "05755")), path
