@@ -285,7 +285,9 @@ def test_what_is_not_known_yet_is_not_green(here: World) -> None:
     here.now_ms = T0_MS + 20 * 60_000
     late = send(client, f"{page}/accept", **form)
     assert late.status_code == 422
-    assert say("accept.wrong.red", "vi") in late.text
+    said = late.text.split('role="alert"')[1].split("</p>")[0]
+    for check in ("sim", "rsrp", "clock", "path", "test", "budget", "ack"):
+        assert say(f"accept.check.{check}", "vi") in said, check
     assert late.text.count('<li class="ok">') == 2, "enrolled and confirmed, nothing else is known"
 
 
