@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-import msgspec
 
 from collector import identity_commands, visit
 from collector.account_commands import COMMANDS as ACCOUNT_COMMANDS
@@ -34,7 +33,7 @@ from collector.opener import Hello
 from collector.opener_line import OpenerLine
 from collector.pack_command import pack
 from collector.proofs import Prover
-from collector.published import Published
+from collector.published import forward_target
 from collector.receive import Receiver
 from collector.reconcile import PointCounter, hour_text, hours_found, reconcile_counts
 from collector.registry import Registry
@@ -142,22 +141,12 @@ def _influx(settings: Settings) -> Influx:
     return Influx(settings)
 
 
-def _forward_target(settings: Settings) -> Influx | Published:
-    """InfluxDB, and beside it the database that anybody may read, if there is one."""
-    own = _influx(settings)
-    name = settings.influx.public
-    if name is None:
-        return own
-    open_to_all = msgspec.structs.replace(settings.influx, database=name, bucket=name)
-    return Published(own, _influx(msgspec.structs.replace(settings, influx=open_to_all)))
-
-
 @main.command()
 @with_config
 def forward(settings: Settings) -> None:
     """Ledger to InfluxDB."""
     stop = _stop_on_signals()
-    writer = _forward_target(settings)
+    writer = forward_target(settings, _influx)
     store = ForwardStore(settings.forward)
     registry = Registry(settings.registry)
     try:

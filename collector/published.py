@@ -8,11 +8,14 @@ Source: facts note 06 §2.4, §6 (privacy); issue 7, part 7.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
-from typing import Protocol
+from collections.abc import Callable, Iterable, Iterator
+from typing import Protocol, TypeVar
+
+import msgspec
 
 from collector.core.unit_points import UNIT_CAUSES, UNIT_DAY, UNIT_MONTH
 from collector.reconcile import PointCounter
+from collector.settings import Settings
 
 OPEN = frozenset(("site", UNIT_DAY, UNIT_MONTH, UNIT_CAUSES))
 """The measurements that are published."""
@@ -66,3 +69,15 @@ class Published:
         """Close both."""
         self._own.close()
         self._public.close()
+
+
+W = TypeVar("W", bound=Writer)
+
+
+def forward_target(settings: Settings, connect: Callable[[Settings], W]) -> W | Published:
+    """The database of the settings, and beside it the one that anybody may read, if there is one."""
+    own, name = connect(settings), settings.influx.public
+    if name is None:
+        return own
+    open_to_all = msgspec.structs.replace(settings.influx, database=name, bucket=name)
+    return Published(own, connect(msgspec.structs.replace(settings, influx=open_to_all)))
