@@ -24,9 +24,11 @@ from collector.web import (
     api,
     campaigns,
     claims,
+    counts,
     coverage,
     doors,
     headers,
+    heads,
     language,
     log,
     login,
@@ -73,6 +75,7 @@ def create_app(
     # The language comes first: what refuses a request later answers with a page in it.
     language.install(app, settings.web.language, gathered)
     accept.make_room(app)
+    counts.make_room(app)
     CSRFProtect(app)
     headers.install(app)
     gate = install_machine(app, settings, entrance, gathered, source)
@@ -81,6 +84,8 @@ def create_app(
     app.register_blueprint(login.blueprint(entrance))
     app.register_blueprint(account.blueprint(entrance, settings.origin))
     app.register_blueprint(accounts.blueprint(entrance))
+    app.register_blueprint(heads.blueprint(entrance))
+    app.register_blueprint(counts.blueprint(entrance))
     app.register_blueprint(wall.blueprint(entrance, gathered))
     app.register_blueprint(pages.blueprint(gathered, settings.origin))
     app.register_blueprint(coverage.blueprint(gathered))

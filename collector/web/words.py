@@ -16,6 +16,7 @@ from collector.web.words_coverage import COVERAGE_WORDS
 from collector.web.words_evidence import EVIDENCE_WORDS
 from collector.web.words_fleet import FLEET_WORDS
 from collector.web.words_pages import PAGE_WORDS
+from collector.web.words_people import PEOPLE_WORDS
 from collector.web.words_record import RECORD_WORDS
 from collector.web.words_registry import REGISTRY_WORDS
 from collector.web.words_remedies import REMEDY_WORDS
@@ -37,6 +38,7 @@ WORDS |= REPORT_WORDS
 WORDS |= VERDICT_WORDS
 WORDS |= ACCEPT_WORDS
 WORDS |= ACCOUNT_WORDS
+WORDS |= PEOPLE_WORDS
 WORDS |= EVIDENCE_WORDS | CASE_WORDS
 WORDS |= FLEET_WORDS
 

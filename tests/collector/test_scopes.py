@@ -46,11 +46,11 @@ NAMES: dict[str, tuple[str, str]] = {
 }
 """Values of an address's parts, inside and outside the scope. A new part of an address must be named here."""
 NO_UNIT = {
-    "filename", "path", "shard", "token", "path:path", "month", "session",
+    "filename", "path", "shard", "token", "path:path", "month", "session", "form",
 }  # fmt: skip
 """Parts that name no unit."""
 ABSENT_HERE = {"log.proof", "log.entries", "claims.arm", "packs.pack", "v1.note"} | {
-    *("accept.picture", "accept.sheet", "accept.paper"),
+    *("heads.revoke", "accept.picture", "accept.sheet", "accept.paper"),
 }
 """This world seals nothing, has no claim and no photo; each has a test of its own."""
 WORLD: dict[str, Any] = {
