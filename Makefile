@@ -72,6 +72,11 @@ axe: ## every page, vi and en, desktop and phone, under axe-core in Chromium: WC
 	@scripts/setup.sh test
 	@$(PY) -m tests.web.test_axe
 
+.PHONY: pictures
+pictures: ## every page as a picture, vi and en, desktop and phone, into docs/pictures (3 minutes)
+	@scripts/setup.sh test
+	@$(PY) -m tests.web.pictures $(ARGS)
+
 .PHONY: fuzz-api
 fuzz-api: ## the running collector is asked all that its OpenAPI document allows, and more (2 minutes)
 	@scripts/setup.sh test
@@ -135,3 +140,11 @@ bench-fakes: ## a month of thirty honest stations and twelve kinds of cheats: wh
 
 clean: ## drop what was built (not the demo's data)
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache build *.egg-info bench/results collector/web/static/vendor
+
+.PHONY: deb install-check
+deb: ready ## Debian packages of probe, collector and measurement point, into build/deb (three minutes)
+	@$(PY) deb/build.py $(ARGS)
+
+install-check: ## a fresh Debian 12 with systemd: docs/install-collector.md as printed, then a probe, upgrades and back (root; 15 minutes)
+	@scripts/setup.sh install
+	@$(PY) -m tests.install.check $(ARGS)

@@ -179,12 +179,12 @@ def enrol(settings: Settings) -> None:
 @click.option("--config", "config", required=True, type=click.Path(path_type=Path), help="Settings file (TOML).")
 @sentence
 def run(config: Path) -> None:
-    """Receive, forward, judge, seal and web in one supervised process, for a small deployment."""
+    """Receive, forward, judge, remind, seal and web in one supervised process, for a small deployment."""
     settings = read_settings(config)
     SqliteLedger(settings.ledger).close()
     check_bind(settings.web.bind)
     words = ("--config", str(config))
-    names = ["receive", "forward", "web", "judge"]
+    names = ["receive", "forward", "web", "judge", "remind"]
     if settings.log is not None:
         log_signer(settings)
         names.append("seal")

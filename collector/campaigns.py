@@ -13,7 +13,7 @@ from datetime import date
 from typing import Protocol
 
 from collector.core.clock import DAY_MS
-from collector.core.period import Deadline, Period, ReportRule, deadlines, period_of, working_day_before
+from collector.core.period import Deadline, Period, PeriodKind, ReportRule, deadlines, period_of, working_day_before
 from collector.core.quota import (
     Count,
     Counter,
@@ -149,6 +149,13 @@ class Campaigns:
         found = (self._view(row, now_ms, scope) for row in self._registry.campaigns())
         return [one for one in found if one.lines or one.due]
 
+    def dues(self, now_ms: int) -> Iterator[tuple[CampaignRow, PeriodKind, Due]]:
+        """The reports that are due within 45 days, campaign by campaign, with the kind of period they are over."""
+        for row in self._registry.campaigns():
+            whole = Period(row.starts_ms, row.ends_ms or _OPEN_END_MS)
+            for period, one in self._dues(row, whole, now_ms):
+                yield row, period, one
+
     def _view(self, row: CampaignRow, now_ms: int, scope: str) -> CampaignView:
         whole = Period(row.starts_ms, row.ends_ms or _OPEN_END_MS)
         quotas = self._registry.dated.holding(CampaignQuotaRow, now_ms, campaign=row.code)
@@ -219,16 +226,20 @@ class Campaigns:
         return found
 
     def _due(self, row: CampaignRow, whole: Period, now_ms: int) -> Iterator[Due]:
+        yield from (one for _, one in self._dues(row, whole, now_ms))
+
+    def _dues(self, row: CampaignRow, whole: Period, now_ms: int) -> Iterator[tuple[PeriodKind, Due]]:
         days = self._registry.dated.holding(HolidayRow)
         closed, worked = (
             {date.fromisoformat(one.day) for one in days if bool(one.is_off) is off} for off in (True, False)
         )
-        listed: list[Due] = []
+        listed: list[tuple[PeriodKind, Due]] = []
         for report in self._registry.dated.holding(CampaignReportRow, now_ms, campaign=row.code):
             rule = ReportRule(report.period, report.due_day, report.due_minute, report.relation)
             for one in deadlines(rule, whole, Period(now_ms, now_ms + AHEAD_MS)):
-                listed.append(Due(one, report.level, report.recipients, working_day_before(one.due_ms, closed, worked)))
-        yield from sorted(listed, key=lambda one: one.deadline)
+                remind_on = working_day_before(one.due_ms, closed, worked)
+                listed.append((report.period, Due(one, report.level, report.recipients, remind_on)))
+        yield from sorted(listed, key=lambda one: one[1].deadline)
 
 
 def _unit(

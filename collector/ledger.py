@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from collector.core.accept import leaf_bytes
+from collector.core.rollup import DayKey, Hour
 from collector.core.rollup_view import CommuneTotal
 from collector.core.sample import Deliveries, HamletCounts, ProbeState, Refusal, Sample
 from collector.core.witness import Direction, Named, named_by
@@ -162,6 +163,12 @@ class LedgerReader:
     def commune_totals(self, since_ms: int, until_ms: int) -> list[CommuneTotal]:
         """Sums by commune and operator over `since_ms` <= t_ms < `until_ms`."""
         return Rollups(self).totals(since_ms, until_ms)
+
+    def hamlet_days(
+        self, hamlet: str, commune: str, since_ms: int, until_ms: int
+    ) -> list[tuple[DayKey, dict[int, Hour]]]:
+        """A hamlet's hours by operator and local day, over `since_ms` <= t_ms < `until_ms`."""
+        return list(Rollups(self).days(since_ms, until_ms, commune, hamlet))
 
     def refusals(self, limit: int = 100) -> list[Refusal]:
         """What was refused, newest first."""

@@ -81,13 +81,14 @@ class Noted:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What a login asked the registry's key to sign: `confirm` (`body`: six digits), `acceptance` (its sheet).
+    """What a login asked the registry's key to sign: `confirm` (`body`: six digits), `acceptance` (its sheet),
+    `slots` (a modem's slots a month, for the probe's configuration), `review` (the case that two people decided).
 
     `done_ms` None: it waits for `dosong-provision ca serve`. `leaf`: hash of the signed note; `refused`: why none.
     """
 
     n: int
-    kind: Literal["confirm", "acceptance"]
+    kind: Literal["confirm", "acceptance", "slots", "review"]
     probe: str
     actor: str
     body: str

@@ -1,30 +1,34 @@
-"""`dosong-collector report`: make, list, show, draw again and compare reports; an office's letterhead; reminders."""
+"""`dosong-collector report`: make, list, show, draw again and compare reports; an office's letterhead; reminders.
+
+What draws reports is loaded by the command that needs it: `receive` is the same program, and must be back fast.
+"""
 
 from __future__ import annotations
 
 import json
+import signal
 import sys
+import threading
 import tomllib
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import msgspec
 
 from collector.command import with_config
 from collector.core.report_heads import Office
-from collector.core.report_model import KINDS, Kind, shown
+from collector.core.report_model import FORMAT_NAMES, KINDS, Kind, shown
 from collector.core.report_page import laid_out
-from collector.core.view import Language
+from collector.core.view import Language, minute
 from collector.health import now_ms
-from collector.ledger import LedgerReader
-from collector.registry import Registry
-from collector.reports.desk import Desk, open_desk
-from collector.reports.formats import FORMATS
-from collector.reports.make import parse_period
-from collector.reports.store import Kept
 from collector.settings import Settings
 from wire.errors import EXIT_FAILED, Misconfigured, Refused
+
+if TYPE_CHECKING:
+    from collector.reports.desk import Desk
+    from collector.reports.store import Kept
 
 _EXAMPLES = """\b
 Examples:
@@ -45,6 +49,10 @@ def report() -> None:
 
 
 def _desk(settings: Settings) -> Desk:
+    from collector.ledger import LedgerReader  # noqa: PLC0415 (see above, here and below)
+    from collector.registry import Registry  # noqa: PLC0415
+    from collector.reports.desk import open_desk  # noqa: PLC0415
+
     return open_desk(settings, LedgerReader(settings.ledger), Registry(settings.registry))
 
 
@@ -66,13 +74,15 @@ def _line(one: Kept) -> str:
 @click.option("--unit", required=True, help="Code of a commune, province or hamlet.")
 @click.option("--period", default="", help="2026-09, 2026-Q3, 2026 or 2026-09-21; without it the period of now.")
 @click.option("--lang", "language", default="vi", show_default=True, type=click.Choice(["vi", "en"]))
-@click.option("--format", "formats", multiple=True, type=click.Choice(list(FORMATS)), help="Only these forms.")
+@click.option("--format", "formats", multiple=True, type=click.Choice(FORMAT_NAMES), help="Only these forms.")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder to write the files to.")
 def make(
     settings: Settings, kind: Kind, unit: str, period: str, language: Language, formats: tuple[str, ...],
     out: Path | None,
 ) -> None:  # fmt: skip
     """Make a report of the figures as they stand, keep it, and write its files."""
+    from collector.reports.make import parse_period  # noqa: PLC0415
+
     desk, at_ms = _desk(settings), now_ms()
     one = desk.make(kind, unit, parse_period(kind, period, at_ms), at_ms, language, "command line")
     click.echo(_line(one))
@@ -122,7 +132,7 @@ def show(settings: Settings, report_id: str) -> None:
 @report.command()
 @with_config
 @click.argument("report_id")
-@click.option("--format", "name", default="pdf", show_default=True, type=click.Choice(list(FORMATS)))
+@click.option("--format", "name", default="pdf", show_default=True, type=click.Choice(FORMAT_NAMES))
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="File to write.")
 def again(settings: Settings, report_id: str, name: str, out: Path | None) -> None:
     """Draw a report again from its kept model, and compare its bytes with those given out. Exit 1 if they differ."""
@@ -172,5 +182,39 @@ def office(settings: Settings, unit: str, file: Path | None) -> None:
     click.echo(json.dumps(None if held is None else asdict(held), ensure_ascii=False, indent=1))
 
 
-COMMANDS = (report,)
+@report.command()
+@with_config
+@click.option("--unit", required=True, help="Code of a commune or province.")
+def silent(settings: Settings, unit: str) -> None:
+    """Who has not reported today in campaigns with a daily report: Vietnamese text, ready to paste into Zalo."""
+    from collector.reports.service import silent_today  # noqa: PLC0415
+
+    texts = silent_today(_desk(settings), unit, now_ms())
+    click.echo("\n\n".join(texts) or "no campaign has a daily report today")
+
+
+@report.command()
+@with_config
+def messages(settings: Settings) -> None:
+    """Reminders that went out, that wait, or that were given up."""
+    from collector.reports.outbox import Outbox  # noqa: PLC0415
+
+    for key, address, subject, tries, sent_ms, gave_up, fault in Outbox(_desk(settings).store).listed():
+        state = "given up" if gave_up else "waits" if sent_ms is None else f"sent {minute(sent_ms)}"
+        click.echo(f"{state}, {tries} tries: {address}: {subject} [{key}]" + (f": {fault}" if fault else ""))
+
+
+@click.command()
+@with_config
+def remind(settings: Settings) -> None:
+    """Drafts and reminders before each deadline, and who has not reported, each once. Part of `run`."""
+    from collector.reports.service import serve  # noqa: PLC0415
+
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    serve(settings, stop)
+
+
+COMMANDS = (report, remind)
 """What `dosong-collector` offers of these."""

@@ -110,7 +110,7 @@ class Rollups:
             yield from self._from_records(since, until, commune, hamlet)
         for day_ms in self._days_between(day_of(first)[0], last):
             numbers = range(max(0, (first - day_ms) // HOUR_MS), min(24, (last - day_ms) // HOUR_MS))
-            for key, hours in self._stored_day(day_ms, commune):
+            for key, hours in self._stored_day(day_ms, commune, hamlet):
                 kept = {number: hour for number, hour in hours.items() if number in numbers}
                 if kept and hamlet in {None, key.hamlet}:
                     yield key, kept
@@ -137,13 +137,17 @@ class Rollups:
         low, high = self._source.rows(f"{bounds} AND start_ms >= ? AND start_ms < ?", first_ms, until_ms)[0]
         return range(0) if low is None else range(low, high + 1, DAY_MS)
 
-    def _stored_day(self, day_ms: int, commune: str | None) -> Iterator[tuple[DayKey, dict[int, Hour]]]:
+    def _stored_day(
+        self, day_ms: int, commune: str | None, hamlet: str | None = None
+    ) -> Iterator[tuple[DayKey, dict[int, Hour]]]:
         """One day's rows, a province at a time: a country's would be much to hold at once."""
         provinces = "SELECT DISTINCT province FROM rollup_total WHERE span = 'day' AND start_ms = ?"
         more = () if commune is None else (commune,)
         wanted = " AND commune = ?" if more else ""
         for (province,) in self._source.rows(f"{provinces}{wanted}", day_ms, *more):
-            for *key, packed in map(tuple, self._source.rows(f"{_HOURS}{wanted}", day_ms, province, *more)):
+            narrow = () if hamlet is None else (hamlet,)
+            text = f"{_HOURS}{wanted}{' AND hamlet = ?' if narrow else ''}"
+            for *key, packed in map(tuple, self._source.rows(text, day_ms, province, *more, *narrow)):
                 yield DayKey(*key), unpack_hours(packed)
 
     def _from_records(

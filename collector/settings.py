@@ -71,6 +71,8 @@ class WebSettings(Table, frozen=True, kw_only=True):
     grafana_url: Url | None = None
     language: Literal["vi", "en"] = "vi"
     threads: Annotated[int, Meta(ge=1, le=64)] = 8
+    map_file: Text | None = None
+    """GeoJSON of boundaries to draw on the live board, of the deployment's own."""
 
 
 class WitnessSettings(Table, frozen=True, kw_only=True):

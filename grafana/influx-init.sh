@@ -1,5 +1,5 @@
 #!/bin/sh
-# Run once by the influxdb image when it sets itself up: InfluxQL names for the bucket, and a reader for Grafana.
+# Run once by the influxdb image when it sets itself up: InfluxQL names for the bucket, a reader for Grafana, a writer for the collector.
 set -eu
 influx v1 dbrp create \
   --org "$DOCKER_INFLUXDB_INIT_ORG" \
@@ -12,3 +12,10 @@ influx v1 auth create \
   --read-bucket "$DOCKER_INFLUXDB_INIT_BUCKET_ID" \
   --username "$DOSONG_INFLUX_READER" \
   --password "$DOSONG_INFLUX_READER_PASSWORD"
+# The collector: writes points, reads them back when it compares counts.
+influx v1 auth create \
+  --org "$DOCKER_INFLUXDB_INIT_ORG" \
+  --read-bucket "$DOCKER_INFLUXDB_INIT_BUCKET_ID" \
+  --write-bucket "$DOCKER_INFLUXDB_INIT_BUCKET_ID" \
+  --username "$DOSONG_INFLUX_WRITER" \
+  --password "$DOSONG_INFLUX_WRITER_PASSWORD"

@@ -26,14 +26,13 @@ from provisioning import (
     deployment,
     host_commands,
     identity,
+    label_commands,
     plan_command,
     registry_commands,
     visit,
 )
 from provisioning.deployment import Deployment, Plan
 from provisioning.identity_commands import COMMANDS, desk_at
-from provisioning.label import Label, write_qr
-from provisioning.label import svg as label_svg
 from wire.errors import EXIT_FAILED, EXIT_MISCONFIGURED, Misconfigured, Refused, Unavailable
 from wire.visit import shown
 
@@ -49,7 +48,7 @@ Examples:
   dosong-provision confirm --dir /srv/dosong p-dong-dong 123456
   dosong-provision add-point --dir /srv/dosong hn-1
   dosong-provision config --dir /srv/dosong p-dong-dong --limit-gb 10 --billing-day 17
-  dosong-provision label --dir /srv/dosong p-dong-dong --out label.svg
+  dosong-provision label --dir /srv/dosong --web https://dosong.sokhcn.example --out labels.pdf p-dong-dong
   dosong-provision visit-code --dir /srv/dosong p-dong-dong
   dosong-provision revoke --dir /srv/dosong p-dong-dong
   dosong-provision replace --dir /srv/dosong p-dong-dong p-dong-dong-2 --cause stolen --new-sim
@@ -79,6 +78,7 @@ for _command in (
     *host_commands.COMMANDS,
     *registry_commands.COMMANDS,
     *card_command.COMMANDS,
+    *label_commands.COMMANDS,
     plan_command.plan,
 ):
     cli.add_command(_command)
@@ -174,26 +174,6 @@ def add_point(root: Path, point: str) -> None:
             shutil.rmtree(directory)  # nobody has this key yet; half a point would block its own name
             raise
     click.echo(f"{directory}")
-
-
-@cli.command()
-@_dir
-@click.argument("probe")
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The label, an SVG file.")
-@click.option("--qr", type=click.Path(path_type=Path, dir_okay=False), help="The QR code alone: .svg, .pdf or .png.")
-def label(root: Path, probe: str, out: Path, qr: Path | None) -> None:
-    """Print a station's label, and make what its page and access point need if that is not there yet."""
-    where = deployment.load(root)
-    with desk_at(root, "office") as desk:
-        is_claimed = bool(desk.identities.claims(probe))
-    access = visit.prepare(where.probe(probe), probe, is_claimed=is_claimed)
-    with closing(_registry(where)) as registry:
-        entry = registry.probe(probe)
-    out.write_text(label_svg(Label(probe, (entry.site if entry else None) or "", access)), encoding="utf-8")
-    if qr is not None:
-        write_qr(access, qr)
-    click.echo(f"{out}: Wi-Fi {access.ssid}, page {access.url}")
-    click.echo(f"on the card: page.key, page.toml, hostapd.conf, 70-dosong-ap.network from {where.probe(probe)}")
 
 
 @cli.command("visit-code")

@@ -58,8 +58,8 @@ class BrokerFiles:
 
     @property
     def pid(self) -> Path:
-        """Where the running broker writes its process id."""
-        return self.directory / "mosquitto.pid"
+        """Where the running broker writes its process id: beside its socket, for it may not write beside its lists."""
+        return self.socket.parent / "mosquitto.pid"
 
     @property
     def config(self) -> Path:

@@ -85,8 +85,19 @@ def make_claim(desk: Desk, probe: str, site: str, *, simulated: bool, used: dict
     )
     path = desk.where.root / "claims" / f"{probe}.toml"
     desk.identities.add_claim(entry)
-    _write_secret(path, claim_text(claim, desk.now))
+    text = claim_text(claim, desk.now)
+    _write_secret(path, text)
+    _lay_head(desk.where.collector / "claims", probe, text.replace(token, "@token@"))
     return path
+
+
+def _lay_head(folder: Path, probe: str, text: str) -> None:
+    """The claim without its token, where the pages find it: they may hand out the file with a token of their own."""
+    folder.mkdir(exist_ok=True)
+    authority.own_as_folder(folder, 0o700)
+    path = folder / f"{probe}.head"
+    path.write_text(text, encoding="utf-8")
+    authority.own_as_folder(path, 0o600)
 
 
 def claim_text(claim: Claim, now: datetime) -> str:

@@ -7,6 +7,7 @@ Source: ISO/IEC 18004 (by segno); the `WIFI:` text as Android's and iOS's camera
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -73,6 +74,13 @@ def write_qr(access: Access, path: Path) -> None:
     points = QR_MM / 25.4 * 72
     scale = 12 if path.suffix == ".png" else points / modules
     code.save(str(path), border=4, scale=scale)
+
+
+def qr_svg(text: str) -> bytes:
+    """A QR code as an SVG picture with its quiet zone."""
+    out = io.BytesIO()
+    segno.make(text, error="m", micro=False).save(out, kind="svg", border=4, xmldecl=False)
+    return out.getvalue()
 
 
 def _fitting(label: Label) -> float:

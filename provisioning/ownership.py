@@ -42,6 +42,8 @@ RULES = (
     Rule("collector", COLLECTOR, COLLECTOR, None, 0o711),
     Rule("collector/*", COLLECTOR, COLLECTOR, 0o600),
     Rule("collector/collector.toml", COLLECTOR, COLLECTOR, 0o644),
+    Rule("collector/claims", COLLECTOR, COLLECTOR, None, 0o700),
+    Rule("collector/claims/*", COLLECTOR, COLLECTOR, 0o600),
     # What the office says of identities is signed by the authority alone, for logins too: the pages hold no such key.
     Rule("collector/registry.key", CA, CA, 0o600),
     # Sticky: the authority enters certificates in registry.db, and can take no other file away.

@@ -78,13 +78,23 @@ keepalive_timeout 20s;
 reset_timedout_connection on;
 client_header_buffer_size 2k;
 large_client_header_buffers 4 8k;
-# TLS 1.2 and P-256 for Android 7, which knows neither TLS 1.3 nor, in 7.0, another curve.
-ssl_protocols TLSv1.2 TLSv1.3;
-ssl_ecdh_curve X25519:prime256v1;
-ssl_ciphers ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-CHACHA20-POLY1305:\
+"""
+_TLS = """\
+    # In each server: what Debian's nginx.conf says for all of them would be added to, TLS 1.0 included.
+    # TLS 1.2 and P-256 for Android 7, which knows neither TLS 1.3 nor, in 7.0, another curve.
+    ssl_protocols TLSv1.2 TLSv1.3;
+    ssl_ecdh_curve X25519:prime256v1;
+    ssl_ciphers ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-CHACHA20-POLY1305:\
 ECDHE-RSA-CHACHA20-POLY1305:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384;
-ssl_session_cache shared:dosong:5m;
-ssl_session_tickets off;
+    ssl_session_cache shared:dosong:5m;
+    ssl_session_tickets off;
+"""
+_PACKAGES = """\
+    # Packages for probes, if this machine offers any: they are signed, whoever serves them.
+    location /apt/ {
+        alias /srv/dosong-apt/;
+        limit_req zone=dosong_pages burst=200 nodelay;
+    }
 """
 _ONWARD = """\
         proxy_http_version 1.1;
@@ -121,7 +131,7 @@ def _nobody(proxy: Proxy) -> str:
 server {{
     listen {proxy.https} ssl default_server;
     server_name _;
-    ssl_certificate {proxy.certificate};
+{_TLS}    ssl_certificate {proxy.certificate};
     ssl_certificate_key {proxy.key};
     return 444;
 }}
@@ -133,7 +143,7 @@ def _pages(proxy: Proxy) -> str:
 server {{
     listen {proxy.https} ssl http2;
     server_name {proxy.name};
-    ssl_certificate {proxy.certificate};
+{_TLS}    ssl_certificate {proxy.certificate};
     ssl_certificate_key {proxy.key};
     client_max_body_size 64k;
     limit_conn dosong_conn 40;
@@ -161,7 +171,7 @@ server {{
         gzip off;
 {_ONWARD}        proxy_pass http://unix:{proxy.web_socket};
     }}
-    # Enrolment is not for browsers: it stands on its own port, with a certificate of our own root.
+{_PACKAGES}    # Enrolment is not for browsers: it stands on its own port, with a certificate of our own root.
     location {PREFIX} {{
         return 404;
     }}
@@ -174,7 +184,7 @@ def _door(proxy: Proxy) -> str:
 server {{
     listen {proxy.enrol} ssl default_server;
     server_name {proxy.enrol_name};
-    ssl_certificate {proxy.enrol_certificate};
+{_TLS}    ssl_certificate {proxy.enrol_certificate};
     ssl_certificate_key {proxy.enrol_key};
     client_max_body_size {MAX_BODY_BYTES};
     limit_conn dosong_conn 40;

@@ -67,6 +67,7 @@ def reload(files: BrokerFiles) -> str:
     """Tell the broker to read its lists again; say how: "signal", "file" (a path unit does it), or "not_running"."""
     try:
         pid = int(files.pid.read_text())
+        os.kill(pid, 0)  # first: whose process may not be signalled cannot be looked at either (ProtectProc)
         if Path(f"/proc/{pid}/comm").read_text().strip() != "mosquitto":
             return "not_running"
         os.kill(pid, signal.SIGHUP)

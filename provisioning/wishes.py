@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from collector.registry import Registry
 from collector.registry_identity import Identities, Wish
-from provisioning import identity
+from provisioning import config, identity, reviews
 from provisioning.deployment import Deployment
 from provisioning.identity import Desk
 from wire import notes, visit
@@ -119,4 +119,24 @@ def _place(desk: Desk, sheet: dict[str, Any]) -> notes.Place | None:
     )
 
 
-_DEEDS: dict[str, Callable[[Desk, Wish], None]] = {"confirm": _confirm, "acceptance": _accept}
+def _slots(desk: Desk, wish: Wish) -> None:
+    """An approved allotment becomes the probe's next signed configuration, which `receive` publishes."""
+    asked: dict[str, int] = json.loads(wish.body)["slots"]
+    for modem, slots in sorted(asked.items()):
+        config.make(desk.where, desk.registry, wish.probe, config.Wish(modems=(modem,), slots=slots), desk.now)
+    with desk.identities.transaction():
+        desk.identities.settle(wish.n, desk.now_ms, None)
+
+
+def _review(desk: Desk, wish: Wish) -> None:
+    reviews.sign_due(desk)
+    with desk.identities.transaction():
+        desk.identities.settle(wish.n, desk.now_ms, None)
+
+
+_DEEDS: dict[str, Callable[[Desk, Wish], None]] = {
+    "confirm": _confirm,
+    "acceptance": _accept,
+    "slots": _slots,
+    "review": _review,
+}

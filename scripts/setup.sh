@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Everything that dosong needs on this machine, said step by step; a second run only looks and takes a second.
-#   scripts/setup.sh demo|check|bench|test   what the set-up is for (test adds what tests look with)
+#   scripts/setup.sh demo|check|bench|test|install   what the set-up is for (test adds what tests look with)
 #   LINK=loopback                            no root needed: namespaces are left out, and so are the packages for them
 # Exit status: 0 ready, 1 a download failed (run it again), 78 this machine or user does not allow it.
 set -euo pipefail
@@ -30,6 +30,11 @@ if [ "$purpose" = test ]; then
   needs="$needs chromium:chromium strace:strace ping:iputils-ping gpspipe:gpsd-clients openssl:openssl"
   needs="$needs mkfs.ext4:e2fsprogs faketime:faketime victoria-metrics:victoria-metrics nginx:nginx"
   needs="$needs mcopy:mtools mkfs.vfat:dosfstools sfdisk:fdisk"
+fi
+
+if [ "$purpose" = install ]; then
+  needs="debootstrap:debootstrap systemd-nspawn:systemd-container nsenter:util-linux ip:iproute2 dpkg-deb:dpkg"
+  needs="$needs gpg:gpg apt-ftparchive:apt-utils xz:xz-utils"
 fi
 
 missing=""

@@ -28,6 +28,7 @@ def add_parser(commands: Commands) -> None:
     _leaf(verbs, "up", "start the core", "core up --run demo", _core_up)
     ending = _leaf(verbs, "down", "end the core", "core down --run demo --all", _core_down)
     ending.add_argument("--all", action="store_true", help="take the run's sites down first")
+    _leaf(verbs, "exec", "run the command that follows -- in the core", "core exec --run demo -- ip addr", _core_exec)
 
     sites = _command(commands, "site", "a place with a 4G modem, a GPS and a shaped link", "site up ban-lung")
     verbs = sites.add_subparsers(metavar="VERB", required=True)
@@ -157,6 +158,14 @@ def _core_down(options: argparse.Namespace) -> int:
     return EXIT_OK
 
 
+def _core_exec(options: argparse.Namespace) -> int:
+    found = state.core(_directory(options))
+    if options.after_dashes and found is None:
+        print(f"dosong-sim: the core of run {options.run_name} is not up; bring it up: core up", file=sys.stderr)
+        return EXIT_FAILED
+    return _become(options, lambda: found.pid if found else None, "core exec -- ip addr")
+
+
 def _up(options: argparse.Namespace) -> int:
     directory = _directory(options)
     spec = state.Spec(
@@ -266,11 +275,16 @@ def _faults(_options: argparse.Namespace) -> int:
 
 
 def _exec(options: argparse.Namespace) -> int:
+    directory = _directory(options)
+    return _become(options, lambda: site.find(directory, options.name).netns_pid, "site exec ban-lung -- ip route")
+
+
+def _become(options: argparse.Namespace, pid: Callable[[], int | None], example: str) -> int:
+    """Turn into the command that stands after the dashes, inside the namespaces of a process."""
     if not options.after_dashes:
-        print("dosong-sim: name the command after --, like `site exec ban-lung -- ip route`", file=sys.stderr)
+        print(f"dosong-sim: name the command after --, like `{example}`", file=sys.stderr)
         return EXIT_USAGE
-    found = site.find(_directory(options), options.name)
-    inside = ns.enter(found.netns_pid, options.after_dashes)
+    inside = ns.enter(pid(), options.after_dashes)
     sys.stdout.flush()
     os.execvp(inside[0], inside)  # noqa: S606 - the process becomes the command, so that signals reach it
     return EXIT_FAILED  # not reached

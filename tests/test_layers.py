@@ -29,7 +29,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "point": {"wire"},
     "provisioning": {
         *("wire", "collector.registry", "collector.registry_rows", "collector.registry_dated"),
-        *("collector.registry_identity", "collector.catalogue"),
+        *("collector.registry_identity", "collector.catalogue", "collector.paper"),
         *("collector.disputes", "collector.core.dispute"),
     },
     "sim": {"wire"},
@@ -84,6 +84,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
             "provisioning/registry_commands.py",
             "provisioning/plan_command.py",
             "provisioning/card_command.py",
+            "provisioning/label_commands.py",
         ),
         *("collector/token_commands.py", "collector/retention_commands.py"),
     ),

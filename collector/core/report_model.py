@@ -17,6 +17,8 @@ from collector.core.view_figures import N_MIN, Stat
 
 Kind = Literal["month", "to_date", "day", "quarter", "year", "dossier", "weak"]
 KINDS: tuple[Kind, ...] = ("month", "to_date", "day", "quarter", "year", "dossier", "weak")
+FORMAT_NAMES = ("pdf", "docx", "xlsx", "csv", "json", "tsv", "txt")
+"""Every form that a report is given out in."""
 Form = Literal["count", "mbps", "ms", "percent", "percent2", "minutes", "dbm", "seconds", "signed"]
 Source = Literal["ours", "portal", "people", "log", "registry"]
 _SCALE: dict[Form, tuple[float, int]] = {

@@ -14,7 +14,7 @@ from typing import Literal
 from collector.core.sample import Sample
 from collector.core.view import DAY_MS, ICT
 from collector.core.view_figures import tests_of
-from wire.records import TestRecord
+from wire.records import Reading, TestRecord
 
 _ICT_MS = round(ICT.utcoffset(None).total_seconds() * 1000)
 _TIME_STEPS_S = (10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400, 172_800, 604_800)
@@ -160,11 +160,19 @@ def _lines(marks: Iterable[Mark]) -> Iterable[tuple[str, str]]:
 
 def rate_by_rsrp(samples: Sequence[Sample], box: Box | None = None) -> Chart | None:
     """Downlink of counted samples against RSRP before the test (dBm x10). None unless one has both."""
-    place = box or Box()
+    return _rate_by(samples, lambda reading: reading.rsrp_dbm_x10, box or Box())
+
+
+def rate_by_sinr(samples: Sequence[Sample], box: Box | None = None) -> Chart | None:
+    """Downlink of counted samples against SINR before the test (dB x10). None unless one has both."""
+    return _rate_by(samples, lambda reading: reading.sinr_db_x10, box or Box())
+
+
+def _rate_by(samples: Sequence[Sample], heard: Callable[[Reading], int | None], place: Box) -> Chart | None:
     found = [
-        (r.radio.before.rsrp_dbm_x10, r.downlink_bps, s.t_ms or 0, (r.probe, r.epoch, r.seq))
+        (signal, r.downlink_bps, s.t_ms or 0, (r.probe, r.epoch, r.seq))
         for s, r in tests_of([s for s in samples if s.counted])
-        if r.radio and r.radio.before and r.radio.before.rsrp_dbm_x10 is not None and r.downlink_bps is not None
+        if r.radio and r.radio.before and (signal := heard(r.radio.before)) is not None and r.downlink_bps is not None
     ]
     if not found:
         return None
@@ -177,7 +185,7 @@ def rate_by_rsrp(samples: Sequence[Sample], box: Box | None = None) -> Chart | N
     def up(value: float) -> float:
         return round(place.floor - value * place.plot_height / ys[-1], 1)
 
-    marks = tuple(Mark(across(rsrp), up(bps), "downlink", bps, t_ms, key) for rsrp, bps, t_ms, key in found)
+    marks = tuple(Mark(across(signal), up(bps), "downlink", bps, t_ms, key) for signal, bps, t_ms, key in found)
     return Chart(place, tuple(Tick(across(x), x) for x in xs), tuple(Tick(up(y), y) for y in ys), marks, ())
 
 

@@ -12,7 +12,7 @@ from collector.core.period import Period, date_of, start_of
 from collector.core.report_causes import cause_words
 from collector.core.report_dossier import RULES as DOSSIER_RULES
 from collector.core.report_dossier import dossier_report
-from collector.core.report_facts import Remark
+from collector.core.report_facts import Remark, UnitReport
 from collector.core.report_heads import default_head
 from collector.core.report_model import KINDS, Kind, Letterhead, Provenance, Report
 from collector.core.report_summary import RULES as SUMMARY_RULES
@@ -73,7 +73,7 @@ class Maker:
         entered: Entered = nothing_entered,
         lte_category: int = 4,
     ) -> None:
-        self._reader, self._registry, self._seals = reader, registry, seals
+        self.reader, self.registry, self._seals = reader, registry, seals
         self._public_url, self._entered, self._lte_category = public_url, entered, lte_category
 
     def make(self, asked: Asked, head: Letterhead | None = None) -> Report:
@@ -85,33 +85,37 @@ class Maker:
         if asked.kind == "weak":
             return self._weak(asked, head)
         proof, report_id = self._provenance(asked, SUMMARY_RULES)
-        facts = Gatherer(self._reader, self._registry, asked).unit_report()
-        facts = replace(facts, remarks=self._entered(asked.unit, asked.whole, asked.as_of_ms))
+        facts = self.facts(asked)
         head = head or default_head(facts.level, facts.name, facts.within, ())
         return summary_report(asked.kind, facts, head, proof, asked.language, report_id)
 
+    def facts(self, asked: Asked) -> UnitReport:
+        """What a report over a unit and a period is written from."""
+        facts = Gatherer(self.reader, self.registry, asked).unit_report()
+        return replace(facts, remarks=self._entered(asked.unit, asked.whole, asked.as_of_ms))
+
     def _dossier(self, asked: Asked, head: Letterhead | None) -> Report:
         proof, report_id = self._provenance(asked, DOSSIER_RULES)
-        facts = hamlet_report(self._reader, self._registry, self._seals, asked)
+        facts = hamlet_report(self.reader, self.registry, self._seals, asked)
         head = head or default_head("commune", facts.within, "", ())
         words = cause_words(asked.language)
         return dossier_report(facts, head, proof, asked.language, report_id, words)
 
     def _weak(self, asked: Asked, head: Letterhead | None) -> Report:
         proof, report_id = self._provenance(asked, WEAK_RULES)
-        facts = gather_weak(self._reader, self._registry, asked, self._lte_category)
-        level = "commune" if self._registry.commune(asked.unit) else "province"
+        facts = gather_weak(self.reader, self.registry, asked, self._lte_category)
+        level = "commune" if self.registry.commune(asked.unit) else "province"
         head = head or default_head(level, facts.name, "", ())
         head = replace(head, addressed=("Các doanh nghiệp viễn thông",))
         return weak_report(facts, head, proof, asked.language, report_id)
 
     def late(self, kept_n: int, asked: Asked) -> int | None:
         """How many records of the unit and period came after record `kept_n`; None where they cannot be counted."""
-        column = "hamlet" if self._registry.hamlet(asked.unit) else "commune"
-        if self._registry.commune(asked.unit) is None and column == "commune":
+        column = "hamlet" if self.registry.hamlet(asked.unit) else "commune"
+        if self.registry.commune(asked.unit) is None and column == "commune":
             column = "province"
         period = asked.period
-        rows = self._reader.rows(
+        rows = self.reader.rows(
             f"SELECT count(*) FROM record WHERE n > ? AND {column} = ? AND t_ms >= ? AND t_ms < ?",  # noqa: S608
             *(kept_n, asked.unit, period.start_ms, period.end_ms),
         )
@@ -119,7 +123,7 @@ class Maker:
 
     def _provenance(self, asked: Asked, rules: tuple[str, ...]) -> tuple[Provenance, str]:
         """Read before the figures: what comes in between belongs to a later report, and shows there as a change."""
-        positions = (self._reader.last_n(), self._reader.last_redo(), self._registry.dated.last_change())
+        positions = (self.reader.last_n(), self.reader.last_redo(), self.registry.dated.last_change())
         name, signed = self._log()
         root = None if signed is None else signed.root.hex()
         named = f"{asked} {positions} {root}"

@@ -105,7 +105,7 @@ class ReportStore:
             proof.log_name, proof.log_size, proof.log_root, model, follows, changed,
         )  # fmt: skip
         values = [getattr(kept, name) for name in Kept.__dataclass_fields__]
-        with self._writing() as db:
+        with self.writing() as db:
             if db.execute("SELECT 1 FROM snapshot WHERE id = ?", (report.id,)).fetchone() is None:
                 marks = ", ".join("?" * len(values))
                 row = db.execute(f"INSERT INTO snapshot ({_COLUMNS}) VALUES ({marks})", values)  # noqa: S608 (fixed)
@@ -115,18 +115,18 @@ class ReportStore:
 
     def one(self, report_id: str) -> Kept | None:
         """A snapshot by its id; None if there is none."""
-        rows = self._rows(f"SELECT {_COLUMNS} FROM snapshot WHERE id = ?", report_id)  # noqa: S608 (fixed names)
+        rows = self.rows(f"SELECT {_COLUMNS} FROM snapshot WHERE id = ?", report_id)  # noqa: S608 (fixed names)
         return Kept(*rows[0]) if rows else None
 
     def newest(self, limit: int = 200, *, unit: str | None = None) -> list[Kept]:
         """Snapshots, newest first."""
         where, values = ("WHERE unit = ?", (unit,)) if unit is not None else ("", ())
         sql = f"SELECT {_COLUMNS} FROM snapshot {where} ORDER BY n DESC LIMIT ?"  # noqa: S608 (fixed names)
-        return [Kept(*row) for row in self._rows(sql, *values, limit)]
+        return [Kept(*row) for row in self.rows(sql, *values, limit)]
 
     def before(self, kind: Kind, unit: str, whole: Period, language: Language) -> Kept | None:
         """The newest snapshot of the same kind, unit, period and language; None for the first."""
-        rows = self._rows(
+        rows = self.rows(
             f"SELECT {_COLUMNS} FROM snapshot WHERE kind = ? AND unit = ? AND starts_ms = ? AND ends_ms = ?"  # noqa: S608
             " AND language = ? ORDER BY n DESC LIMIT 1",
             kind, unit, whole.start_ms, whole.end_ms, language,
@@ -143,7 +143,7 @@ class ReportStore:
     def drawings(self, report_id: str) -> list[Drawing]:
         """The forms of a snapshot."""
         sql = "SELECT format, sha256, size FROM drawing JOIN snapshot ON n = snapshot WHERE id = ? ORDER BY format"
-        return [Drawing(*row) for row in self._rows(sql, report_id)]
+        return [Drawing(*row) for row in self.rows(sql, report_id)]
 
     def drawn(self, report_id: str, name: str) -> bytes | None:
         """One form of a snapshot, byte for byte as it was given out; None if it has no such form."""
@@ -167,7 +167,7 @@ class ReportStore:
                 "remark", f"the topics are {', '.join(TOPICS)}, and a text has {LONGEST_TEXT} letters at most"
             )
         kept = "\n".join(line.strip() for line in said.replace("\0", "").splitlines() if line.strip())
-        with self._writing() as db:
+        with self.writing() as db:
             db.execute(
                 "INSERT INTO remark (unit, starts_ms, ends_ms, topic, said, by, entered_ms)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -176,7 +176,7 @@ class ReportStore:
 
     def remarks(self, unit: str, whole: Period, as_of_ms: int) -> tuple[Remark, ...]:
         """A unit's texts within a period: the newest of each period and topic that was entered until `as_of_ms`."""
-        rows = self._rows(
+        rows = self.rows(
             "SELECT topic, said, by, entered_ms FROM remark r WHERE unit = ?1 AND starts_ms >= ?2 AND ends_ms <= ?3"
             " AND n = (SELECT max(n) FROM remark o WHERE o.unit = r.unit AND o.topic = r.topic"
             " AND o.starts_ms = r.starts_ms AND o.ends_ms = r.ends_ms AND o.entered_ms <= ?4)"
@@ -188,19 +188,19 @@ class ReportStore:
     def set_office(self, unit: str, office: Office, by: str, now_ms: int) -> None:
         """Enter an office's letterhead and whom to remind; the one before stays in the list."""
         text = msgspec.json.encode(office).decode()
-        with self._writing() as db:
+        with self.writing() as db:
             db.execute(
                 "INSERT INTO office (unit, office, by, entered_ms) VALUES (?, ?, ?, ?)", (unit, text, by, now_ms)
             )
 
     def office(self, unit: str) -> Office | None:
         """What was entered for a unit's office; None if nothing was."""
-        rows = self._rows("SELECT office FROM office WHERE unit = ? ORDER BY n DESC LIMIT 1", unit)
+        rows = self.rows("SELECT office FROM office WHERE unit = ? ORDER BY n DESC LIMIT 1", unit)
         return msgspec.json.decode(rows[0][0], type=Office) if rows else None
 
     def offices(self) -> dict[str, Office]:
         """Every office that was entered, by unit."""
-        rows = self._rows("SELECT unit, office FROM office o WHERE n = (SELECT max(n) FROM office WHERE unit = o.unit)")
+        rows = self.rows("SELECT unit, office FROM office o WHERE n = (SELECT max(n) FROM office WHERE unit = o.unit)")
         return {unit: msgspec.json.decode(text, type=Office) for unit, text in rows}
 
     def _put(self, raw: bytes) -> str:
@@ -220,7 +220,8 @@ class ReportStore:
         return name
 
     @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """One transaction: all of it or nothing."""
         with self._lock:
             try:
                 self._db.execute("BEGIN IMMEDIATE")
@@ -232,7 +233,8 @@ class ReportStore:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
 
-    def _rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+    def rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+        """Answer one statement. Raises Unavailable."""
         with self._lock:
             try:
                 return self._db.execute(sql, values).fetchall()

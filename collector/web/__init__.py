@@ -30,16 +30,21 @@ from collector.web import (
     headers,
     heads,
     language,
+    lean,
     log,
     login,
     pages,
     registry_pages,
     wall,
 )
+from collector.web.board import blueprint as live_board
 from collector.web.cases import blueprint as case_pages
 from collector.web.entrance import Entrance
 from collector.web.fleet import blueprint as fleet_pages
+from collector.web.fleet import make_fleet
+from collector.web.guide import blueprint as villagers_guide
 from collector.web.interface import install_problems, is_program, refuse_status, refuse_unavailable
+from collector.web.office import blueprint as office_pages
 from collector.web.packs import blueprint as evidence_packs
 from collector.web.ports import HealthSource, Reader, Registry
 from collector.web.present import Pages
@@ -78,6 +83,7 @@ def create_app(
     counts.make_room(app)
     CSRFProtect(app)
     headers.install(app)
+    lean.install(app)
     gate = install_machine(app, settings, entrance, gathered, source)
     app.before_request(access.guard(entrance, gate.is_for))
     app.after_request(access.note_refusal)
@@ -91,8 +97,8 @@ def create_app(
     app.register_blueprint(coverage.blueprint(gathered))
     app.register_blueprint(campaigns.blueprint(gathered, registry))
     app.register_blueprint(doors.blueprint(gathered, source))
-    app.register_blueprint(fleet_pages(gathered, source, settings.registry))
-    app.register_blueprint(claims.blueprint(gathered, settings.registry))
+    _install_boards(app, gathered, source, settings)
+    app.register_blueprint(claims.blueprint(gathered, settings))
     app.register_blueprint(accept.blueprint(gathered, settings))
     app.register_blueprint(api.blueprint(gathered, source))
     app.register_blueprint(log.blueprint(gathered, settings))
@@ -100,12 +106,19 @@ def create_app(
     _install_errors(app)
     app.register_blueprint(verdict_pages(settings))
     app.register_blueprint(report_pages(gathered, settings))
-    app.register_blueprint(evidence_packs(gathered, settings))
-    app.register_blueprint(case_pages(gathered, settings))
+    for made in (evidence_packs, case_pages, office_pages, villagers_guide):
+        app.register_blueprint(made(gathered, settings))
     if settings.web.bind.startswith("unix:"):
         # Only a proxy on this machine reaches a unix socket, so exactly its word on the visitor's address is taken.
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1)  # type: ignore[method-assign]
     return app
+
+
+def _install_boards(app: Flask, gathered: Pages, source: HealthSource, settings: Settings) -> None:
+    """The fleet and the live board: they see probes by one watch."""
+    fleet = make_fleet(gathered, source)
+    app.register_blueprint(fleet_pages(gathered, fleet, settings.registry))
+    app.register_blueprint(live_board(gathered, fleet, settings))
 
 
 def _configuration(settings: Settings) -> dict[str, object]:

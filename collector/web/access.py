@@ -57,6 +57,7 @@ RULES: dict[str, frozenset[str]] = {
     "pages.hamlets": PUBLIC,
     "pages.hamlet": PUBLIC,
     "pages.hamlet_live": PUBLIC,
+    **dict.fromkeys((f"board.{page}" for page in ("country", "unit", "live", "boundaries")), PUBLIC),
     "coverage.calendar": PUBLIC,
     "coverage.outages": PUBLIC,
     "pages.sample": PUBLIC,
@@ -88,12 +89,17 @@ RULES: dict[str, frozenset[str]] = {
     ),
     "fleet.caretaker": frozenset({"operator"}),
     **dict.fromkeys(
-        (f"reports.{page}" for page in ("overview", "one", "changed", "file")),
+        (f"reports.{page}" for page in ("overview", "one", "changed", "file", "silent")),
         frozenset({"official", "operator", "auditor"}),
     ),
     **dict.fromkeys(("reports.make", "reports.enter"), frozenset({"official", "operator"})),
     "reports.proof": PUBLIC,
     "packs.pack": frozenset({"official", "operator", "auditor"}),
+    **dict.fromkeys(
+        ("office.today", "office.allotment", "office.behind"), frozenset({"official", "operator", "auditor"})
+    ),
+    "office.approve": frozenset({"operator"}),
+    **dict.fromkeys(("office.indicators", "guide.unit", "guide.poster"), PUBLIC),
     "cases.why": frozenset({"official", "operator", "auditor"}),
     **dict.fromkeys(("cases.overview", "cases.one"), frozenset({"official", "operator", "auditor"}) | COMPANY),
     "cases.open_one": frozenset({"official", "operator"}),
@@ -102,6 +108,7 @@ RULES: dict[str, frozenset[str]] = {
     "doors.refusals": frozenset({"operator"}),
     "claims.overview": frozenset({"technician", "operator"}),
     "claims.arm": frozenset({"technician", "operator"}),
+    "claims.file": frozenset({"operator"}),
     **dict.fromkeys(
         (f"accept.{part}" for part in ("page", "confirm", "photo", "picture", "accept", "sheet", "paper")),
         frozenset({"technician", "operator"}),

@@ -15,6 +15,7 @@ from flask.wrappers import Response
 
 from collector.core.sample import Sample
 from collector.core.view import mbps
+from collector.core.view_board import coarse
 from collector.core.view_record import metric_values
 from collector.web import access
 from collector.web.doors import HealthView, health_view
@@ -92,8 +93,8 @@ def _place(row: HamletRow) -> dict[str, Any]:
     return {
         "code": row.hamlet.code,
         "name": row.hamlet.label,
-        "lat_e7": row.hamlet.lat_e7,
-        "lon_e7": row.hamlet.lon_e7,
+        "lat_e7": coarse(row.hamlet.lat_e7, access.sees_positions(False)),
+        "lon_e7": coarse(row.hamlet.lon_e7, access.sees_positions(False)),
         "state": row.service.state.value,
         "word": say(f"state.{row.service.state.value}", current()),
         "downlink": f"↓ {rate} Mbit/s" if rate else say("stat.few.short", current()),

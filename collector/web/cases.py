@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection
+from contextlib import closing
 from datetime import date
 
 from flask import Blueprint, abort, current_app, g, redirect, render_template, request, url_for
@@ -19,6 +20,7 @@ from collector.core.sample import Sample
 from collector.core.view import Month, month, parse_month
 from collector.disputes import Disputes
 from collector.registry_dated import HolidayRow
+from collector.registry_identity import Identities
 from collector.settings import Settings
 from collector.weak_spots import Compared, compared, uncounted
 from collector.web import access
@@ -128,7 +130,7 @@ def _deeds(routes: Blueprint, desk: Desk) -> None:
     @routes.post(f"/cases/<{NUMBER}:n>/say")
     def say(n: int) -> Response:
         try:
-            desk.disputes.add(n, _said(desk, desk.case(n)))
+            _ask_to_sign(desk, desk.disputes.add(n, _said(desk, desk.case(n))))
         except Refused as refusal:
             return redirect(url_for("cases.one", n=n, wrong=refusal.reason))
         return redirect(url_for("cases.one", n=n))
@@ -138,6 +140,13 @@ def _write_down(case: int, what: str, digest: bytes) -> None:
     """A step's digest into the audit trail, and so into the log, before the step is kept. Raises Unavailable."""
     entrance: Entrance = current_app.extensions["entrance"]
     entrance.write(g.user.name, g.user.role, f"case.{what}", f"case-{case} {digest.hex()}")
+
+
+def _ask_to_sign(desk: Desk, case: Case) -> None:
+    """A decision of two people is signed by the authority, for the log."""
+    if case.steps[-1].what == "confirmed" and case.subject.probe is not None:
+        with closing(Identities(desk.settings.registry)) as identities:
+            identities.wish("review", case.subject.probe, g.user.name, str(case.n), desk.pages.now_ms())
 
 
 def _with_due(said: Step, due: date | None) -> Step:

@@ -17,7 +17,6 @@ from collector.core.common_cause import Group
 from collector.core.view import ICT, local
 from collector.core.visits import BRING, BRING_STATE
 from collector.fleet_book import FleetBook
-from collector.health import Health
 from collector.probe_watch import ProbeWatch
 from collector.registry_dated import AssignmentRow
 from collector.web import access
@@ -184,14 +183,15 @@ def _moment(text: str) -> int | None:
         return None
 
 
-def blueprint(pages: Pages, source: HealthSource, registry: Path) -> Blueprint:
+def make_fleet(pages: Pages, source: HealthSource) -> Fleet:
+    """The fleet as every page sees it; `source` tells what the collector's processes last said."""
+    return Fleet(pages, ProbeWatch(pages.reader, pages.registry, source))
+
+
+def blueprint(pages: Pages, fleet: Fleet, registry: Path) -> Blueprint:
     """Make the routes."""
-
-    def health() -> Health:
-        return source()
-
     routes = Blueprint("fleet", __name__)
-    views = FleetPages(pages, Fleet(pages, ProbeWatch(pages.reader, pages.registry, health)), registry)
+    views = FleetPages(pages, fleet, registry)
     for name, address in (
         ("overview", "/fleet"),
         ("since", "/fleet/since"),

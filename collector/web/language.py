@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 from flask import Flask, current_app, g, request
 from flask.wrappers import Response
 
+from collector.catalogue import QUERIES
 from collector.core import view
 from collector.core.view import LANGUAGES, Language
 from collector.core.view_figures import N_MIN
@@ -87,6 +88,7 @@ def _context(pages: Pages) -> dict[str, Any]:
         "age": lambda t_ms: _age(t_ms, now_ms),
         "span": lambda length_ms: _span("span", length_ms),
         "lang": current(),
+        "meaning": lambda name: getattr(QUERIES[name], current()),
         "other_lang": _address_in_other_language(),
         "may": access.may,
         "user": g.get("user"),

@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol
 
 from collector.core.place import Place
+from collector.core.rollup import DayKey, Hour
 from collector.core.rollup_view import CommuneTotal
 from collector.core.sample import Deliveries, HamletCounts, ProbeState, Refusal, Sample
 from collector.core.witness import Direction, Named
@@ -77,6 +78,12 @@ class Reader(Protocol):
 
     def rows(self, sql: str, *values: Any) -> list[Any]:
         """Answer one statement (for `collector.rollups`, which owns its statements)."""
+        ...
+
+    def hamlet_days(
+        self, hamlet: str, commune: str, since_ms: int, until_ms: int, /
+    ) -> Sequence[tuple[DayKey, Mapping[int, Hour]]]:
+        """A hamlet's hours by operator and local day."""
         ...
 
     def refusals(self, limit: int) -> Sequence[Refusal]:
@@ -153,6 +160,10 @@ class Registry(Protocol):
 
     def quota(self, commune: str, /) -> Quota | None:
         """Monthly minimum of a commune."""
+        ...
+
+    def referral_unit(self, code: str, at_ms: int | None = None, /) -> str | None:
+        """Whose a referral code was at a moment."""
         ...
 
     def user(self, name: str, /) -> UserEntry | None:

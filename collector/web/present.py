@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from collector.core.clock import DAY_MS, day_of
 from collector.core.sample import HamletCounts, Sample
 from collector.core.view import Month, month_before, month_of, short_code, sort_key
-from collector.core.view_chart import Chart, Spot, plain_map, rate_by_rsrp, rates_over_time
+from collector.core.view_chart import Chart, Spot, plain_map, rate_by_rsrp, rate_by_sinr, rates_over_time
 from collector.core.view_figures import Figures, Pace, by_operator, figures, tests_of
+from collector.core.view_hamlet import BAND_DAYS, Band, HoursOfDay, Strip, band, hours_of_day, strips
 from collector.core.view_probe import Checkup, checkup
 from collector.core.view_service import CoverageSum, Service, State, Window, coverage_sum, service, windows
 from collector.core.witness import DIRECTIONS, Witness, is_worth_showing, judge
@@ -64,6 +66,10 @@ class HamletPage:
     operators: tuple[Figures, ...]
     rates: Chart | None
     by_signal: Chart | None
+    by_sinr: Chart | None
+    bands: tuple[tuple[str, Band], ...]
+    hours: tuple[HoursOfDay, ...]
+    strips: tuple[Strip, ...]
     windows: tuple[Window, ...]
     coverage: CoverageSum
     tests: Sequence[Sample]
@@ -162,15 +168,22 @@ class Pages:
         last_n = self.reader.last_n()
         row = self.hamlet_row(hamlet)
         tests = self.reader.samples(hamlet=hamlet.code, kind="test", limit=CHART_TESTS)
-        strips = windows(self.reader.samples(hamlet=hamlet.code, kind="coverage", limit=STRIP_WINDOWS))
+        windowed = windows(self.reader.samples(hamlet=hamlet.code, kind="coverage", limit=STRIP_WINDOWS))
+        end_ms = day_of(self.now_ms())[0] + DAY_MS
+        days = self.reader.hamlet_days(hamlet.code, hamlet.commune, end_ms - BAND_DAYS * DAY_MS, end_ms)
+        drawn = [(name, band(days, end_ms, f"{name}_bps")) for name in ("downlink", "uplink")]
         return HamletPage(
             row=row,
             province=self.registry.province(row.commune.province) if row.commune else None,
             operators=by_operator(self.tests.of(hamlet.code, this)),
             rates=rates_over_time(tests),
             by_signal=rate_by_rsrp(tests),
-            windows=tuple(reversed(strips)),
-            coverage=coverage_sum(strips),
+            by_sinr=rate_by_sinr(tests),
+            bands=tuple((name, found) for name, found in drawn if found is not None),
+            hours=hours_of_day(days),
+            strips=strips(days, end_ms),
+            windows=tuple(reversed(windowed)),
+            coverage=coverage_sum(windowed),
             tests=tests[:LAST_TESTS],
             chart_tests=len(tests),
             last_n=last_n,

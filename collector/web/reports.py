@@ -40,6 +40,7 @@ def blueprint(pages: Pages, settings: Settings) -> Blueprint:
     """Routes of reports; who may use them stands in `access.RULES`, a login gets its own units' only."""
     routes = Blueprint("reports", __name__)
     desk = _opener(settings)
+    _daily(routes, pages, desk)
     _reading(routes, pages, desk)
     _writing(routes, pages, desk)
     _public(routes, desk)
@@ -103,6 +104,20 @@ def _reading(routes: Blueprint, pages: Pages, desk: OpenDesk) -> None:
 
         named = f'attachment; filename="{kept.kind}-{kept.unit}-{report_id}.{name}"'
         return Response(raw, content_type=FORMATS[name].media_type, headers={"Content-Disposition": named})
+
+
+def _daily(routes: Blueprint, pages: Pages, desk: OpenDesk) -> None:
+    @routes.get("/reports/silent")
+    def silent() -> str:
+        from collector.reports.service import silent_today  # noqa: PLC0415 (as above)
+
+        unit, now_ms = request.args.get("unit", access.scope())[:32], pages.now_ms()
+        known = pages.registry.commune(unit) or pages.registry.province(unit)
+        if known is None or not access.inside(unit):
+            return render_template("report_silent.html", unit=unit, texts=[], as_of_ms=now_ms, unknown=unit != "")
+        with AT_ONCE:
+            texts = silent_today(desk(), unit, now_ms)
+        return render_template("report_silent.html", unit=unit, texts=texts, as_of_ms=now_ms, unknown=False)
 
 
 def _writing(routes: Blueprint, pages: Pages, desk: OpenDesk) -> None:

@@ -10,11 +10,13 @@ from collector.core.view import Language
 from collector.web.words_accept import ACCEPT_WORDS
 from collector.web.words_accounts import ACCOUNT_WORDS
 from collector.web.words_alarms import ALARM_WORDS
+from collector.web.words_board import BOARD_WORDS
 from collector.web.words_campaigns import CAMPAIGN_WORDS
 from collector.web.words_cases import CASE_WORDS
 from collector.web.words_coverage import COVERAGE_WORDS
 from collector.web.words_evidence import EVIDENCE_WORDS
 from collector.web.words_fleet import FLEET_WORDS
+from collector.web.words_office import OFFICE_WORDS
 from collector.web.words_pages import PAGE_WORDS
 from collector.web.words_people import PEOPLE_WORDS
 from collector.web.words_record import RECORD_WORDS
@@ -40,7 +42,9 @@ WORDS |= ACCEPT_WORDS
 WORDS |= ACCOUNT_WORDS
 WORDS |= PEOPLE_WORDS
 WORDS |= EVIDENCE_WORDS | CASE_WORDS
+WORDS |= EVIDENCE_WORDS | CASE_WORDS | OFFICE_WORDS
 WORDS |= FLEET_WORDS
+WORDS |= BOARD_WORDS
 
 
 def say(key: str, language: Language, /, **parts: object) -> str:

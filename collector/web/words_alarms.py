@@ -17,6 +17,12 @@ ALARM_WORDS: dict[str, tuple[str, str]] = {
     "claims.armed_until": ("đến {time}, bởi {who}", "until {time}, by {who}"),
     "claims.not_armed": ("chưa kích hoạt", "not armed"),
     "claims.arm": ("Kích hoạt 72 giờ", "Arm for 72 hours"),
+    "claims.file": ("Tải tệp cho thẻ nhớ", "Download the file for the card"),
+    "claims.file.note": (
+        "Một lần. Kéo tệp dosong-claim.toml vào ổ bootfs của thẻ; tệp văn phòng làm trước đó hết giá trị.",
+        "Once. Drag dosong-claim.toml onto the card's drive bootfs; the file that the office made before is void.",
+    ),
+    "claims.file.taken": ("đã tải: {who}, {time}", "downloaded by {who}, {time}"),
     "alarms.title": ("Cảnh báo danh tính", "Alarms of identity"),
     "alarms.lead": (
         "Ai đó đã thử làm một trạm mà không được phép, hoặc có dấu hiệu thẻ nhớ bị sao chép.",

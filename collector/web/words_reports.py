@@ -85,6 +85,7 @@ REPORT_WORDS: dict[str, tuple[str, str]] = _KINDS | {
         "Chữ dán được ngay vào nhóm Zalo; lập lúc {minute}, giờ Việt Nam. Người đã báo cáo sau lúc này không có ở đây.",
         "Text ready for a Zalo group, in Vietnamese; made at {minute}, Vietnam time.",
     ),
+    "reports.silent.do": ("Xem", "Show"),
     "reports.silent.none": (
         "Hôm nay không có chiến dịch nào cần báo cáo hằng ngày trong phạm vi này.",
         "No campaign with daily reports runs today in this scope.",

@@ -249,20 +249,10 @@ def test_only_one_data_source_file_is_read_by_grafana() -> None:
     assert read == ["dosong.yaml"]
 
 
-def test_compose_mounts_what_is_committed_and_holds_no_secret() -> None:
-    compose = _yaml("compose.yaml")
-    services = compose["services"]
-    assert set(services) == {"influxdb", "grafana"}
-    mounts = dict(m.removesuffix(":ro").rsplit(":", 1) for s in services.values() for m in s["volumes"])
-    for source in mounts:
-        assert (ROOT / source).exists() if source.startswith("./") else source in compose["volumes"]
+def test_compose_mounts_the_boards_where_grafana_looks() -> None:
+    mounts = dict(m.removesuffix(":ro").rsplit(":", 1) for m in _yaml("compose.yaml")["services"]["grafana"]["volumes"])
     boards = next(to for source, to in mounts.items() if source == "./grafana/boards")
     assert _yaml("grafana/provisioning/dashboards/dosong.yaml")["providers"][0]["options"]["path"] == boards
-    secret = re.compile("PASSWORD|TOKEN")
-    given = {k: v for s in services.values() for k, v in s["environment"].items() if secret.search(k)}
-    assert given
-    assert all(re.fullmatch(r"\$\{DOSONG_\w+:\?.+\}", value) for value in given.values())
-    assert all(port.startswith("127.0.0.1:") for s in services.values() for port in s["ports"])
 
 
 def test_environment_example_names_every_variable_and_fills_in_no_secret() -> None:

@@ -134,6 +134,15 @@ def _made(folder: Path) -> Path:
     return folder
 
 
+def test_the_pages_get_the_claim_without_its_token(tmp_path: Path) -> None:
+    office = make_office(tmp_path)
+    text = office.claim("p-web").read_text()
+    head = (office.where.collector / "claims" / "p-web.head").read_text()
+    token = text.split('token = "')[1].split('"')[0]
+    assert token not in head
+    assert head.replace("@token@", token) == text
+
+
 def test_what_was_wished_is_there(tmp_path: Path, claim: Path) -> None:
     folder = boot(_made(tmp_path / "boot"), TRIXIE)
     (tmp_path / "key.pub").write_text(f"{SSH}\n")

@@ -10,14 +10,17 @@ from click.testing import CliRunner
 
 from collector.core.dispute import Step, Subject
 from collector.disputes import Disputes
+from collector.registry import Registry
 from collector.registry_identity import Identities
 from collector.settings import read_settings
 from collector.statements import statements_of
-from provisioning import deployment
+from provisioning import config, deployment
 from provisioning.__main__ import cli
 from provisioning.deployment import Plan
+from provisioning.wishes import Clerk
+from tests.provisioning.identity_kit import UNITS
 from wire import notes
-from wire.note import parse_vkey
+from wire.note import Signer, parse_vkey
 
 LEAF = base64.b64encode(bytes(32)).decode()
 NOW_MS = 1_790_000_400_000
@@ -56,3 +59,22 @@ def test_each_decision_is_signed_once_and_the_ledger_takes_it(tmp_path: Path) ->
     opened = notes.open_note(held.raw, notes.Review, "dosong.example", parse_vkey(verifier))
     assert (opened.actor, opened.second_actor, opened.seq) == ("lan", "b-hoa", 4)
     assert opened.reason == "[1] Mã giới thiệu đã được sửa."
+
+
+def test_an_approved_allotment_becomes_the_probes_signed_configuration(tmp_path: Path) -> None:
+    plan = Plan("dosong.example", "127.0.0.1", 8883, "127.0.0.1", "127.0.0.1:8080", "http://127.0.0.1:8086", "dosong",
+                "root", demo=False)  # fmt: skip
+    where = deployment.init(tmp_path / "d", plan, datetime.now(UTC))
+    registry, identities = Registry(where.registry), Identities(where.registry)
+    key = Signer.generate("dosong.example/probe/p-one")
+    registry.load({**UNITS, "probes": [{"id": "p-one", "vkey": key.verifier.vkey, "site": "s-one"}]})
+    identities.wish("slots", "p-one", "van-hanh", '{"commune":"05755","slots":{"m1":311,"m2":40}}', NOW_MS)
+    identities.wish("slots", "p-nobody", "van-hanh", '{"commune":"05755","slots":{"m1":1}}', NOW_MS)
+    assert Clerk(where, registry, identities, lambda: datetime.now(UTC)).turn() == 2
+    made = config.read(where, "p-one")
+    assert made is not None
+    assert {name: one.slots for name, one in made.modems.items()} == {"m1": 311, "m2": 40}
+    assert [one.refused for one in identities.wishes("p-one")] == [None]
+    assert identities.wishes("p-nobody")[0].refused is not None
+    registry.close()
+    identities.close()

@@ -46,6 +46,8 @@ class Scene(World):
         # Over plain HTTP, as a demonstration is.
         self.app.config.update(SESSION_COOKIE_SECURE=False, SESSION_COOKIE_NAME="dosong")
         self.days = days
+        at = {row[0]: row[4:6] for row in HAMLETS}
+        self._spots = {name: at[hamlet] for name, hamlet in PROBES.items()}
         for name in PROBES:
             self._live(name)
         self.now_ms = T0_MS + days * 24 * HOUR_MS
@@ -101,6 +103,7 @@ class Scene(World):
             slot_length_ms=HOUR_MS,
             plmn=plmn,
             referral="DL1" if name == "p-four" else "TN1",
+            position={"source": "surveyed", "lat_e7": self._spots[name][0], "lon_e7": self._spots[name][1]},
             radio={"before": {**reading, "eci": 1000 + int(plmn[-1])}},
             host={"spool_records": 2, "cpu_temp_c_x10": 512, "disk_free_bytes": 20_000_000_000},
             budget={"period_start_ms": T0_MS, "used_bytes": 40_000_000 * (hour + 1), "limit_bytes": 10_000_000_000},

@@ -22,6 +22,7 @@ from tests.web.scene import Scene, scene, served
 
 PAGES = {
     "": (
+        *("/map", "/map/19", "/map/24400"),
         *("/", "/hamlets", "/hamlets/h-dong-chuoi", "/hamlets/h-3", "/hamlets/h-dong-chuoi/coverage", "/login"),
         *("/log/", "/samples/p-one/1/0", "/samples/p-three/1/90", "/verdicts", "/nowhere"),
     ),
@@ -37,7 +38,7 @@ PAGES = {
     ),
     "official": ("/official", "/campaigns"),
 }
-WIDE = {"": ("/", "/hamlets/h-dong-chuoi"), "operator": ("/operator",)}
+WIDE = {"": ("/", "/map/66", "/hamlets/h-dong-chuoi"), "operator": ("/operator",)}
 LANGUAGES = {"": "vi", "technician": "en", "operator": "vi", "official": "en"}
 
 
