@@ -141,6 +141,12 @@ bench-fakes: ## a month of thirty honest stations and twelve kinds of cheats: wh
 clean: ## drop what was built (not the demo's data)
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache build *.egg-info bench/results collector/web/static/vendor
 
+.PHONY: bench-reports
+bench: bench-reports
+bench-reports: ## a report over 124 communes and a hamlet's dossier, in every form (one minute)
+	@scripts/setup.sh bench
+	@$(PY) -m bench.reports
+
 .PHONY: deb install-check
 deb: ready ## Debian packages of probe, collector and measurement point, into build/deb (three minutes)
 	@$(PY) deb/build.py $(ARGS)

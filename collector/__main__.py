@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import signal
 import sys
 import threading
@@ -28,6 +29,8 @@ from collector.ingest import Ingest
 from collector.ledger import LedgerReader
 from collector.ledger_write import SqliteLedger
 from collector.log_commands import COMMANDS, REBUILDS
+from collector.opener import Hello
+from collector.opener_line import OpenerLine
 from collector.pack_command import pack
 from collector.proofs import Prover
 from collector.receive import Receiver
@@ -118,11 +121,14 @@ def receive(settings: Settings) -> None:
     registry = Registry(settings.registry)
     ingest = Ingest(ledger, registry, settings.origin)
     ingest.statements = statements_of(settings)
+    line = OpenerLine(Hello(settings.origin, ledger.dictionary))
+    ingest.line = line if len(os.sched_getaffinity(0)) > 1 else None
     try:
         receiver = Receiver(settings, ingest, signer, stop)
         receiver.sweep = Sweeper(lambda: ledger.let_go(settings.retention, now_ms()))
         receiver.run()
     finally:
+        line.close()
         ledger.close()
         registry.close()
 

@@ -90,6 +90,17 @@ class SealState:
     witness_error: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class JudgeState:
+    """What `judge` last said: probes' months that wait to be judged, and why it waits (None: it works)."""
+
+    pid: int
+    at_ms: int
+    started_ms: int
+    waiting: int
+    error: str | None
+
+
 class StateFile:
     """Writes one process's state, at most once a second unless something changed for good or bad."""
 
@@ -97,7 +108,7 @@ class StateFile:
         self._path = folder / f"{name}.state.json"
         self._written_s = 0.0
 
-    def write(self, state: ReceiveState | ForwardState | SealState, *, now: bool = False) -> None:
+    def write(self, state: ReceiveState | ForwardState | SealState | JudgeState, *, now: bool = False) -> None:
         """Replace the file atomically; on a full disk write over it in its place, for that is when it is needed most.
 
         A disk that refuses even this is not this file's business: it is passed over.
@@ -128,6 +139,12 @@ class Health:
     forward_alive: bool
     seal: SealState | None = None
     seal_alive: bool = False
+    judge: JudgeState | None = None
+    judge_alive: bool = False
+
+
+JUDGE_STALE_MS = 120_000
+"""A month of a probe may take it that long on a small machine, and nobody waits for a verdict."""
 
 
 def read_health(folder: Path, at_ms: int) -> Health:
@@ -135,6 +152,7 @@ def read_health(folder: Path, at_ms: int) -> Health:
     receive = _read(folder / "receive.state.json", ReceiveState)
     forward = _read(folder / "forward.state.json", ForwardState)
     seal = _read(folder / "seal.state.json", SealState)
+    judge = _read(folder / "judge.state.json", JudgeState)
     return Health(
         receive,
         forward,
@@ -142,6 +160,8 @@ def read_health(folder: Path, at_ms: int) -> Health:
         forward is not None and abs(at_ms - forward.at_ms) < STALE_AFTER_MS,
         seal,
         seal is not None and abs(at_ms - seal.at_ms) < STALE_AFTER_MS,
+        judge,
+        judge is not None and abs(at_ms - judge.at_ms) < JUDGE_STALE_MS,
     )
 
 

@@ -8,17 +8,20 @@ Source: design §4 (chain), §7 (order and ACK).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from collector import light
 from collector.core import run
 from collector.core.run import Piece, Shape
 from collector.failpoint import reached
 from collector.follow import Follower
 from collector.ingest_place import Placer
 from collector.keyring import KeyRing, ring
-from collector.ledger_port import DeliveryRow, Head, Ledger, RefusedBytes
+from collector.ledger_port import DeliveryRow, Head, Ledger, PackedRun, RefusedBytes
+from collector.opener import LEAF_BYTES, Proof, Task
+from collector.opener_line import OpenerLine
 from collector.receipts import open_receipt, receipt_begins
 from collector.registry import Registry
 from collector.registry_rows import ProbeEntry
@@ -28,10 +31,15 @@ from wire import bundle, codec, topics
 from wire.codec import Opened
 from wire.errors import Refused, Unavailable
 from wire.failure import RefusalReason
+from wire.note import Verifier
 from wire.records import GapRecord
 
 MAX_KEYS = 20_000
 """So many probes' keys are kept ready; they are read again when there are more."""
+LEAST_AHEAD_BYTES = 256 * 1024
+"""A smaller group is opened here: it takes no longer than to hand it over."""
+Proofs = Mapping[str, tuple[Task, Proof]]
+"""By probe: what the opener was asked, and what it says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +96,7 @@ class Key:
     ring: KeyRing
     shape: Shape
     check: Callable[[bytes, bytes], bool]
+    newest: Verifier
 
 
 @dataclass(slots=True)
@@ -112,9 +121,36 @@ class Ingest:
         self._receipt = receipt_begins(origin)
         self._keys: dict[str, Key] = {}
         self.statements: Statements | None = None
+        self.line: OpenerLine | None = None
+        """To the opener, on a machine with a second core; None: everything is opened here."""
 
-    def take(self, messages: Sequence[Message], received_ms: int) -> Taken:
-        """Commit a group of messages.
+    def hand(self, messages: Sequence[Message]) -> tuple[Task, ...]:
+        """Have the opener begin with a large group; empty if it must all be opened in `take`. Raises Unavailable."""
+        if self.line is None or sum(len(message.payload) for message in messages) < LEAST_AHEAD_BYTES:
+            return ()
+        with self._registry.still():
+            tasks = self._tasks(messages)
+        return tasks if tasks and self.line.ask(tasks) else ()
+
+    def proofs(self, tasks: tuple[Task, ...]) -> Proofs:
+        """What the opener says of a group that it was handed, by probe; empty if it says nothing."""
+        found = self.line.answer(len(tasks)) if self.line is not None and tasks else None
+        return {task.probe: (task, proof) for task, proof in zip(tasks, found or (), strict=bool(found))}
+
+    def _tasks(self, messages: Sequence[Message]) -> tuple[Task, ...]:
+        payloads: dict[str, list[bytes]] = {}
+        for message in messages:
+            with suppress(Refused):
+                payloads.setdefault(topics.parse_up(message.topic), []).append(message.payload)
+        tasks = []
+        for probe, held in payloads.items():
+            with suppress(Refused):
+                newest = self._work(probe).key.newest
+                tasks.append(Task(probe, newest.name, newest.public, held))
+        return tuple(tasks)
+
+    def take(self, messages: Sequence[Message], received_ms: int, proofs: Proofs | None = None) -> Taken:
+        """Commit a group of messages; `proofs`: what the opener said of it.
 
         Raises Unavailable if the ledger or the registry cannot be used: then nothing of the group is held.
         """
@@ -130,7 +166,7 @@ class Ingest:
                 else:
                     tallies.append(self._take_up(message, works, received_ms))
             for work in works.values():
-                self._take_work(work, received_ms)
+                self._take_work(work, received_ms, (proofs or {}).get(work.entry.id))
             self._ledger.deliver([_delivery(tally, received_ms) for tally in tallies if tally.is_told])
             taken = self._taken(tallies)
             reached("receive.worked")
@@ -249,7 +285,7 @@ class Ingest:
             # A rotation changes the newest key.
             keys = ring(entry.vkey, self.statements.identities.keys(entry.id) if self.statements else [])
             newest = keys.keys[-1][1]
-            held = Key(entry.vkey, keys, Shape.of(self._origin, newest), checker(newest))
+            held = Key(entry.vkey, keys, Shape.of(self._origin, newest), checker(newest), newest)
             self._keys[entry.id] = held
         return held
 
@@ -272,9 +308,23 @@ class Ingest:
         except Refused as error:
             tally.refuse(error, raw, "receipt: ")
 
-    def _take_work(self, work: Work, received_ms: int) -> None:
+    def _pieces(self, work: Work, found: tuple[Task, Proof] | None) -> list[Piece]:
+        """What a probe brought, opened: by what the opener said, if that is of these records and of the key of now."""
+        key = work.key
+        if found is not None and len(found[1].ways) == len(work.raws):
+            task, proof = found
+            if (task.name, task.public) == (key.newest.name, key.newest.public):
+                size = LEAF_BYTES
+                leaves = [proof.leaves[at : at + size] for at in range(0, len(proof.leaves), size)]
+                self._ledger.offer(
+                    [PackedRun(tuple(leaves[b.at : b.at + b.count]), b.packed, b.signatures) for b in proof.blocks]
+                )
+                return run.proved(work.raws, proof.ways, leaves, key.shape, light.read)
+        return run.open_backwards(work.raws, key.shape, work.entry.id, key.check)
+
+    def _take_work(self, work: Work, received_ms: int, found: tuple[Task, Proof] | None) -> None:
         """Place what a probe brought, run by run."""
-        pieces = run.open_backwards(work.raws, work.key.shape, work.entry.id, work.key.check)
+        pieces = self._pieces(work, found)
         reached("receive.verified")
         at = 0
         for together in run.runs(pieces):

@@ -7,14 +7,14 @@ from dataclasses import replace
 
 from collector.core import accept, run
 from collector.core.accept import Arrival, Chain, Duplicate, Look, Mark, NoteGap, Settle, Standing, Store
-from collector.core.row import Row, prev_of
+from collector.core.row import Row, is_clock, is_test, prev_of
 from collector.failpoint import reached
 from collector.ingest_judge import Bytes, Judge
 from collector.ledger_port import Ledger, StoredRow
 from collector.registry import Registry
 from collector.registry_rows import ProbeEntry
 from wire.codec import Opened
-from wire.records import AnyRecord, EventRecord, TestRecord
+from wire.records import AnyRecord
 
 Slots = set[tuple[str, int]]
 
@@ -60,13 +60,20 @@ class Placer:
         Behind a record that dates its boot the others are judged with what it says.
         """
         first, start = 0, 0
+        undated = any(one.record is not None and one.record.t_ms is None for one in opened)
         for at, one in enumerate(opened):
-            if self._is_clock(one.record) or at == len(opened) - 1:
+            if at == len(opened) - 1 or self._dates(entry.id, one.record, undated=undated):
                 n = self._keep_stretch(entry, opened[start : at + 1], received_ms)
                 first, start = first or n, at + 1
         return first
 
+    def _dates(self, probe: str, record: AnyRecord | None, *, undated: bool) -> bool:
+        """Whether records may get their time by this one: those before it (`undated`: some have none), or held ones."""
+        return is_clock(record) and (undated or bool(self._ledger.undated(probe, record.boot)))
+
     def _keep_stretch(self, entry: ProbeEntry, opened: Sequence[Opened], received_ms: int) -> int:
+        for one in opened[:-1]:
+            self._set_clock(entry.id, one.record)  # nothing held gets its time by it
         dates_boot = self._set_clock(entry.id, opened[-1].record)
         taken = self._slots(entry.id, opened)
         rows = []
@@ -74,7 +81,7 @@ class Placer:
             row = self._judge.row(
                 entry, one.record, Bytes.of(one, received_ms), Standing.IN_CHAIN, None, forked=False, taken=taken
             )
-            if row.counted and isinstance(one.record, TestRecord) and one.record.slot_ms is not None:
+            if row.counted and is_test(one.record) and one.record.slot_ms is not None:
                 taken.add((one.record.modem, one.record.slot_ms))
             rows.append(row)
         first = self._ledger.insert(rows)
@@ -84,7 +91,7 @@ class Placer:
     def _slots(self, probe: str, opened: Sequence[Opened]) -> Slots:
         """Slots of these records that counted samples hold already."""
         records = [one.record for one in opened]
-        slots = [one.slot_ms for one in records if isinstance(one, TestRecord) and one.slot_ms is not None]
+        slots = [one.slot_ms for one in records if is_test(one) and one.slot_ms is not None]
         return self._ledger.slots_taken(probe, min(slots), max(slots)) if slots else set()
 
     # --- one by one -----------------------------------------------------------------------------------------------
@@ -168,13 +175,9 @@ class Placer:
 
     # --- clocks ---------------------------------------------------------------------------------------------------
 
-    @staticmethod
-    def _is_clock(record: AnyRecord | None) -> bool:
-        return isinstance(record, EventRecord) and record.event == "clock_set"
-
     def _set_clock(self, probe: str, record: AnyRecord | None) -> str | None:
         """Take the word of a `clock_set` event; return the boot that it dates, None if it dates nothing new."""
-        if not isinstance(record, EventRecord) or record.event != "clock_set":
+        if not is_clock(record):
             return None
         if record.set_mono_ms is None or record.set_t_ms is None:
             return None
@@ -192,7 +195,7 @@ class Placer:
     def again(self, entry: ProbeEntry, stored: StoredRow) -> Row:
         """The row that a stored record would get now."""
         record = stored.record
-        slot = (record.modem, record.slot_ms) if isinstance(record, TestRecord) and record.slot_ms is not None else None
+        slot = (record.modem, record.slot_ms) if is_test(record) and record.slot_ms is not None else None
         taken = {slot} if slot and self._ledger.slot_taken(entry.id, *slot, stored.n) else set()
         own = Bytes(received_ms=stored.received_ms)
         known = (entry, record, own, stored.standing, stored.fault)

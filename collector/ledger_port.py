@@ -94,6 +94,15 @@ class NoteRow:
     raw: bytes = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class PackedRun:
+    """A block of records that was packed beforehand (`collector/blocks.py`), and their leaves."""
+
+    leaves: tuple[bytes, ...]
+    packed: bytes = field(repr=False)
+    signatures: bytes = field(repr=False)
+
+
 class Ledger(Protocol):
     """What ingest needs of a ledger. All but `transaction` are called inside one. Raises Unavailable."""
 
@@ -126,6 +135,9 @@ class Ledger(Protocol):
 
     def insert(self, rows: Sequence[Row]) -> int:
         """Store records of one probe under consecutive numbers, add them to the sums; return the first one's number."""
+
+    def offer(self, runs: Sequence[PackedRun]) -> None:
+        """Blocks of records that may be inserted in this transaction: a ledger may take them, or pack by itself."""
 
     def keep_receipt(self, row: ReceiptRow) -> bool:
         """Keep a receipt for good, once by its leaf; say whether it is new."""

@@ -8,9 +8,10 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Sequence
 
-from collector.blocks import MAX_RECORDS, BlockPacker
+from collector.blocks import MAX_RECORDS, Block, BlockPacker
 from collector.core.row import Row
 from collector.ledger_bytes import BlockReader
+from collector.ledger_port import PackedRun
 from collector.ledger_rows import INSERT, values
 from collector.ledger_words import Words
 from wire import codec
@@ -30,6 +31,9 @@ class RecordWriter:
         self._last: int | None = None
         self._open: list[tuple[bytes, bytes]] = []
         """Bytes and leaves of the newest records, those that no block holds yet."""
+        self._offered: dict[bytes, PackedRun] = {}
+        self._expected: PackedRun | None = None
+        """The block whose records `_open` begins with, as far as they came."""
 
     def last(self) -> int:
         """Number of the newest record; 0 if there is none."""
@@ -39,32 +43,52 @@ class RecordWriter:
 
     def append(self, rows: Sequence[Row]) -> int:
         """Store records of one probe under consecutive numbers; return the first one's."""
-        first, number = self.last() + 1, self.words.number
+        first = self.last() + 1
         befores: list[Row | None] = [None, *rows[:-1]]
-        given = [values(first + at, row, number, befores[at]) for at, row in enumerate(rows)]
+        given = [values(first + at, row, self.words, befores[at]) for at, row in enumerate(rows)]
         self._db.executemany(INSERT, given)
         self._last = first + len(rows) - 1
-        self._open += [(row.raw, row.leaf) for row in rows]
-        while len(self._open) >= MAX_RECORDS:
-            self._write(MAX_RECORDS)
+        for n, row in enumerate(rows, first):
+            self._take(n, row.raw, row.leaf)
         return first
+
+    def offer(self, runs: Sequence[PackedRun]) -> None:
+        """Blocks that were packed beforehand; one is written where its records come one after the other."""
+        self._offered.update((run.leaves[0], run) for run in runs)
 
     def flush(self) -> None:
         """Write what no block holds yet: before COMMIT, for then its bytes must be there."""
-        if self._open:
-            self._write(len(self._open))
+        self._write(self.last())
+        self._offered.clear()
 
     def forget(self) -> None:
         """The transaction was rolled back."""
         self._open.clear()
-        self._last = None
+        self._offered.clear()
+        self._expected = self._last = None
         self.words.forget()
 
-    def _write(self, count: int) -> None:
-        raws, leaves = zip(*self._open[:count], strict=True)
-        block = self._packer.pack(raws, leaves)
-        self._db.execute(PUT_BLOCK, (self.last() - len(self._open) + 1, block.packed, block.signatures))
-        del self._open[:count]
+    def _take(self, n: int, raw: bytes, leaf: bytes) -> None:
+        """Gather record `n`; write a block that is full with it, and what came before a block that begins with it."""
+        offered = self._offered.pop(leaf, None)
+        if offered is not None:
+            self._write(n - 1)
+            self._expected = offered
+        self._open.append((raw, leaf))
+        full = MAX_RECORDS if self._expected is None else len(self._expected.leaves)
+        if len(self._open) == full:
+            self._write(n)
+
+    def _write(self, last_n: int) -> None:
+        """Write the records up to `last_n` that no block holds yet as one block, the offered one if it is of them."""
+        expected, self._expected = self._expected, None
+        if not self._open:
+            return
+        raws, leaves = zip(*self._open, strict=True)
+        block: Block | PackedRun
+        block = expected if expected is not None and expected.leaves == leaves else self._packer.pack(raws, leaves)
+        self._db.execute(PUT_BLOCK, (last_n - len(self._open) + 1, block.packed, block.signatures))
+        self._open.clear()
 
     def raws(self, numbers: Iterable[int]) -> dict[int, bytes]:
         """Bytes of these records, of this very transaction too. Raises sqlite3.Error."""

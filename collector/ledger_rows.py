@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from collector.core.accept import Standing, leaf_of
-from collector.core.row import Row, invalid_path, plmn_of
+from collector.core.row import Row, invalid_path, is_coverage, is_test, plmn_of
 from wire.codec import leaf_text
-from wire.records import CoverageRecord, TestRecord
 
 COLUMNS = (
     *("n", "part", "probe", "epoch", "seq", "standing", "leaf", "prev", "received_ms", "kind", "boot", "t_ms"),
@@ -22,13 +21,20 @@ FOLLOWS = 1
 """`prev` of a record that names the leaf of the one before it in its place."""
 
 
-def values(n: int, row: Row, number: Callable[[str], int], before: Row | None) -> tuple[Any, ...]:
-    """The values of `COLUMNS` of record `n`; `before`: the one that was stored before it, None for a first one.
+class Words(Protocol):
+    """Words of the ledger by their numbers."""
 
-    `number` gives the number of a word.
-    """
-    record, place = row.record, row.place
-    unit = (number(place.province), number(place.commune), number(place.hamlet)) if place else (1, 1, 1)
+    def number(self, text: str) -> int:
+        """Number of a word."""
+
+    def unit(self, province: str, commune: str, hamlet: str) -> tuple[int, int, int]:
+        """Numbers of three codes."""
+
+
+def values(n: int, row: Row, words: Words, before: Row | None) -> tuple[Any, ...]:
+    """The values of `COLUMNS` of record `n`; `before`: the one that was stored before it, None for a first one."""
+    record, place, number = row.record, row.place, words.number
+    unit = words.unit(place.province, place.commune, place.hamlet) if place else (1, 1, 1)
     return (
         *(n, row.part, number(row.probe), row.epoch, row.seq, int(row.standing), row.leaf, _prev(row, before)),
         row.received_ms,
@@ -41,12 +47,12 @@ def values(n: int, row: Row, number: Callable[[str], int], before: Row | None) -
 def _of_kind(row: Row, number: Callable[[str], int]) -> tuple[Any, ...]:
     """From `modem` on."""
     record, reasons = row.record, number(" ".join(row.not_counted))
-    if isinstance(record, TestRecord):
+    if is_test(record):
         return (
             *(number(record.modem), number(plmn_of(record)), record.slot_ms, int(row.counted), reasons),
             *(OUTCOMES[record.outcome], int(invalid_path(record)), 0),
         )
-    if isinstance(record, CoverageRecord):
+    if is_coverage(record):
         steps = packed_steps(*(record.states.count(letter) for letter in "CDNU"))
         return (number(record.modem), number(plmn_of(record)), None, int(row.counted), reasons, None, 0, steps)
     return (None, 1, None, int(row.counted), reasons, None, 0, 0)

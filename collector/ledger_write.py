@@ -16,10 +16,10 @@ from typing import Any
 from collector import ledger_notes
 from collector.core.accept import Chain, Found, GapRange, Link, Standing, leaf_bytes, leaf_of
 from collector.core.place import Place
-from collector.core.row import Row
+from collector.core.row import Row, is_test
 from collector.core.witness import named_by
 from collector.ledger_delivery import keep_deliveries
-from collector.ledger_port import DeliveryRow, Head, NoteRow, ReceiptRow, Span, StoredRow
+from collector.ledger_port import DeliveryRow, Head, NoteRow, PackedRun, ReceiptRow, Span, StoredRow
 from collector.ledger_records import RecordWriter
 from collector.ledger_rows import FOLLOWS
 from collector.pack import Packer, make_dictionary
@@ -29,7 +29,6 @@ from collector.settings import RetentionSettings
 from collector.sqlite import Ownership, open_writer
 from wire.codec import leaf_text
 from wire.errors import Unavailable
-from wire.records import TestRecord
 
 CACHE_KIB = 16 * 1024
 FOLD_PAGES = 4096
@@ -48,9 +47,9 @@ class SqliteLedger:
         # Pages of a group stay in memory until its COMMIT, and the log is folded back every 16 MiB, not every 4.
         self._db.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
         self._db.execute(f"PRAGMA wal_autocheckpoint={FOLD_PAGES}")
-        dictionary = self._dictionary()
-        self._packer = Packer(dictionary)
-        self._records = RecordWriter(self._db, dictionary)
+        self.dictionary = self._dictionary()
+        self._packer = Packer(self.dictionary)
+        self._records = RecordWriter(self._db, self.dictionary)
         self._words = self._records.words
         self._rollups = RollupWriter(self._db, self._records)
         self._rollups.catch_up()
@@ -182,6 +181,10 @@ class SqliteLedger:
             self._rollups.add(row)
         return first
 
+    def offer(self, runs: Sequence[PackedRun]) -> None:
+        """Blocks of records that may be inserted in this transaction, to be taken where they come as they are."""
+        self._records.offer(runs)
+
     def _add_to_probe(self, rows: Sequence[Row]) -> None:
         last = rows[-1]
         self._db.execute(
@@ -198,7 +201,7 @@ class SqliteLedger:
 
     def _link_receipts(self, rows: Sequence[Row], first: int) -> None:
         """Note which receipts records name, so that one that is named again is seen."""
-        tests = [(n, row.record) for n, row in enumerate(rows, first) if isinstance(row.record, TestRecord)]
+        tests = [(n, row.record) for n, row in enumerate(rows, first) if is_test(row.record)]
         links = [(leaf_bytes(leaf), n, direction) for n, record in tests for direction, leaf in named_by(record)]
         if links:
             self._db.executemany("INSERT INTO witness (leaf, record, direction) VALUES (?, ?, ?)", links)

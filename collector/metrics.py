@@ -76,11 +76,16 @@ class _Asked(Collector):
         yield from _fleet(self._facts.probes)
 
 
+_BESIDE = frozenset({"seal", "judge"})
+"""Processes that a deployment may rightly not run here."""
+
+
 def _processes(health: Health) -> Iterator[GaugeMetricFamily]:
-    said = {"receive": health.receive, "forward": health.forward, "seal": health.seal}
-    alive = {"receive": health.receive_alive, "forward": health.forward_alive, "seal": health.seal_alive}
+    said = {"receive": health.receive, "forward": health.forward, "seal": health.seal, "judge": health.judge}
+    alive = {"receive": health.receive_alive, "forward": health.forward_alive}
+    alive |= {"seal": health.seal_alive, "judge": health.judge_alive}
     label = ("process",)
-    up = [((name,), float(alive[name])) for name, state in said.items() if state is not None or name != "seal"]
+    up = [((name,), float(alive[name])) for name, state in said.items() if state is not None or name not in _BESIDE]
     yield from _gauge("process_up", "1 if the process spoke within the last 15 s", label, up)
     spoke: list[Sample] = [((name,), _s(state.at_ms) if state else None) for name, state in said.items()]
     yield from _gauge("process_said_timestamp_seconds", "when the process last spoke", label, spoke)

@@ -14,14 +14,16 @@ import random
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from collector.broker import Connection, Incoming, NotLetIn, tls_context, where
 from collector.config_shelf import ConfigShelf
 from collector.core.throttle import Throttle
 from collector.failpoint import reached
 from collector.health import ReceiveState, StateFile, now_ms
-from collector.ingest import Ingest, Message, Taken
+from collector.ingest import Ingest, Message, Proofs, Taken
 from collector.ledger_port import Head
+from collector.opener import Task
 from collector.seal_store import SealReader
 from collector.settings import Settings
 from collector.statements import NOTES
@@ -39,6 +41,15 @@ MAX_DUE_OLDER = 20_000
 SAY_REFUSED_EVERY_S = 10.0
 MAX_NAMED = 20
 DOUBTS_EVERY_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """What one connection brought at once, what is left of it by the rates, what the opener was asked of it."""
+
+    taken: list[Incoming]
+    messages: list[Message]
+    tasks: tuple[Task, ...]
 
 
 class Receiver:
@@ -120,11 +131,10 @@ class Receiver:
         self._find_broker()
         taken = self._early
         current = False
+        ahead: Group | None = None
         self._shelf.reset()
         while connection.alive and not self._stop.is_set():
-            if taken and self._commit(connection, taken):
-                connection.acknowledge(taken)
-                reached("receive.acked")
+            ahead = self._work(connection, taken, ahead)
             self._take_submitted()
             self.sweep()
             if not current:
@@ -134,11 +144,38 @@ class Receiver:
             self._send_checkpoint(connection)
             self._follow_registry()
             self._say()
-            taken = connection.read(WAIT_S)
+            taken = connection.read(WAIT_S if ahead is None else 0)
         if self._stop.is_set():
             connection.close()
         else:
             self._lose_broker(f"broker at {where(self._settings.broker)} was lost; start mosquitto if it ended")
+
+    def _work(self, connection: Connection, taken: list[Incoming], ahead: Group | None) -> Group | None:
+        """Commit the group that the opener has had, while it has the one that came now; return that, None: no such.
+
+        A small group is opened and committed here at once, behind the one before it.
+        """
+        proofs = self._ingest.proofs(ahead.tasks) if ahead is not None else {}
+        group = self._group(taken) if taken else None
+        if ahead is not None:
+            self._settle(connection, ahead, proofs)
+        if group is not None and not group.tasks:
+            self._settle(connection, group, {})
+        return group if group is not None and group.tasks else None
+
+    def _group(self, taken: list[Incoming]) -> Group:
+        """What came now, handed to the opener if it is much."""
+        messages = self._admitted(taken)
+        try:
+            return Group(taken, messages, self._ingest.hand(messages))
+        except Unavailable:  # the registry: `take` says so
+            return Group(taken, messages, ())
+
+    def _settle(self, connection: Connection, group: Group, proofs: Proofs) -> None:
+        """Commit a group and acknowledge it, if the connection that it came by is still there."""
+        if self._commit(connection, group.messages, proofs):
+            connection.acknowledge(group.taken)
+            reached("receive.acked")
 
     def _take_submitted(self) -> None:
         """Commit what came by the local door, by the same way as what the broker brings."""
@@ -183,13 +220,12 @@ class Receiver:
         except Unavailable as error:
             self._lose_ledger(str(error))
 
-    def _commit(self, connection: Connection, taken: list[Incoming]) -> bool:
+    def _commit(self, connection: Connection, messages: list[Message], proofs: Proofs) -> bool:
         """Commit one group, trying until the ledger takes it; False if the connection was lost or we stop first."""
-        messages = self._admitted(taken)
         reached("receive.read")
         while not self._stop.is_set() and connection.alive:
             try:
-                self._note(self._ingest.take(messages, now_ms()))
+                self._note(self._ingest.take(messages, now_ms(), proofs))
                 reached("receive.committed")
                 return True
             except Unavailable as error:

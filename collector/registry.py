@@ -68,6 +68,7 @@ class Registry:
         self._is_still = False
         self._probes: dict[str, ProbeEntry | None] = {}
         self._places: dict[tuple[str, str, str], Place | None] = {}
+        self._stays: dict[str, tuple[list[int], list[Place | None]]] = {}
         self._timelines: dict[tuple[str, str], tuple[list[int], list[str | None]]] = {}
         self._dated = Dated(self._rows)
 
@@ -209,15 +210,31 @@ class Registry:
         asked = _ALWAYS if at_ms is None else at_ms
         with self._lock:
             self._refresh()
-            site = self._at("probe_site", probe, asked)
-            hamlet = self._at("site_hamlet", site, asked, earliest=True) if site is not None else None
-            commune = self._at("hamlet_commune", hamlet, asked, earliest=True) if hamlet is not None else None
-            if site is None or hamlet is None or commune is None:
-                return None
-            found = (site, hamlet, commune)
-            if found not in self._places:
-                self._places[found] = self._read_place(site, hamlet, commune)
-            return self._places[found]
+            stays = self._stays.get(probe)
+            if stays is None:
+                stays = self._stays[probe] = self._stays_of(probe)
+            return stays[1][bisect_right(stays[0], asked)]
+
+    def _stays_of(self, probe: str) -> tuple[list[int], list[Place | None]]:
+        """Every moment at which the probe's place may have changed, and the place before, between and after them."""
+        sites = [site for site in self._timeline("probe_site", probe)[1] if site is not None]
+        moved = [self._timeline("site_hamlet", site) for site in sites]
+        hamlets = [hamlet for _, values in moved for hamlet in values if hamlet is not None]
+        lines = [self._timeline("probe_site", probe), *moved]
+        lines += [self._timeline("hamlet_commune", hamlet) for hamlet in hamlets]
+        times = sorted({at_ms for moments, _ in lines for at_ms in moments})
+        return times, [self._place_at(probe, at_ms) for at_ms in (times[0] - 1 if times else 0, *times)]
+
+    def _place_at(self, probe: str, at_ms: int) -> Place | None:
+        site = self._at("probe_site", probe, at_ms)
+        hamlet = self._at("site_hamlet", site, at_ms, earliest=True) if site is not None else None
+        commune = self._at("hamlet_commune", hamlet, at_ms, earliest=True) if hamlet is not None else None
+        if site is None or hamlet is None or commune is None:
+            return None
+        found = (site, hamlet, commune)
+        if found not in self._places:
+            self._places[found] = self._read_place(site, hamlet, commune)
+        return self._places[found]
 
     def stood_in(self, hamlet: str) -> list[str]:
         """Probes that ever stood at a site that was ever in this hamlet, by id."""
@@ -228,12 +245,16 @@ class Registry:
         )
         return [row[0] for row in rows]
 
-    def _at(self, timeline: str, code: str, at_ms: int, *, earliest: bool = False) -> str | None:
-        """What held for `code` at a moment; before the first entry None, or the first one if `earliest`."""
+    def _timeline(self, timeline: str, code: str) -> tuple[list[int], list[str | None]]:
+        """Moments from which something held for `code`, rising, and what."""
         if (timeline, code) not in self._timelines:
             rows = self._rows(_TIMELINES[timeline], code)
             self._timelines[timeline, code] = ([row[0] for row in rows], [row[1] for row in rows])
-        times, values = self._timelines[timeline, code]
+        return self._timelines[timeline, code]
+
+    def _at(self, timeline: str, code: str, at_ms: int, *, earliest: bool = False) -> str | None:
+        """What held for `code` at a moment; before the first entry None, or the first one if `earliest`."""
+        times, values = self._timeline(timeline, code)
         index = bisect_right(times, at_ms) - 1
         if index < 0:
             return values[0] if earliest and values else None
@@ -296,6 +317,7 @@ class Registry:
     def _forget(self) -> None:
         self._probes.clear()
         self._places.clear()
+        self._stays.clear()
         self._timelines.clear()
 
     def _refresh(self) -> None:

@@ -134,12 +134,20 @@ class RollupWriter:
             after_n = rows[-1][0]
 
     def _change(self, fact: Fact) -> Change:
-        key, number = fact.place
-        return self._pending.setdefault(key, {}).setdefault(number, Change())
+        return self._change_of(*fact.place)
+
+    def _change_of(self, key: DayKey, number: int) -> Change:
+        hours = self._pending.get(key)
+        if hours is None:
+            hours = self._pending[key] = {}
+        change = hours.get(number)
+        if change is None:
+            change = hours[number] = Change()
+        return change
 
     def _put(self, fact: Fact) -> None:
         key, number = fact.place
-        change = self._pending.setdefault(key, {}).setdefault(number, Change())
+        change = self._change_of(key, number)
         change.apply(fact, 1)
         change.see(fact, key.day_ms + number * HOUR_MS)
 

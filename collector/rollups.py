@@ -60,14 +60,14 @@ class Rollups:
     """Read side of the rollups. Every call raises Unavailable while the ledger cannot be read."""
 
     def __init__(self, source: Source) -> None:
-        self._source = source
+        self.source = source
 
     def national_quota(self, minimums: Mapping[str, int], at_ms: int) -> list[CommuneQuota]:
         """The country's quota table of the month that holds `at_ms`, as it stands; `minimums` by commune."""
         start_ms, end_ms = month_of(at_ms)
         sums = (
             (row[0], row[1], Counts(*row[3:]), {p: int(n) for p, _, n in (w.partition("=") for w in row[2].split(" "))})
-            for row in map(tuple, self._source.rows(_QUOTA, start_ms))
+            for row in map(tuple, self.source.rows(_QUOTA, start_ms))
         )
         return national_quota(sums, minimums, start_ms, end_ms, at_ms)
 
@@ -94,7 +94,7 @@ class Rollups:
 
     def _stored_totals(self, span: str, since_ms: int, until_ms: int) -> Iterator[CommuneTotal]:
         n = len(COUNTS)
-        for row in map(tuple, self._source.rows(_TOTALS, span, since_ms, until_ms)):
+        for row in map(tuple, self.source.rows(_TOTALS, span, since_ms, until_ms)):
             means = row[3 + n :]
             yield CommuneTotal(
                 *(row[0], row[1], row[2], Counts(*row[3 : 3 + n])),
@@ -117,24 +117,24 @@ class Rollups:
 
     def day(self, key: DayKey) -> dict[int, Hour]:
         """The hours of one hamlet, operator and day; empty if there are none."""
-        rows = self._source.rows(_DAY, *key)
+        rows = self.source.rows(_DAY, *key)
         return unpack_hours(rows[0][0]) if rows else {}
 
     def province_day(self, day_ms: int, province: str) -> Iterator[tuple[DayKey, dict[int, Hour]]]:
         """One local day of one province: its hamlets and operators."""
-        for *key, packed in map(tuple, self._source.rows(_HOURS, day_ms, province)):
+        for *key, packed in map(tuple, self.source.rows(_HOURS, day_ms, province)):
             yield DayKey(*key), unpack_hours(packed)
 
     def day_before(self, before_ms: int) -> int | None:
         """The last local day (UTC ms) that begins before a moment and has records; None if none has."""
         sql = "SELECT max(start_ms) FROM rollup_total WHERE span = 'day' AND start_ms < ?"
-        found: int | None = self._source.rows(sql, before_ms)[0][0]
+        found: int | None = self.source.rows(sql, before_ms)[0][0]
         return found
 
     def _days_between(self, first_ms: int, until_ms: int) -> range:
         """Local days that may have rows."""
         bounds = "SELECT min(start_ms), max(start_ms) FROM rollup_total WHERE span = 'day'"
-        low, high = self._source.rows(f"{bounds} AND start_ms >= ? AND start_ms < ?", first_ms, until_ms)[0]
+        low, high = self.source.rows(f"{bounds} AND start_ms >= ? AND start_ms < ?", first_ms, until_ms)[0]
         return range(0) if low is None else range(low, high + 1, DAY_MS)
 
     def _stored_day(
@@ -144,10 +144,10 @@ class Rollups:
         provinces = "SELECT DISTINCT province FROM rollup_total WHERE span = 'day' AND start_ms = ?"
         more = () if commune is None else (commune,)
         wanted = " AND commune = ?" if more else ""
-        for (province,) in self._source.rows(f"{provinces}{wanted}", day_ms, *more):
+        for (province,) in self.source.rows(f"{provinces}{wanted}", day_ms, *more):
             narrow = () if hamlet is None else (hamlet,)
             text = f"{_HOURS}{wanted}{' AND hamlet = ?' if narrow else ''}"
-            for *key, packed in map(tuple, self._source.rows(text, day_ms, province, *more, *narrow)):
+            for *key, packed in map(tuple, self.source.rows(text, day_ms, province, *more, *narrow)):
                 yield DayKey(*key), unpack_hours(packed)
 
     def _from_records(
@@ -155,7 +155,7 @@ class Rollups:
     ) -> Iterator[tuple[DayKey, dict[int, Hour]]]:
         """What is left of an hour, from the records themselves."""
         changes: dict[DayKey, dict[int, Change]] = {}
-        for sample in self._source.samples(commune=commune, since_ms=since_ms, until_ms=until_ms, limit=_FOREVER_MS):
+        for sample in self.source.samples(commune=commune, since_ms=since_ms, until_ms=until_ms, limit=_FOREVER_MS):
             fact = fact_of_sample(sample)
             if fact is not None and hamlet in {None, fact.hamlet}:
                 key, number = fact.place
@@ -176,7 +176,7 @@ class Rollups:
 
     def raw_counts(self, since_ms: int, until_ms: int) -> dict[str, HamletCounts]:
         """Sums by hamlet over since <= t < until, from the records alone."""
-        rows = self._source.rows(_RAW_SUMS, since_ms, until_ms)
+        rows = self.source.rows(_RAW_SUMS, since_ms, until_ms)
         return {row["hamlet"]: _add(HamletCounts(), row) for row in rows}
 
     def hamlet_counts(self, since_ms: int | None = None, until_ms: int | None = None) -> dict[str, HamletCounts]:
@@ -192,13 +192,13 @@ class Rollups:
         """Whole days summed by the database, whole hours of the days at both ends, and the edges from records."""
         first, last = _whole(since_ms, until_ms, day_of)
         if first < last:
-            yield from self._source.rows(_DAY_SUMS, first, last)
+            yield from self.source.rows(_DAY_SUMS, first, last)
         for begin, end in _ends(since_ms, until_ms, first, last):
             hour, behind = -(-begin // HOUR_MS) * HOUR_MS, end // HOUR_MS * HOUR_MS
             if hour < behind:
                 yield from (_hamlet_row(key, hours) for key, hours in self.days(hour, behind))
             for since, until in _ends(begin, end, hour, behind):
-                yield from self._source.rows(_RAW_SUMS, since, until)
+                yield from self.source.rows(_RAW_SUMS, since, until)
 
 
 def fact_of_sample(sample: Sample) -> Fact | None:

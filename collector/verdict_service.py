@@ -22,7 +22,7 @@ from collector.core.verdict_judge import empty_slots, judge
 from collector.core.verdict_rules import RULES
 from collector.core.witness import DIRECTIONS, Witness, is_worth_showing
 from collector.core.witness import judge as compare
-from collector.health import now_ms
+from collector.health import JudgeState, StateFile, now_ms
 from collector.ledger import LedgerReader
 from collector.registry import Registry
 from collector.seal_store import SealReader
@@ -197,6 +197,7 @@ def serve(judge_: Judge, store: VerdictStore, state: Path, stop: threading.Event
     """Judge until stopped, at most half of the time, so that whoever needs the processor more has it."""
     os.nice(5)
     said: str | None = None
+    file, started_ms = StateFile(state, "judge"), now_ms()
     while not stop.is_set():
         began_s = time.monotonic()
         try:
@@ -212,4 +213,5 @@ def serve(judge_: Judge, store: VerdictStore, state: Path, stop: threading.Event
             if str(error) != said:
                 LOG.warning("judge=waits %s", error)
             said, busy = str(error), False
+        file.write(JudgeState(os.getpid(), now_ms(), started_ms, store.due_count(), said))
         stop.wait(max(0.05, time.monotonic() - began_s) if busy else BEAT_S)

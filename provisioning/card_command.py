@@ -16,7 +16,7 @@ from wire.errors import Misconfigured, Refused
 
 EXAMPLES = """\b
 Examples:
-  dosong-provision card --claim claims/p-dong-dong.toml /media/office/bootfs
+  dosong-provision card --claim claims/p-dong-dong.toml --station station.toml /media/office/bootfs
   dosong-provision card --claim claims/p-dong-dong.toml raspios-lite-arm64.img --ssh-key ~/.ssh/id_ed25519.pub
   dosong-provision card --dir /srv/dosong --claim claims/p-dong-dong.toml /media/office/bootfs --page
   dosong-provision card --claim claims/p-dong-dong.toml /media/office/bootfs --dry-run"""
@@ -68,6 +68,10 @@ def card_(
         click.echo(f"{target}: {chosen}; nothing was written")
         return
     card_target.write_all(found, made)
+    if wishes.station is None:
+        click.echo(
+            "no --station: lay dosong-station.toml beside it, which names the measurement point ([engine] server)"
+        )
     click.echo(
         f"{target}: {claim.probe} on {chosen}, written and read back; take the card out properly before you pull it"
     )

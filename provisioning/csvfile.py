@@ -15,7 +15,9 @@ from provisioning.core.tables import Table, show
 from wire.errors import Refused
 
 MOST_BYTES, MOST_ROWS = 20_000_000, 200_000
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "'", "|", "%")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "'", "|", "%", "＝", "＋", "－", "＠")
+_BLANKS = " \u00a0\u3000"
+"""What stands behind them is taken for a formula too, by programs that strip them."""
 
 
 def read(path: Path, title: str | None = None) -> Table:
@@ -38,7 +40,11 @@ def read(path: Path, title: str | None = None) -> Table:
 
 
 def _bare(field: str) -> str:
-    return field[1:] if field.startswith("'") and field[1:].startswith(_FORMULA) else field
+    return field[1:] if field.startswith("'") and _is_guarded(field[1:]) else field
+
+
+def _is_guarded(text: str) -> bool:
+    return text.lstrip(_BLANKS).startswith(_FORMULA)
 
 
 def write(path: Path, head: Sequence[str], rows: Sequence[Sequence[Cell]], mark: Mark) -> None:
@@ -57,4 +63,4 @@ def _guarded(cell: Cell, mark: Mark) -> str:
     if isinstance(cell, int):
         return str(cell)
     text = show(cell)
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    return f"'{text}" if _is_guarded(text) else text

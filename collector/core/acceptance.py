@@ -195,7 +195,9 @@ def _test(facts: Facts) -> Line:
 def _budget(facts: Facts) -> Line:
     if facts.limit_bytes is None:
         return Line("budget", "open", "sent") if facts.has_plan else Line("budget", "bad", "no_plan")
-    return Line("budget", "ok", "ok", {"gb": f"{facts.limit_bytes / 1e9:.1f}"})
+    whole = facts.limit_bytes % 10**9 == 0
+    amount = f"{facts.limit_bytes // 10**9} GB" if whole else f"{facts.limit_bytes // 10**6} MB"
+    return Line("budget", "ok", "ok", {"amount": amount})
 
 
 def _ack(facts: Facts) -> Line:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from collector.core.place import Place, distance_m
+from collector.core.row import is_test
 from wire.records import AnyRecord, Position, TestRecord
 
 RULE_VERSION = 2
@@ -40,7 +41,8 @@ class Reason(StrEnum):
     SUSPECT = "suspect"
 
 
-@dataclass(frozen=True, slots=True)
+# Made for every record: a frozen one takes three times as long to make.
+@dataclass(slots=True)
 class Standing:
     """What the collector knows of a record beside its bytes.
 
@@ -61,13 +63,23 @@ class Standing:
     slot_taken: bool
     suspect: bool = False
 
+    @property
+    def has_trouble(self) -> bool:
+        """Whether anything but its kind may keep a record from counting that is in its place."""
+        return self.fault is not None or self.fork or self.quarantine
+
+
+_NO_TEST = (Reason.NOT_A_TEST,)
+
 
 def reasons(record: AnyRecord | None, standing: Standing) -> tuple[Reason, ...]:
     """Return every reason why this record does not count; empty for a counted sample."""
+    if record is not None and not is_test(record) and standing.in_chain and not standing.has_trouble:
+        return _NO_TEST
     found = list(_of_chain(standing))
     if record is None:
         found.append(Reason.FAULT)
-    elif not isinstance(record, TestRecord):
+    elif not is_test(record):
         found.append(Reason.NOT_A_TEST)
     else:
         found += _of_test(record, standing)

@@ -76,7 +76,8 @@ class Neighbour:
 @dataclass(frozen=True, slots=True)
 class WeakSpot:
     """One weak hamlet by one operator. `cells`: serving cells by how often ("eci 12345, pci 77, band 3"); `hours`: the
-    hours of the day (0 to 23) with the lowest rates or most failures; `antenna` None: not recorded."""
+    hours of the day (0 to 23) with the lowest rates or most failures; `antenna`: words of the acceptance
+    sheet ("outdoor roof"), None: there is none."""
 
     code: str
     hamlet: str
@@ -164,7 +165,9 @@ def _cells(one: WeakSpot, language: Language) -> tuple[Cell, ...]:
         f"{_share(other.summary).shown(language)} %"
         for other in one.neighbours
     )
-    equipment = say("w.equipment", language, category=one.lte_category, antenna=one.antenna or unknown)
+    equipment = say(
+        "w.equipment", language, category=one.lte_category, antenna=_antenna(one.antenna, language) or unknown
+    )
     return (
         place, one.operator, "; ".join(one.cells) or unknown,
         ", ".join(say(f"why.{word}", language) for word in one.why), median(stats["rsrp_dbm_x10"], "dbm"),
@@ -172,6 +175,11 @@ def _cells(one: WeakSpot, language: Language) -> tuple[Cell, ...]:
         _share(one.summary), ", ".join(f"{hour}–{hour + 1}" for hour in one.hours) or unknown, equipment,
         around or unknown,
     )  # fmt: skip
+
+
+def _antenna(words: str | None, language: Language) -> str:
+    """Codes of an acceptance sheet in words: "outdoor roof"."""
+    return ", ".join(say(f"antenna.{word}", language) for word in (words or "").split())
 
 
 def _success(found: Summary) -> Figure:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from collector.core.rollup import METRICS, DayKey, Hour, together
-from collector.core.view_figures import Pace, Stat, pace, percentile
+from collector.core.view_figures import Pace, Stat, pace, rising_percentile
 
 
 class Counts(NamedTuple):
@@ -123,6 +123,12 @@ def summary(
     return _summary(together(hours), hamlet, plmn, day_ms)
 
 
+def summary_of(counts: Counts, values: Sequence[Sequence[int]], plmn: str | None = None) -> Summary:
+    """Figures of a group whose counts and rising values, of the first of `rollup.METRICS`, are known; no causes."""
+    stats = {name: _stat(values[at] if at < len(values) else ()) for at, name in enumerate(METRICS)}
+    return Summary(None, plmn, None, counts, {}, {}, {}, stats)
+
+
 def _summary(hour: Hour, hamlet: str | None, plmn: str | None, day_ms: int | None) -> Summary:
     stats = {name: _stat(values) for name, values in zip(METRICS, hour.values, strict=True)}
     return Summary(hamlet, plmn, day_ms, Counts(*hour.counts), hour.failures, hour.steps, hour.reasons, stats)
@@ -130,7 +136,7 @@ def _summary(hour: Hour, hamlet: str | None, plmn: str | None, day_ms: int | Non
 
 def _stat(rising: Sequence[int]) -> Stat:
     mean = sum(rising) / len(rising) if rising else None
-    return Stat(len(rising), percentile(rising, 50), mean, percentile(rising, 5))
+    return Stat(len(rising), rising_percentile(rising, 50), mean, rising_percentile(rising, 5))
 
 
 def dossier(commune: str, since_ms: int, until_ms: int, days: Iterable[tuple[DayKey, Mapping[int, Hour]]]) -> Dossier:

@@ -84,8 +84,13 @@ def percentile(values: Sequence[float], percent: int) -> float | None:
 
     It gives nothing of too few values for the rank: a 5th percentile needs ten.
     """
-    rank = floor(len(values) * percent / 100 + 0.5) - 1
-    return sorted(values)[rank] if 0 <= rank < len(values) else None
+    return rising_percentile(sorted(values), percent)
+
+
+def rising_percentile(rising: Sequence[float], percent: int) -> float | None:
+    """The same of values that are in rising order already."""
+    rank = floor(len(rising) * percent / 100 + 0.5) - 1
+    return rising[rank] if 0 <= rank < len(rising) else None
 
 
 def stat(values: Iterable[float | None]) -> Stat:

@@ -21,7 +21,8 @@ class HealthFacts:
 
     `*_fault`: the last error in words, None while it works. `forward_lag`: records in the ledger that are not yet in
     InfluxDB. `parked`: points that InfluxDB refuses for ever. `*_ms`: when a process last spoke, since when the broker
-    is as it is, when InfluxDB last took points, when the log was last signed. `seal_alive` None: no log is kept here.
+    is as it is, when InfluxDB last took points, when the log was last signed. `seal_alive` None: no log is kept here;
+    `judge_alive` None: it never ran here. `judge_waiting`: probes' months to be judged.
     """
 
     receive_alive: bool
@@ -42,6 +43,10 @@ class HealthFacts:
     sealed_ms: int | None = None
     sealed_size: int | None = None
     unsigned: int | None = None
+    judge_alive: bool | None = None
+    judge_fault: str | None = None
+    judge_said_ms: int | None = None
+    judge_waiting: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +62,7 @@ class Fault:
 
 def faults(facts: HealthFacts, deliveries: Deliveries, last_commit_ms: int | None, now_ms: int) -> tuple[Fault, ...]:
     """List the faults, gravest first; empty if all is well."""
-    found = [*_of_receive(facts, last_commit_ms), *_of_forward(facts), *_of_seal(facts)]
+    found = [*_of_receive(facts, last_commit_ms), *_of_forward(facts), *_of_seal(facts), *_of_judge(facts)]
     if last_commit_ms is None and facts.ledger_fault is None:
         found.append(Fault("empty", "notice"))
     elif last_commit_ms is not None and now_ms - last_commit_ms > QUIET_MS:
@@ -94,3 +99,11 @@ def _of_seal(facts: HealthFacts) -> Iterator[Fault]:
         yield Fault("seal", "fault", since_ms=facts.seal_said_ms)
     if facts.unsigned:
         yield Fault("unsigned", "fault", facts.unsigned)
+
+
+def _of_judge(facts: HealthFacts) -> Iterator[Fault]:
+    """Verdicts come later: records are taken and counted meanwhile, so this is a notice."""
+    if facts.judge_alive is False:
+        yield Fault("judge", "notice", since_ms=facts.judge_said_ms)
+    elif facts.judge_fault is not None:
+        yield Fault("judge", "notice", detail=facts.judge_fault, since_ms=facts.judge_said_ms)

@@ -24,6 +24,7 @@ from collector.ledger import LedgerReader
 from collector.registry import Registry
 from collector.registry_dated import CampaignQuotaRow, EnteredCountRow, HamletEndRow, UnitNameRow
 from collector.registry_rows import CommuneEntry, HamletEntry
+from collector.rollup_parts import Parts, parts_of
 from collector.rollups import Rollups
 from wire.errors import Refused
 
@@ -107,34 +108,48 @@ class Gatherer:
         units = [self._hamlet(one, found.hamlets.get(one.code), line) for one in hamlets]
         own = self._own("commune", entry.code, together(_all(found.hamlets)), units)
         within = self._registry.province(entry.province)
-        return self._report(entry.code, "commune", within.name if within else "", own, units, found.operators)
+        operators = [summary(hours, plmn=plmn) for plmn, hours in sorted(found.operators.items())]
+        return self._report(entry.code, "commune", within.name if within else "", own, units, operators)
 
     def _province(self, code: str) -> UnitReport:
-        operators: dict[str, list[Hour]] = defaultdict(list)
-        units, line = [], self._line("commune")
-        for entry in (one for one in self._registry.communes() if one.province == code):
-            found = self._hours(entry.code)
-            hamlets = self._hamlets_of(entry.code, found.hamlets)
-            merged = {plmn: together(hours) for plmn, hours in found.operators.items()}
-            for plmn, hour in merged.items():
-                operators[plmn].append(hour)
-            whole = summary(merged.values()) if merged else None
-            evidence = _evidence(hamlets, found.hamlets, self._ended)
-            units.append(self._unit("commune", entry.code, whole, line, evidence))
-        hours = [hour for listed in operators.values() for hour in listed]
-        own = self._unit("province", code, summary(hours) if hours else None, self._line("province"), None)
+        """Thousands of hamlets: counts from the database's sums, and of the packed days only the values."""
+        entries = [one for one in self._registry.communes() if one.province == code]
+        parts = parts_of(self._rollups, self._span, {one.code for one in entries})
+        line, below = self._line("commune"), self._hamlets_by_commune()
+        units = []
+        for entry in entries:
+            found = parts.of_commune(entry.code)
+            evidence = self._evidence(entry.code, below, parts)
+            units.append(self._unit("commune", entry.code, found, line, evidence))
+        whole, operators = parts.figures()
+        own = self._unit("province", code, whole, self._line("province"), None)
         return self._report(code, "province", "", own, units, operators)
+
+    def _hamlets_by_commune(self) -> Mapping[str, list[HamletEntry]]:
+        found: dict[str, list[HamletEntry]] = defaultdict(list)
+        for one in self._registry.hamlets():
+            found[one.commune].append(one)
+        return found
+
+    def _evidence(self, commune: str, below: Mapping[str, list[HamletEntry]], parts: Parts) -> Evidence:
+        """The hamlets that the commune has at the period's end, and which of them have a counted sample."""
+        registered = [one for one in below.get(commune, ()) if not self._is_over(one.code)]
+        without = tuple(one.label for one in registered if not parts.counted.get((commune, one.code)))
+        return Evidence(len(registered) - len(without), len(registered), without)
+
+    def _is_over(self, hamlet: str) -> bool:
+        return hamlet in self._ended and self._ended[hamlet].how != "reopened"
 
     def _report(
         self, code: str, level: str, within: str, own: UnitFacts, units: Sequence[UnitFacts],
-        operators: Mapping[str, list[Hour]],
+        operators: Sequence[Summary],
     ) -> UnitReport:  # fmt: skip
         asked = self._asked
         below: Level = "hamlet" if level == "commune" else "commune"
         return UnitReport(
             code=code, name=own.name, level=level, within=within, period=self._span, whole_period=self._whole,
             as_of_ms=asked.as_of_ms, own=own, units=tuple(units),
-            operators=tuple(summary(hours, plmn=plmn) for plmn, hours in sorted(operators.items())),
+            operators=tuple(operators),
             lines=tuple(self._lines(level, below, own, units)), operator_names=self._registry.operators(),
             steps=tuple(self._steps(own, level)), silent=tuple(self._silent(units)),
             entered_sum=self._sum(own, units),
@@ -163,7 +178,7 @@ class Gatherer:
 
     def _own(self, level: Level, code: str, hour: Hour, units: Sequence[UnitFacts]) -> UnitFacts:
         whole = summary([hour]) if any(hour.counts) else None
-        registered = [one for one in units if one.code not in self._ended or self._ended[one.code].how == "reopened"]
+        registered = [one for one in units if not self._is_over(one.code)]
         without = tuple(one.name for one in registered if not one.counted)
         evidence = Evidence(len(registered) - len(without), len(registered), without)
         return self._unit(level, code, whole, self._line(level), evidence)
@@ -286,7 +301,7 @@ class Gatherer:
             return
         start_ms = day_of(self._asked.period.end_ms - 1)[0]
         for one in units:
-            if one.code in self._ended and self._ended[one.code].how != "reopened":
+            if self._is_over(one.code):
                 continue
             if not any(row.valid_from_ms >= start_ms for name in ENTERED for row in self._readings(name, one.code)):
                 yield one.name
@@ -327,14 +342,6 @@ def _again(line: QuotaLine, one: UnitFacts) -> Standing:
 
 def _all(hamlets: Mapping[str, list[Hour]]) -> list[Hour]:
     return [hour for hours in hamlets.values() for hour in hours]
-
-
-def _evidence(
-    hamlets: Sequence[HamletEntry], held: Mapping[str, Sequence[Hour]], ended: Mapping[str, HamletEndRow]
-) -> Evidence:
-    registered = [one for one in hamlets if one.code not in ended or ended[one.code].how == "reopened"]
-    without = tuple(one.label for one in registered if not any(hour.counts[5] for hour in held.get(one.code, ())))
-    return Evidence(len(registered) - len(without), len(registered), without)
 
 
 def _names(registry: Registry, at_ms: int) -> dict[str, list[str]]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 
 from collector.core.report_weak import Neighbour, WeakReport, WeakSpot, reasons
 from collector.core.rollup import Hour
@@ -13,6 +15,7 @@ from collector.core.view_figures import N_MIN, percentile
 from collector.ledger import LedgerReader
 from collector.registry import Registry
 from collector.registry_dated import PhotoRow
+from collector.registry_identity import Identities
 from collector.registry_rows import CommuneEntry, SiteEntry
 from collector.reports.gather import Asked
 from collector.rollups import Rollups
@@ -64,9 +67,21 @@ def _spot(
         code=hamlet, hamlet=entry.label if entry else hamlet, commune=commune.name, site=site.name if site else "",
         lat_e7=site.lat_e7 if site else None, lon_e7=site.lon_e7 if site else None, plmn=plmn,
         operator=registry.operators().get(plmn, plmn), why=why, summary=pairs[hamlet, plmn], cells=_cells(tests),
-        hours=_worst(tests), lte_category=lte_category, antenna=None, photo=photos[-1].sha256 if photos else None,
+        hours=_worst(tests), lte_category=lte_category, antenna=_antenna(registry, hamlet),
+        photo=photos[-1].sha256 if photos else None,
         neighbours=tuple(_around(registry, hamlet, plmn, pairs)),
     )  # fmt: skip
+
+
+def _antenna(registry: Registry, hamlet: str) -> str | None:
+    """Side and antenna of the newest signed acceptance of a probe of this hamlet ("outdoor roof"); None without one."""
+    with closing(Identities(registry.path)) as identities:
+        accepted = identities.accepted()
+    for probe in registry.stood_in(hamlet):
+        if probe in accepted:
+            sheet = json.loads(accepted[probe].body)
+            return f"{sheet['side']} {sheet['antenna']}"
+    return None
 
 
 def _tests(reader: LedgerReader, asked: Asked, hamlet: str, plmn: str) -> list[tuple[int, TestRecord]]:

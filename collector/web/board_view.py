@@ -93,7 +93,8 @@ class BoardView:
         return None if code else Board("country", tuple(self._provinces()))
 
     def _hamlets(self, commune: CommuneEntry, exact: bool) -> Iterable[BoardRow]:
-        inside = [h for h in self._pages.hamlets_in(commune.code) if h.code not in self._pages.registry.dated.ended()]
+        ended = self._pages.registry.dated.ended()
+        inside = [h for h in self._pages.hamlets_in(commune.code) if h.code not in ended]
         sites = {site.hamlet: site for site in self._pages.registry.sites()}
         watched = _by(self._fleet.watched(), "hamlet")
         for row in self._pages.rows_of(inside):
@@ -120,10 +121,11 @@ class BoardView:
         this = pages.month()
         province_of = {c.code: c.province for c in pages.registry.communes()}
         held = pages.reader.hamlet_counts(this.start_ms, this.end_ms)
+        ended = pages.registry.dated.ended()
         found: dict[str, _Sum] = {}
-        for hamlet in pages.hamlets_in(""):
+        for hamlet in pages.registry.hamlets():
             key = province_of.get(hamlet.commune, "") if by_province else hamlet.commune
-            _add(found.setdefault(key, _Sum()), hamlet, held, pages.registry.dated.ended())
+            _add(found.setdefault(key, _Sum()), hamlet, held, ended)
         for total in pages.reader.commune_totals(this.start_ms, this.end_ms):
             one = found.get(total.province if by_province else total.commune)
             if one is not None:

@@ -116,4 +116,8 @@ def _facts(health: Health) -> HealthFacts:
         sealed_ms=seal.signed_ms if seal else None,
         sealed_size=seal.size if seal else None,
         unsigned=seal.unsigned if seal else None,
+        judge_alive=health.judge_alive if health.judge else None,
+        judge_fault=health.judge.error if health.judge else None,
+        judge_said_ms=health.judge.at_ms if health.judge else None,
+        judge_waiting=health.judge.waiting if health.judge else None,
     )

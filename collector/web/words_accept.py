@@ -74,7 +74,7 @@ _LINES: dict[str, tuple[str, str]] = {
     "accept.test.no_test": ("chưa có phép đo nào tới", "no test has arrived"),
     "accept.test.not_counted": ("đã tới nhưng chưa được tính", "arrived, but not counted"),
     "accept.test.failed": ("không thành công: {cause}", "failed: {cause}"),
-    "accept.budget.ok": ("tối đa {gb} GB một kỳ", "at most {gb} GB a period"),
+    "accept.budget.ok": ("tối đa {amount} một kỳ", "at most {amount} a period"),
     "accept.budget.sent": ("đã ký, trạm chưa áp dụng", "signed, not in force at the station yet"),
     "accept.budget.no_plan": ("chưa có kế hoạch", "there is no plan"),
     "accept.ack.ok": ("trạm đã nhận biên nhận tới {number}", "the station has receipts up to {number}"),

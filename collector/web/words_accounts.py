@@ -140,8 +140,8 @@ ACCOUNT_WORDS: dict[str, tuple[str, str]] = {
         "Không tự làm việc này với tài khoản của mình: nhờ một người vận hành khác.",
         "Nobody does this to his own account: ask another operator.",
     ),
-    "board.title": ("Màn hình treo tường", "Wall boards"),
-    "board.lead": (
+    "wall.title": ("Màn hình treo tường", "Wall boards"),
+    "wall.lead": (
         "Một mã mở một ti vi, một lần, trong 24 giờ. Ti vi chỉ xem bảng, không làm được gì khác, trong 30 ngày.",
         "A code opens one television, once, within 24 hours. It looks at boards and can do nothing else, for 30 days.",
     ),
@@ -172,7 +172,7 @@ ACCOUNT_WORDS: dict[str, tuple[str, str]] = {
     "board.as_of": ("tính đến {minute}", "as of {minute}"),
     "board.hamlets": ("Thôn, xóm", "Hamlets"),
     "board.sites": ("Trạm đo", "Stations"),
-    "board.ill": ("Trạm cần xem", "Stations to look at"),
+    "wall.ill": ("Trạm cần xem", "Stations to look at"),
     "board.more": ("và {n} xã, phường khác", "and {n} more communes"),
     "trail.title": ("Nhật ký việc làm", "Audit trail"),
     "trail.lead": (

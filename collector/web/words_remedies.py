@@ -16,6 +16,10 @@ _FAULTS = {
         "Tiến trình niêm phong (seal) không chạy hoặc bị treo: bản ghi vẫn được nhận nhưng chưa có điểm niêm phong mới; chạy systemctl restart dosong-collector (không dùng systemd: dosong-collector run).",
         "The seal process does not run or hangs: records are still taken, no new checkpoint is signed; run systemctl restart dosong-collector (without systemd: dosong-collector run).",
     ),
+    "fault.judge": (
+        "Tiến trình đánh giá (judge) không chạy hoặc đang chờ: bản ghi vẫn được nhận và tính, chỉ kết luận đến muộn; chạy systemctl restart dosong-collector (không dùng systemd: dosong-collector run).",
+        "The judge process does not run or waits: records are taken and counted, only verdicts come late; run systemctl restart dosong-collector (without systemd: dosong-collector run).",
+    ),
     "fault.seal_broken": (
         "Sổ cái không còn khớp với phần đã niêm phong, nên không ký thêm: giữ nguyên mọi tệp, tìm bản sao lưu tốt gần nhất, làm theo câu dưới đây.",
         "The ledger no longer matches what was sealed, so nothing more is signed: keep every file as it is, find the newest good backup, and follow the sentence below.",

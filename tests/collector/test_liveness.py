@@ -12,8 +12,10 @@ from paho.mqtt.enums import CallbackAPIVersion
 from collector.core.liveness import OFFLINE_GRACE_MS, Ears, State, illness, state_of
 from collector.core.sample import ProbeState
 from collector.core.vitals import Vitals, fold
-from collector.health import Health, ReceiveState
+from collector.forward import PROBE_STATE_EVERY_S
+from collector.health import Health, ReceiveState, now_ms, read_health
 from collector.probe_watch import ProbeWatch, ears_of, state_lines
+from probe.settings import Broker
 from tests.collector.conftest import Bench
 from tests.collector.kit import SLOT_MS, T0_MS, FakeProbe, until
 from tests.collector.test_web_view import row
@@ -150,3 +152,22 @@ def test_a_pulled_plug_shows_as_silent_within_the_grace(full: Bench, one: FakePr
     found = illness("active", gone, Vitals(), now_ms)
     assert found is not None
     assert found.word == "offline"
+
+
+def test_silence_shows_within_five_minutes_as_delivered() -> None:
+    """A broker calls a session dead after one and a half keep-alives; then grace, then the next point."""
+    delivered = Broker(host="broker.example", ca_file="a", cert_file="b", tls_key_file="c")
+    assert 1.5 * delivered.keepalive_s + OFFLINE_GRACE_MS / 1000 + PROBE_STATE_EVERY_S < 300
+
+
+@pytest.mark.services
+def test_the_judge_says_that_it_lives(full: Bench) -> None:
+    full.receiving()
+    judge = full.deployment.program("judge")
+    judge.start()
+    try:
+        found = until(lambda: read_health(full.deployment.state, now_ms()).judge, 30)
+        assert (found.error, found.waiting) == (None, 0)
+        assert read_health(full.deployment.state, found.at_ms).judge_alive
+    finally:
+        judge.stop()

@@ -8,6 +8,7 @@ import re
 import subprocess
 from collections.abc import Iterator
 from contextlib import closing
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from collector.core import acceptance as judge
 from collector.core.acceptance import Facts
 from collector.registry_dated import SurveyRow
 from collector.registry_identity import ClaimEntry, Identities
+from collector.web import words
 from collector.web.words import WORDS, say
 from collector.web.words_accept import ACCEPT_WORDS
 from tests.collector.kit import T0_MS, FakeProbe
@@ -274,3 +276,11 @@ def test_every_word_of_a_line_has_its_sentence_and_every_red_one_its_remedy() ->
     for check, verdict, word in named:
         assert f"accept.{check}.{word}" in WORDS
         assert verdict == "ok" or f"accept.do.{check}.{word}" in ACCEPT_WORDS or word == "ok", (check, word)
+
+
+def test_no_word_of_the_catalogue_hides_another() -> None:
+    """Tables are joined by their keys: the later of two equal ones would silently win."""
+    tables = [import_module(f"collector.web.{one.stem}") for one in Path(words.__file__).parent.glob("words_*.py")]
+    held = [table for module in tables for name, table in vars(module).items() if name.endswith("_WORDS")]
+    keys = [key for table in {id(table): table for table in held}.values() for key in table]
+    assert sorted({key for key in keys if keys.count(key) > 1}) == []

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from collector.health import Health, ReceiveState
+from collector.health import Health, JudgeState, ReceiveState
 from collector.web.words import say
 from collector.web.words_remedies import REMEDY
 from tests.collector.kit import FakeProbe
@@ -84,6 +84,16 @@ def test_the_health_page_says_since_when(here: World) -> None:
     page = words_of(get(here.client("operator"), "/health").text)
     assert say("fault.broker", "vi") in page
     assert "(10 phút trước)." in page
+
+
+def test_the_health_page_has_a_place_for_the_judge(here: World) -> None:
+    said = JudgeState(1, here.now_ms - 300_000, 0, 7, None)
+    here.health = Health(None, None, False, False, judge=said, judge_alive=False)
+    page = words_of(get(here.client("operator"), "/health").text)
+    assert say("fault.judge", "vi") in page
+    assert "Tháng chờ kết luận 7 5 phút trước" in page
+    here.health = Health(None, None, False, False, judge=said, judge_alive=True)
+    assert say("fault.judge", "vi") not in words_of(get(here.client("operator"), "/health").text)
 
 
 def test_the_officials_sheet_counts_by_commune_and_keeps_i_speed_apart(here: World) -> None:

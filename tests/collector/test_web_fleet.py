@@ -58,9 +58,9 @@ def test_tiles_say_state_word_and_number_and_filter(place: Scene) -> None:
 
 def test_a_probes_page_holds_everything_and_says_what_to_do(place: Scene) -> None:
     page = get(place.client("operator"), "/fleet/probes/p-three?lang=en").text
-    for part in ("MobiFone", "0.96 / 10.0 GB", "51.2", "What to do", "Newest records", "s-h-cay-da"):
+    for part in ("MobiFone", "0.48 / 10.0 GB", "51.2", "What to do", "Newest records", "s-h-cay-da"):
         assert part in page
-    assert "0,96 / 10,0 GB" in get(place.client("operator"), "/fleet/probes/p-three?lang=vi").text
+    assert "0,48 / 10,0 GB" in get(place.client("operator"), "/fleet/probes/p-three?lang=vi").text
     assert get(place.client("operator"), "/fleet/probes/p-nobody").status_code == 404
 
 
@@ -149,6 +149,12 @@ def test_two_probes_in_one_hamlet_a_merge_and_a_move_stay_right(tmp_path: Path) 
         assert ("p-two" in moved, "p-four" in moved) == (True, True)
         merged = get(client, "/fleet?unit=h-dong-chuoi").text
         assert ("p-one" in merged, "p-two" in merged, "p-three" in merged) == (True, False, True)
+        board = get(client, "/map/05755").text
+        assert ("h-dong-chuoi" in board, "h-cay-da" in board) == (True, False)
+        (line,) = re.findall(r'data-code="h-dong-chuoi".*?</tr>', board, re.DOTALL)
+        assert re.search(r'data-label="Trạm">2<', line)  # p-one, and p-three of the hamlet that was merged
+        (other,) = re.findall(r'data-code="h-3".*?</tr>', get(client, "/map/24400").text, re.DOTALL)
+        assert re.search(r'data-label="Trạm">1<', other)
         history = get(client, "/fleet/probes/p-two").text
         assert "s-h-3" in history
         assert "s-h-dong-chuoi" in history

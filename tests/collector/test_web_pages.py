@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import re
 import threading
 import time
 import urllib.request
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from html import unescape
@@ -403,3 +405,13 @@ def test_no_page_is_slow_with_a_month_of_tests(tmp_path: Path) -> None:
         assert get(here.client(), f"/hamlets/{HAMLET}").status_code == 200
         assert time.monotonic() - begun_s < 2
         assert until(lambda: here.reader.last_n() == 300)
+
+
+def test_no_word_is_said_twice() -> None:
+    """A key in two tables would give one page the other's word."""
+    names = sorted(path.stem for path in Path(language.__file__).parent.glob("words_*.py"))
+    modules = [importlib.import_module(f"collector.web.{name}") for name in names]
+    tables = [table for module in modules for name, table in vars(module).items() if name.endswith("_WORDS")]
+    times = Counter(key for table in tables for key in table)
+    assert len(times) > 500
+    assert {key for key, n in times.items() if n > 1} == set()

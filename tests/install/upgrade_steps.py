@@ -73,7 +73,7 @@ def _broken(site: Site) -> None:
         for compiled in (main.parent / "__pycache__").glob("__main__*"):
             compiled.unlink()
     deb = site.work / f"dosong-probe_{bad}_all.deb"
-    _dpkg("--root-owner-group", "-b", folder, deb)
+    _dpkg("--root-owner-group", "-Zgzip", "-z1", "-b", folder, deb)
     acked, settings = site.acked(), (site.probe.root / "etc/dosong/probe.toml").read_bytes()
     site.probe.run(f"{INSTALL} {_put(site, deb)}")
     if site.version() != bad or site.active("dosong-probe"):

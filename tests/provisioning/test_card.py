@@ -224,7 +224,9 @@ def test_the_first_boot_enrols_and_leaves_no_claim(tmp_path: Path, office: Offic
     path = office.claim(probe, armed=False)
     root, surroundings = _scratch(tmp_path, BOOKWORM if system == "bookworm" else TRIXIE)
     where = root / "boot" / "firmware"
-    assert run(where, path, "--dir", str(office.where.root), "--page").exception is None
+    (tmp_path / "station.toml").write_text('[engine]\nserver = "http://127.0.0.1:9"\n')
+    words = ("--dir", str(office.where.root), "--page", "--station", str(tmp_path / "station.toml"))
+    assert run(where, path, *words).exception is None
 
     def do(*words: str) -> subprocess.CompletedProcess[bytes]:
         return subprocess.run(["sh", *words], env=surroundings, capture_output=True, timeout=60, check=False)
@@ -257,5 +259,19 @@ def test_the_first_boot_enrols_and_leaves_no_claim(tmp_path: Path, office: Offic
         assert desk.entry(probe).state == "active"
     for left in (where / card.CLAIM, where / card.PAGE_FOLDER, root / "etc/dosong/claim.toml"):
         assert not left.exists(), left
+    assert 'site = "s-one"' in (root / "etc/dosong/probe.toml").read_text(), "whole settings, not only an identity"
     assert stat.S_IMODE((root / "etc/dosong/page.key").stat().st_mode) == 0o600
     assert do(*enrol).returncode == 0, "once more does nothing"
+
+
+def test_the_packages_own_unit_goes_first(tmp_path: Path, claim: Path) -> None:
+    root, surroundings = _scratch(tmp_path, BOOKWORM)
+    where = root / "boot" / "firmware"
+    assert run(where, claim).exception is None
+    (root / "lib/systemd/system").mkdir(parents=True)
+    (root / "lib/systemd/system/dosong-firstboot.service").write_text("[Unit]\n")
+    for words in (["firstrun.sh"], ["dosong-setup.sh", "enrol"]):
+        done = subprocess.run(["sh", str(where / words[0]), *words[1:]], env=surroundings, check=False, timeout=60)
+        assert done.returncode == 0
+    assert not (root / "etc/systemd/system/dosong-card.service").exists()
+    assert (where / card.CLAIM).exists(), "that unit reads it, and wipes it"

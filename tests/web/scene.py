@@ -106,7 +106,7 @@ class Scene(World):
             position={"source": "surveyed", "lat_e7": self._spots[name][0], "lon_e7": self._spots[name][1]},
             radio={"before": {**reading, "eci": 1000 + int(plmn[-1])}},
             host={"spool_records": 2, "cpu_temp_c_x10": 512, "disk_free_bytes": 20_000_000_000},
-            budget={"period_start_ms": T0_MS, "used_bytes": 40_000_000 * (hour + 1), "limit_bytes": 10_000_000_000},
+            budget={"period_start_ms": T0_MS, "used_bytes": 20_000_000 * (hour + 1), "limit_bytes": 10_000_000_000},
             **more,
         )
         states = "N" * 60 if ill else "C" * 50 + "D" * 6 + "U" * 4

@@ -26,7 +26,7 @@ PAGES = {
         *("/", "/hamlets", "/hamlets/h-dong-chuoi", "/hamlets/h-3", "/hamlets/h-dong-chuoi/coverage", "/login"),
         *("/log/", "/samples/p-one/1/0", "/samples/p-three/1/90", "/verdicts", "/nowhere"),
     ),
-    "technician": ("/technician", "/health", "/claims", "/registry"),
+    "technician": ("/technician", "/health", "/claims", "/registry", "/accept/p-one", "/accept/p-three"),
     "operator": (
         "/operator",
         "/refusals",

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import inspect
 
-from wire import canon
+from wire import canon, codec
 from wire.errors import Refused
-from wire.records import KINDS
+from wire.failure import COVERAGE_CAUSES
+from wire.records import KINDS, AnyRecord
+
+DATA = Path(__file__).parents[1] / "data" / "wire" / "v1"
 
 
 def _leaves(kind: Any, name: str, depth: int) -> Any:
@@ -68,3 +73,45 @@ def test_what_may_not_stand_in_a_string_is_not_plain(bad: str) -> None:
     assert not canon.is_plain(f'{{"now":"{bad}"}}')
     with pytest.raises(Refused):
         canon.check_string(bad)
+
+
+GOLDEN = [codec.body_of(path.read_bytes()) for path in sorted((DATA / "records").glob("*.note"))]
+ODD = st.text(st.sampled_from('a"\\\\\n\t/:,{}[]\x7f\x00\x1f\u200b\u0301e\u1ebf\u2028 '), min_size=1, max_size=12)
+
+
+def _words(value: Any, draw: Any) -> Any:
+    """The same object with some of its strings drawn anew."""
+    if isinstance(value, dict):
+        return {key: _words(one, draw) for key, one in value.items()}
+    return draw(st.one_of(st.just(value), ODD)) if isinstance(value, str) else value
+
+
+@settings(max_examples=120)
+@given(st.data())
+def test_the_short_look_says_what_the_whole_one_says(data: st.DataObject) -> None:
+    obj = msgspec.json.decode(data.draw(st.sampled_from(GOLDEN)))
+    kept = {"kind", "probe", "prev", "boot"}
+    odd = {key: one if key in kept else _words(one, data.draw) for key, one in obj.items()}
+    body = msgspec.json.encode(odd, order="sorted")
+    try:
+        record = msgspec.json.decode(body, type=AnyRecord)
+    except msgspec.ValidationError:
+        return
+    if codec._ENCODER.encode(record) != body:
+        return
+
+    def said(check: Callable[[], object]) -> str | None:
+        try:
+            check()
+        except Refused as refused:
+            return refused.reason if refused.reason != "schema" else None
+        return None
+
+    assert said(lambda: codec.decode_body(body)) == said(lambda: canon.check(msgspec.to_builtins(record)))
+
+
+@given(st.text("CDNU", max_size=5), st.text("".join(COVERAGE_CAUSES) + "xC\x01\x02", max_size=5))
+def test_steps_and_causes_fit_letter_by_letter(states: str, causes: str) -> None:
+    pairs = list(zip(states, causes, strict=False))
+    fit = len(states) == len(causes) and all(c in COVERAGE_CAUSES and (s == "C") == (c == ".") for s, c in pairs)
+    assert (states.translate(codec._COVERED) == causes.translate(codec._CAUSED)) == fit

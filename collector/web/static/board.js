@@ -80,7 +80,7 @@
       }
     }
     names([17.4, 111.9], box.dataset.hoangsa, "region").addTo(layer);
-    names([12.2, 114.2], box.dataset.truongsa, "region").addTo(layer);
+    names([7.1, 113.4], box.dataset.truongsa, "region").addTo(layer);
     for (const row of found) {
       if (!row.at) continue;
       if (box.dataset.level !== "country") {
@@ -92,7 +92,7 @@
   };
   const fit = () => {
     const spots = rows().filter((row) => row.at).map((row) => row.at);
-    if (box.dataset.level === "country") map.fitBounds([[7.4, 102.1], [23.4, 117.2]]);
+    if (box.dataset.level === "country") map.fitBounds([[6.4, 102.1], [23.4, 117.2]]);
     else if (box.dataset.level === "province" && outlines && outlines.provinces[box.dataset.province]) map.fitBounds(L.polygon(rings(outlines.provinces[box.dataset.province])).getBounds());
     else if (spots.length) map.fitBounds(spots, { padding: [50, 50], maxZoom: 13 });
     else map.setView([16.2, 106.5], 5);

@@ -1,11 +1,11 @@
-// Asks once a second whether the ledger has new rows; if so, fetches the changing part of the page and puts it in.
+// Asks again and again (each second in a demonstration) whether the ledger has new rows; if so, fetches the changing part of the page and puts it in.
 // The server renders everything, so what is shown live and what is shown without JavaScript are the same.
 "use strict";
 (() => {
   const box = document.querySelector("[data-feed]");
   const word = document.getElementById("live-word");
   if (!box || !word) return;
-  const POLL_MS = 1000;
+  const POLL_MS = Number(box.dataset.poll) || 10000;
   const REFRESH_MS = 15000;
   let last = Number(box.dataset.last);
   let refreshed = Date.now();
@@ -16,7 +16,7 @@
     if (word.textContent !== text) word.textContent = text;
   };
   const get = async (url) => {
-    const answer = await fetch(url, { headers: { Accept: "*/*" }, cache: "no-store" });
+    const answer = await fetch(url, { headers: { Accept: "*/*" }, cache: "no-cache" });
     if (!answer.ok) throw new Error(String(answer.status));
     return answer;
   };

@@ -71,13 +71,19 @@ package() { # a package that lies on the card needs no network
   fi
 }
 
-unit() { # what enrols once there is a network: the package's own unit if it has one, else this script
+own_unit() { # the package's unit does the first boot itself, without privileges
   for place in /lib /usr/lib /etc; do
-    [ -f "$root$place/systemd/system/dosong-firstboot.service" ] || continue
+    [ -f "$root$place/systemd/system/dosong-firstboot.service" ] && return 0
+  done
+  return 1
+}
+
+unit() { # what enrols once there is a network: the package's own unit if it has one, else this script
+  if own_unit; then
     on_the_pi && systemctl -q enable dosong-firstboot.service 2>/dev/null
     say 'enrolment is left to dosong-firstboot.service'
     return 0
-  done
+  fi
   mkdir -p "$root/etc/systemd/system/multi-user.target.wants" "$root/usr/local/sbin"
   cp "$boot/dosong-setup.sh" "$root/usr/local/sbin/dosong-setup" && chmod 755 "$root/usr/local/sbin/dosong-setup"
   cat >"$root/etc/systemd/system/dosong-card.service" <<'UNIT'
@@ -103,10 +109,16 @@ UNIT
 }
 
 enrol() { # dosong-probe wipes the claim itself; what it could not wipe is wiped here, but only once it is enrolled
+  if own_unit; then
+    on_the_pi && systemctl start --no-block dosong-firstboot.service
+    return 0
+  fi
   [ -f "$claim" ] || [ -f "$folder/claim.toml" ] || return 0
   command -v dosong-probe >/dev/null || { say 'dosong-probe is not installed yet'; return 1; }
-  if dosong-probe enrol "$claim" --folder "$folder" --wait "${DOSONG_WAIT:-600}" >"$boot/dosong-fingerprint.txt" 2>>"$boot/dosong-setup.log"; then
+  if dosong-probe firstboot --claim "$claim" --station "$boot/dosong-station.toml" --folder "$folder" \
+    --wait "${DOSONG_WAIT:-600}" >"$boot/dosong-fingerprint.txt" 2>>"$boot/dosong-setup.log"; then
     wipe "$claim"
+    on_the_pi && { chown -R dosong-probe:dosong-probe "$folder"; systemctl enable --now dosong-probe.service; } 2>/dev/null
     say 'enrolled; the six digits stand in dosong-fingerprint.txt'
     return 0
   fi

@@ -1,0 +1,135 @@
+"""The opener: a process beside `receive` that proves, reads and packs records on the second core.
+
+It is told whole messages and the newest key of each probe, by a pipe, and answers which records are proved and how,
+their leaves, and blocks of them ready for the ledger. It holds no state but keys, decides nothing, writes nothing, and
+ends when its input does. `receive` alone judges, commits and acknowledges.
+Source: decision note on the second core.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import BinaryIO
+
+import msgspec
+from msgspec import Struct
+
+from collector.blocks import MAX_RECORDS, BlockPacker
+from collector.core import run
+from collector.core.run import Check, Shape
+from collector.receipts import receipt_begins
+from collector.verify import checker
+from wire import bundle
+from wire.errors import Refused
+from wire.note import Verifier
+
+LENGTH_BYTES = 4
+LEAF_BYTES = 32
+LEAST_BLOCK = 24
+"""Fewer records than this go into blocks with those of other probes, in `receive`."""
+
+
+class Hello(Struct, array_like=True, frozen=True):
+    """The first word: the deployment, and the ledger's dictionary."""
+
+    origin: str
+    dictionary: bytes
+
+
+class Task(Struct, array_like=True, frozen=True):
+    """What one probe sent in a group: its newest key, and whole messages in order of arrival."""
+
+    probe: str
+    name: str
+    public: bytes
+    payloads: list[bytes]
+
+
+class Packed(Struct, array_like=True, frozen=True):
+    """A block of `count` records from place `at` of a task on."""
+
+    at: int
+    count: int
+    packed: bytes
+    signatures: bytes
+
+
+class Proof(Struct, array_like=True, frozen=True):
+    """Of one task: how each record was proved (`run.SLOW`, `HASHED`, `SIGNED`), their leaves in a row, blocks of them.
+
+    Of a slow one the leaf is zeros.
+    """
+
+    ways: bytes
+    leaves: bytes
+    blocks: list[Packed]
+
+
+class Opener:
+    """What the process does with a group."""
+
+    def __init__(self, hello: Hello) -> None:
+        self._origin = hello.origin
+        self._receipt = receipt_begins(hello.origin)
+        self._packer = BlockPacker(hello.dictionary)
+        self._key = lru_cache(maxsize=20_000)(self._make_key)
+
+    def _make_key(self, name: str, public: bytes) -> tuple[Shape, Check]:
+        verifier = Verifier(name, public)
+        return Shape.of(self._origin, verifier), checker(verifier)
+
+    def prove(self, task: Task) -> Proof:
+        """Prove and pack the records of one probe."""
+        shape, check = self._key(task.name, task.public)
+        raws = [raw for payload in task.payloads for raw in records_of(payload, self._receipt)]
+        ways, leaves = run.prove(raws, shape, task.probe, check)
+        blocks = list(self._blocks(raws, ways, leaves))
+        return Proof(ways, b"".join(leaf or bytes(LEAF_BYTES) for leaf in leaves), blocks)
+
+    def _blocks(self, raws: list[bytes], ways: bytes, leaves: list[bytes]) -> Iterator[Packed]:
+        """Whole runs of proved records, as far as they fill blocks well."""
+        at = 0
+        while at < len(raws):
+            slow = ways.find(run.SLOW, at, at + MAX_RECORDS)
+            end = min(len(raws), at + MAX_RECORDS) if slow < 0 else slow
+            if end - at >= LEAST_BLOCK:
+                block = self._packer.pack(raws[at:end], leaves[at:end])
+                yield Packed(at, end - at, block.packed, block.signatures)
+            at = end + (slow >= 0)
+
+
+def records_of(payload: bytes, receipt: bytes) -> list[bytes]:
+    """The records of a message in order, without receipts; none of one that is refused as a whole."""
+    try:
+        return [raw for raw in bundle.decode(payload) if not raw.startswith(receipt)]
+    except Refused:
+        return []
+
+
+def main(given: BinaryIO, told: BinaryIO) -> None:
+    """Answer group after group until the input ends."""
+    opener = Opener(msgspec.msgpack.decode(_frame(given), type=Hello))
+    tasks, encoder = msgspec.msgpack.Decoder(list[Task]), msgspec.msgpack.Encoder()
+    answer: object = []
+    while True:
+        packed = encoder.encode(answer)
+        told.write(len(packed).to_bytes(LENGTH_BYTES, "big") + packed)
+        told.flush()
+        frame = _frame(given)
+        if not frame:
+            return
+        answer = [opener.prove(task) for task in tasks.decode(frame)]
+
+
+def _frame(given: BinaryIO) -> bytes:
+    """The next frame; empty at the end of the input."""
+    head = given.read(LENGTH_BYTES)
+    return given.read(int.from_bytes(head, "big")) if len(head) == LENGTH_BYTES else b""
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # `receive` ends it, by closing its input
+    main(sys.stdin.buffer, sys.stdout.buffer)

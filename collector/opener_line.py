@@ -1,0 +1,141 @@
+"""The line to the opener: starts it when there is much to open, asks, and gives it up when it is silent.
+
+Nothing depends on it: whatever it does not answer is opened by `receive` itself. It is started again after a while.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+
+import msgspec
+
+from collector.opener import LENGTH_BYTES, Hello, Proof, Task
+
+LOG = logging.getLogger("collector.receive")
+HUNG_S = 20.0
+"""A group is opened in a tenth of a second; one that takes so long on any machine is not coming."""
+AGAIN_S = 10.0
+_ENCODER = msgspec.msgpack.Encoder()
+_DECODER = msgspec.msgpack.Decoder(list[Proof])
+
+
+class Silent(Exception):
+    """The opener died, hung, or said what makes no sense."""
+
+
+class OpenerLine:
+    """At most one process, and one question under way at a time."""
+
+    def __init__(self, hello: Hello) -> None:
+        self._hello = hello
+        self._process: subprocess.Popen[bytes] | None = None
+        self._is_ready = self._is_asked = False
+        self._not_before_s = 0.0
+
+    @property
+    def pid(self) -> int | None:
+        """The process; None while there is none."""
+        return None if self._process is None else self._process.pid
+
+    def ask(self, tasks: Sequence[Task]) -> bool:
+        """Hand over a group; False if it must be opened here: the opener is not there, or only just starting."""
+        try:
+            if self._process is None:
+                self._start()
+            elif self._is_ready or self._has_begun():
+                if self._is_asked:  # of a connection that was lost meanwhile: nobody waits for it any more
+                    self._receive()
+                self._send(_ENCODER.encode(tasks))
+                self._is_asked = True
+                return True
+        except (Silent, OSError) as error:
+            self._give_up(error)
+        return False
+
+    def answer(self, count: int) -> list[Proof] | None:
+        """What it says of the group that was handed over, of `count` tasks; None if it must be opened here."""
+        try:
+            found = _DECODER.decode(self._receive())
+            self._is_asked = False
+            if len(found) != count:
+                raise Silent(f"{len(found)} answers to {count} questions")
+        except (Silent, OSError, msgspec.DecodeError) as error:
+            self._give_up(error)
+            return None
+        return found
+
+    def close(self) -> None:
+        """End the process, if there is one."""
+        process, self._process = self._process, None
+        self._is_ready = self._is_asked = False
+        if process is not None:
+            process.kill()
+            process.wait()
+            for pipe in (process.stdin, process.stdout):
+                if pipe is not None:
+                    pipe.close()
+
+    def _start(self) -> None:
+        if time.monotonic() < self._not_before_s:
+            return
+        argv = [sys.executable, "-m", "collector.opener"]
+        self._process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
+        for pipe in (self._given, self._told):
+            os.set_blocking(pipe, False)
+        self._send(_ENCODER.encode(self._hello))
+
+    def _has_begun(self) -> bool:
+        """Whether its first word has come; it takes it a moment to start."""
+        if not select.select([self._told], [], [], 0)[0]:
+            return False
+        self._receive()
+        self._is_ready = True
+        return True
+
+    def _give_up(self, error: Exception) -> None:
+        LOG.warning("the opener is started again, its records are opened here meanwhile: %s", error)
+        self.close()
+        self._not_before_s = time.monotonic() + AGAIN_S
+
+    @property
+    def _given(self) -> int:
+        if self._process is None or self._process.stdin is None:
+            raise Silent("it was not started")
+        return self._process.stdin.fileno()
+
+    @property
+    def _told(self) -> int:
+        if self._process is None or self._process.stdout is None:
+            raise Silent("it was not started")
+        return self._process.stdout.fileno()
+
+    def _send(self, packed: bytes) -> None:
+        left = memoryview(len(packed).to_bytes(LENGTH_BYTES, "big") + packed)
+        until_s = time.monotonic() + HUNG_S
+        while left:
+            if not select.select([], [self._given], [], max(0.0, until_s - time.monotonic()))[1]:
+                raise Silent("it does not read")
+            left = left[os.write(self._given, left) :]
+
+    def _receive(self) -> bytes:
+        until_s = time.monotonic() + HUNG_S
+        size = int.from_bytes(self._exactly(LENGTH_BYTES, until_s), "big")
+        return self._exactly(size, until_s)
+
+    def _exactly(self, count: int, until_s: float) -> bytes:
+        parts: list[bytes] = []
+        while count:
+            if not select.select([self._told], [], [], max(0.0, until_s - time.monotonic()))[0]:
+                raise Silent("it does not answer")
+            part = os.read(self._told, min(count, 1 << 20))
+            if not part:
+                raise Silent("it ended")
+            parts.append(part)
+            count -= len(part)
+        return b"".join(parts)
