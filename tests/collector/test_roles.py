@@ -19,8 +19,8 @@ from tests.collector.test_wall import television
 from tests.collector.test_web_world import BASE, World, get, token
 
 ROLES = ("", "technician", "operator", "official", "auditor", "company", "board", "enrolling")
-ENDS = {"access.logout", "account.end_session"}
-"""Asked last of all: they end the session that asks."""
+ENDS = {"access.logout"}
+"""Asked last of all: it ends the session that asks."""
 
 
 @pytest.fixture
