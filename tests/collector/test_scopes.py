@@ -112,7 +112,7 @@ def limit(here: World, role: str, scope: str) -> None:
 def path_of(rule: Rule, which: int) -> str:
     """A rule's address with the values of inside (0) or outside (1)."""
     path = rule.rule
-    for name in rule.arguments:
+    for name in rule.arguments - set(rule.defaults or ()):
         values = NAMES.get(f"{rule.endpoint}/{name}") or NAMES.get(name) or (("x", "x") if name in NO_UNIT else None)
         assert values is not None, f"{rule.endpoint}: say in NAMES or NO_UNIT what <{name}> means"
         path = re.sub(rf"<(?:[^<>]+:)?{name}>", values[which], path)
@@ -122,7 +122,7 @@ def path_of(rule: Rule, which: int) -> str:
 
 def addresses(here: World, which: int) -> list[tuple[Rule, str]]:
     """Every address that names a unit, with the values of inside (0) or outside (1)."""
-    rules = (rule for rule in here.app.url_map.iter_rules() if set(rule.arguments) - NO_UNIT)
+    rules = (rule for rule in here.app.url_map.iter_rules() if set(rule.arguments) - NO_UNIT - set(rule.defaults or ()))
     return [(rule, path_of(rule, which)) for rule in rules]
 
 
