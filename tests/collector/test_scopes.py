@@ -55,7 +55,7 @@ NO_UNIT = {"filename", "path", "shard", "token", "month", "session", "form", "na
 """Parts that name no unit."""
 ABSENT_HERE = {"log.proof", "log.entries", "claims.arm", "claims.file", "packs.pack", "v1.note", "heads.revoke"} | {
     *("accept.picture", "accept.sheet", "accept.paper"),
-    *(f"reports.{page}" for page in ("one", "changes", "file", "proof", "fields")),
+    *(f"reports.{page}" for page in ("one", "changed", "file", "proof")),
 }
 """This world seals nothing, has no claim, photo or report; each has a test of its own."""
 WORLD: dict[str, Any] = {
