@@ -89,6 +89,7 @@ def test_the_paper_has_the_form_of_an_office(here: World, tmp_path: Path) -> Non
     for wanted in ("Nơi nhận:", "- Lưu: VT.", "TM. ỦY BAN NHÂN DÂN", "CHỦ TỊCH", "count-2", "Xóm Đồng Chuối"):
         assert wanted in text, wanted
     assert "20,0" in text
+    assert "trong kỳ./." in text
     pages = text.split("\f")
     assert pages[1].split()[0] == "2"
     assert pages[0].split()[0] != "1", "the first page has no number"
