@@ -150,6 +150,12 @@ clean: ## drop what was built (not the demo's data)
 
 .PHONY: bench-reports
 bench: bench-reports
+.PHONY: bench-pack
+bench: bench-pack
+bench-pack: ## an evidence pack of a commune's month: made, checked, verified by the one file (one minute)
+	@scripts/setup.sh bench
+	@$(PY) -m bench.pack
+
 bench-reports: ## a report over 124 communes and a hamlet's dossier, in every form (one minute)
 	@scripts/setup.sh bench
 	@$(PY) -m bench.reports

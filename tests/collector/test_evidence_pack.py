@@ -19,12 +19,14 @@ import pytest
 from hypothesis import given, settings, strategies
 
 from collector.core import coverage
-from collector.core.clock import DAY_MS, HOUR_MS, day_of
+from collector.core.clock import DAY_MS, HOUR_MS, day_of, month_of
 from collector.core.period import Period
 from collector.evidence import hamlet_evidence
 from collector.evidence_pack import Packer, Wanted, zipped
 from collector.leaves import LedgerLeaves
+from collector.pack_reports import kept_reports
 from collector.proofs import Prover
+from collector.reports.desk import open_desk
 from collector.rollups import Rollups
 from collector.seal import Sealer
 from collector.seal_store import SealStore
@@ -305,6 +307,22 @@ def test_an_official_and_an_auditor_download_a_month_and_a_visitor_does_not(
     made.take(made.probe.coverage("C", ".", t_ms=DAY.end_ms - 60_000))
     later = get(official, path)
     assert (later.status_code, "niêm phong" in later.text) == (503, True)
+
+
+def test_a_kept_report_goes_along(here: Sealed, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made = here.world
+    month = Period(*month_of(T0_MS))
+    desk = open_desk(here.settings, made.reader, made.registry)
+    kept = desk.make("month", "05755", month, made.now_ms, by="official")
+    drawn = {f"report/month-vi-{kept.id}.{d.format}": desk.store.drawn(kept.id, d.format)
+             for d in desk.store.drawings(kept.id)}  # fmt: skip
+    desk.store.close()
+    raw = get(made.client("official"), "/packs/05755/2026-09.zip").data
+    assert {name: body for name, body in unzip(raw).items() if name.startswith("report/")} == drawn
+    assert any(name.endswith(".pdf") for name in drawn)
+    status, said = check(tmp_path, raw, capsys)
+    assert status == 0, said
+    assert kept_reports(here.settings.state, HAMLET, month) == ()
 
 
 @pytest.mark.netns
