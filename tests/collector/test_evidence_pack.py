@@ -16,8 +16,10 @@ from typing import Any
 import cryptography
 import msgspec
 import pytest
+from click.testing import CliRunner, Result
 from hypothesis import given, settings, strategies
 
+from collector.__main__ import main
 from collector.core import coverage
 from collector.core.clock import DAY_MS, HOUR_MS, day_of, month_of
 from collector.core.period import Period
@@ -378,3 +380,22 @@ def test_minutes_counted_twice_by_two_programs_are_the_same(data: strategies.Dat
     tally = coverage.tally(coverage.merged(witnesses))
     ranks = list(found.values())
     assert tuple(ranks.count(rank) for rank in (0, 1, 2)) == (tally.covered, tally.degraded, tally.no_service)
+
+
+def test_the_command_writes_what_the_verifier_takes(
+    here: Sealed, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config, out = tmp_path / "collector.toml", tmp_path / "out.zip"
+    (tmp_path / "ghi-chu.txt").write_text("một tệp gửi kèm")
+
+    def run(*words: str) -> Result:
+        return CliRunner().invoke(main, ["pack", "--config", str(config), "--unit", "05755", *words, str(out)])
+
+    done = run("--from", "2026-09-22", "--to", "2026-09-22", "--report", str(tmp_path / "ghi-chu.txt"))
+    assert done.exit_code == 0, done.output
+    assert "counted 2" in done.output
+    assert out.read_bytes() == here.make(("ghi-chu.txt", "một tệp gửi kèm".encode()))
+    assert verify.main([str(out)]) == 0
+    capsys.readouterr()
+    for wrong in (("--month", "2026-13"), ("--from", "2026-09-22"), ("--month", "2026-09", "--to", "2026-09-02"), ()):
+        assert run(*wrong).exit_code == 1, wrong
