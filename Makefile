@@ -57,15 +57,22 @@ walk: ## a probe goes through every fault of a cultural house; one table of what
 	@scripts/setup.sh test
 	@exec $(PY) -m sim walk $(if $(SHORT),--short) $(ARGS)
 
-faults: ## power cuts, kills at every step, tampering, restores, outages: each promise ends in a `goal:` line (root; 50 minutes)
+faults: ## power cuts, kills at every step, tampering, restores, outages: each promise ends in a `goal:` line (root; 80 minutes)
 	@scripts/setup.sh test
 	@$(PY) -m tests.probe.power_cuts --cuts 1000
+	@$(PY) -m tests.years --seeds 1000
+	@$(PY) -m tests.years --mutants
 	@$(PY) -m tests.faults.tamper
 	@$(PY) -m tests.faults.restore
 	@$(PY) -m tests.faults.outage
 	@$(PY) -m tests.faults.extras
 	@$(PY) -m tests.faults.kills --kills 100
 	@$(PY) -m tests.faults.operations
+
+.PHONY: years
+years: ## years of a probe and its collector from seeds, on simulated disks, lines and clocks (20 minutes; ARGS='--seeds 50')
+	@scripts/setup.sh test
+	@$(PY) -m tests.years $(ARGS)
 
 .PHONY: axe
 axe: ## every page, vi and en, desktop and phone, under axe-core in Chromium: WCAG 2.2 AA (2 minutes)
@@ -143,6 +150,12 @@ clean: ## drop what was built (not the demo's data)
 
 .PHONY: bench-reports
 bench: bench-reports
+.PHONY: bench-pack
+bench: bench-pack
+bench-pack: ## an evidence pack of a commune's month: made, checked, verified by the one file (one minute)
+	@scripts/setup.sh bench
+	@$(PY) -m bench.pack
+
 bench-reports: ## a report over 124 communes and a hamlet's dossier, in every form (one minute)
 	@scripts/setup.sh bench
 	@$(PY) -m bench.reports

@@ -7,7 +7,7 @@ Advice only, by `collector.core.allot`: a person approves, and the authority sig
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -19,6 +19,7 @@ from collector.core.allot import Allotment, Remedy, Station, allot, month_slots,
 from collector.core.clock import DAY_MS
 from collector.core.period import Period
 from collector.core.sample import Sample
+from collector.registry_rows import ProbeEntry, SiteEntry
 from wire import codec, slots
 from wire.errors import Refused
 from wire.notes import Config
@@ -108,6 +109,41 @@ class Shelf:
         """Slots of this month's grid that begin after now, all modems together; None without a configuration."""
         config = self.config(probe)
         return None if config is None else sum(left(one.slots, now_ms) for one in config.modems.values())
+
+    def by_hamlet(self, standing: Iterable[tuple[str, str | None]], now_ms: int) -> dict[str, int] | None:
+        """Slots that are left by hamlet; None unless every one of these probes has a configuration."""
+        sums: dict[str, int] = {}
+        for probe, hamlet in standing:
+            if hamlet is not None:
+                found = self.slots_left(probe, now_ms)
+                if found is None:
+                    return None
+                sums[hamlet] = sums.get(hamlet, 0) + found
+        return sums
+
+
+class Stations(Protocol):
+    """The part of the registry that is needed here."""
+
+    def probes(self) -> Sequence[ProbeEntry]:
+        """All probes."""
+        ...
+
+    def sites(self) -> Sequence[SiteEntry]:
+        """All sites."""
+        ...
+
+
+def signed_grid(folder: Path, registry: Stations) -> Callable[[int], Mapping[str, int] | None]:
+    """What tells, at a moment, the slots that are left by hamlet, as pages and boards both ask."""
+    shelf = Shelf(folder)
+
+    def at(now_ms: int) -> Mapping[str, int] | None:
+        sites = {one.code: one.hamlet for one in registry.sites()}
+        active = [one for one in registry.probes() if one.state == "active"]
+        return shelf.by_hamlet(((one.id, sites.get(one.site or "")) for one in active), now_ms) if active else None
+
+    return at
 
 
 def left(count: int, now_ms: int) -> int:

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from collector.allotments import signed_grid
 from collector.campaigns import Campaigns, LineView, UnitStanding
 from collector.core.clock import DAY_MS, OFFSET_MS, day_of, hour_of
 from collector.core.liveness import State
@@ -64,6 +65,7 @@ class BoardLines:
             "refusal": (600, self._refusals),
         }
         self._due_s = dict.fromkeys(self._kinds, 0.0)
+        self._grid = signed_grid(state / "config", registry)
         self._whole_due_ms = 0
 
     def lines(self, at_ms: int) -> Iterator[list[str]]:
@@ -100,7 +102,7 @@ class BoardLines:
 
     def _quotas(self, at_ms: int) -> Iterator[str]:
         provinces = {one.code: one.province for one in self._registry.communes()}
-        for campaign in Campaigns(self._reader, self._registry).at(at_ms):
+        for campaign in Campaigns(self._reader, self._registry, self._grid).at(at_ms):
             for view in campaign.lines:
                 if view.line.level in ("commune", "province"):
                     yield from _line_lines(campaign.row.code, view, provinces, at_ms)

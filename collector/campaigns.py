@@ -7,12 +7,12 @@ was entered. Nothing is summed over counters. Source: `collector.core.quota`, `.
 from __future__ import annotations
 
 from collections import Counter as Tallies
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Protocol
 
-from collector.core.clock import DAY_MS
+from collector.core.clock import DAY_MS, month_of
 from collector.core.period import Deadline, Period, PeriodKind, ReportRule, deadlines, period_of, working_day_before
 from collector.core.quota import (
     Count,
@@ -139,9 +139,14 @@ class _Ours:
 class Campaigns:
     """Asks registry and ledger; `scope` is a unit code of any level, "" for the country."""
 
-    def __init__(self, reader: Reader, registry: Registry) -> None:
+    def __init__(
+        self, reader: Reader, registry: Registry, slots_left: Callable[[int], Mapping[str, int] | None] | None = None
+    ) -> None:
+        """`slots_left`: at a moment, slots of the signed grids that are still to come this month, by hamlet (None: not
+        known of every station; then they are taken to come as often as until now)."""
         self._reader = reader
         self._registry = registry
+        self._slots_left = slots_left
 
     def at(self, now_ms: int, scope: str = "") -> list[CampaignView]:
         """Return the campaigns that run at `now_ms`, or have a report due within 45 days; by code."""
@@ -170,12 +175,15 @@ class Campaigns:
         read = {name: self._entered(name, period) for name in ("portal", "people")}
         registered = self._hamlet_codes(quota.level)
         samples = {code: c.counted for code, c in self._reader.hamlet_counts(period.start_ms, period.end_ms).items()}
+        grid = self._grid(quota.level, period, now_ms) if counter == "ours" else None
         rows = []
         for unit in units:
             mine = ours.get(unit.code, _Ours(0, 0))
             counts = {"ours": Count(mine.counted), **{name: read[name].get(unit.code) for name in read}}
             evidence = hamlets(registered[unit.code], samples) if unit.code in registered else None
-            rows.append(_unit(unit, standing(line, counts), mine, period, now_ms, evidence))  # type: ignore[arg-type]
+            left = None if grid is None else grid.get(unit.code, 0)
+            found = standing(line, counts)  # type: ignore[arg-type]
+            rows.append(_unit(unit, found, mine, period, now_ms, evidence, left))
         rows.sort(key=_missing_first)
         return LineView(line, period, quota.source, tuple(rows), share(one.standing for one in rows))
 
@@ -205,6 +213,18 @@ class Campaigns:
             counted[code] += total.counts.counted
             tests[code] += total.counts.tests
         return {code: _Ours(counted[code], tests[code]) for code in tests}
+
+    def _grid(self, level: Level, period: Period, now_ms: int) -> Mapping[str, int] | None:
+        """Slots that are still to come by unit of a level; only for a period that ends with the month of now."""
+        found = None if self._slots_left is None or period != Period(*month_of(now_ms)) else self._slots_left(now_ms)
+        if found is None or level == "hamlet":
+            return found
+        communes = {one.code: one for one in self._registry.communes()}
+        sums: Tallies[str] = Tallies()
+        for one in self._registry.hamlets():
+            code = {"commune": one.commune, "province": _province(communes, one.commune)}.get(level, COUNTRY)
+            sums[code or ""] += found.get(one.code, 0)
+        return sums
 
     def _entered(self, counter: str, period: Period) -> dict[str, Count]:
         rows = self._registry.dated.holding(EnteredCountRow, None, counter=counter)
@@ -242,7 +262,7 @@ class Campaigns:
 
 
 def _unit(
-    unit: _Unit, found: Standing, mine: _Ours, period: Period, now_ms: int, evidence: Hamlets | None
+    unit: _Unit, found: Standing, mine: _Ours, period: Period, now_ms: int, evidence: Hamlets | None, left: int | None
 ) -> UnitStanding:
     if found.counted is None:
         return UnitStanding(unit.code, unit.name, found, None, None, evidence)
@@ -250,14 +270,17 @@ def _unit(
     # A figure of the Portal stands for the day on which it was read, not for today.
     as_of_ms = now_ms if found.counted.as_of_ms is None else min(found.counted.as_of_ms, now_ms)
     if found.line.counter == "ours":
-        projection = _project_ours(needed, mine, period, now_ms)
+        projection = _project_ours(needed, mine, period, now_ms, left)
     else:
         projection = project_days(needed, value, period, as_of_ms)
     return UnitStanding(unit.code, unit.name, found, pace(needed, value, period, as_of_ms), projection, evidence)
 
 
-def _project_ours(needed: int, mine: _Ours, period: Period, now_ms: int) -> Projection:
-    """The slots that are left are taken to come as often as until now: a grid is even over its month."""
+def _project_ours(needed: int, mine: _Ours, period: Period, now_ms: int, slots_left: int | None) -> Projection:
+    """The slots that are left are those of the signed grids; where these are not known, as many as until now."""
+    if slots_left is not None and period.holds(now_ms):
+        tries = Tries(max(mine.tests, mine.counted), mine.counted, min(slots_left, 50_000))
+        return project_slots(needed, tries, mine.counted)
     gone = min(max(now_ms - period.start_ms, 0), period.end_ms - period.start_ms)
     left = period.end_ms - period.start_ms - gone
     if gone == 0 or (mine.tests == 0 and left):

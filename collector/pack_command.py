@@ -12,6 +12,7 @@ from collector.command import with_config
 from collector.core.period import Period, window
 from collector.evidence_pack import Packer, Wanted
 from collector.ledger import LedgerReader
+from collector.pack_reports import kept_reports
 from collector.registry import Registry
 from collector.settings import Settings
 from wire.errors import Refused
@@ -48,10 +49,12 @@ def pack(
 ) -> None:  # fmt: skip
     """Write the evidence pack of a unit: records, proofs, keys, tables, verifier. The same state gives the same bytes.
 
-    It is checked with its own verifier before it is written.
+    Kept reports over the same unit and period go along, and files that you name. It is checked with its own verifier
+    before it is written.
     """
     period = period_of(month, first, last)
-    files = tuple((path.name, path.read_bytes()) for path in reports)
+    given = tuple((path.name, path.read_bytes()) for path in reports)
+    files = tuple(dict((*kept_reports(settings.state, unit, period), *given)).items())
     registry = Registry(settings.registry)
     try:
         made = Packer(settings, LedgerReader(settings.ledger), registry, at).make(Wanted(unit, period, files))

@@ -368,6 +368,7 @@ def _publisher(probe: Probe, daemon: Daemon) -> Publisher:
         clocks=_Clocks(),
         may_send=lambda: not daemon.is_testing() and probe.has_data(),
         begin_epoch=partial(boot.new_epoch, probe.recorder),
+        reinstate=probe.recorder.reinstate,
         ways_out=broker.ways,
         on_config=probe.steering.receive,
     )

@@ -18,6 +18,7 @@ from probe.core import chain, parcel, ways
 from probe.core.backoff import delay_s
 from probe.core.ways import Ways
 from probe.spool import Kept, Spool
+from probe.spool_open import LIFE_MARK
 from wire import notes, topics
 from wire.errors import Misconfigured, Refused, Unavailable
 from wire.note import Verifier
@@ -50,7 +51,8 @@ class Clocks(Protocol):
 class Publisher:
     """Publishes the spool of one probe. `may_send` says False while a test has the link to itself.
 
-    `begin_epoch` is called when the ledger turns out to know more than the spool; `on_config` takes config notes.
+    `begin_epoch` is called when the ledger turns out to know more than the spool, `reinstate` when it was restored;
+    `on_config` takes config notes.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class Publisher:
         clocks: Clocks,
         may_send: Callable[[], bool],
         begin_epoch: Callable[[chain.NewEpoch], None],
+        reinstate: Callable[[int, int | None, int], int],
         on_config: Callable[[bytes], None],
         ways_out: tuple[str, ...] = (),
     ) -> None:
@@ -75,9 +78,10 @@ class Publisher:
         self._origin, self._ack_verifier, self._policy = origin, ack_verifier, policy
         self._retry_s, self._keep_acked_days = retry_s, keep_acked_days
         self._clocks, self._may_send = clocks, may_send
-        self._begin_epoch, self._on_config = begin_epoch, on_config
+        self._begin_epoch, self._reinstate, self._on_config = begin_epoch, reinstate, on_config
         place = spool.place()
         self._state = chain.State(place.epoch, place.seq, gen=int(spool.mark("gen") or 0))
+        self._life_before_ms, self._began_ms = int(spool.mark(LIFE_MARK) or 0), clocks.mono_ms()
         self._seen_version = -1
         self._purge_ms = 0
         self._disputed_ms, self._disputed_after = 0, _BEFORE_ALL
@@ -250,15 +254,17 @@ class Publisher:
         self._state = state  # only now: what the disk refused must be due again at the next ACK
 
     def _carry_out(self, effect: chain.Effect) -> None:
-        now_ms = self._clocks.wall_ms()
         match effect:
             case chain.Release(epoch, upto):
-                if self._spool.release(epoch, upto, now_ms):
+                if self._spool.release(epoch, upto, self._clocks.wall_ms(), self._life_ms()):
                     log.info("ack=taken epoch=%d upto=%d", epoch, upto)
-                self._purge(now_ms)
+                self._purge()
             case chain.Reinstate(epoch, upto, gen):
-                count = self._spool.reinstate(epoch, upto, gen)
+                count = self._reinstate(epoch, upto, gen)
                 log.warning("ledger=restored gen=%d records=%d are sent again", gen, count)
+            case chain.Dispute(epoch):
+                if self._spool.dispute(epoch):
+                    log.warning("ledger=other epoch=%d: what waits of it is offered once a day", epoch)
             case chain.NewEpoch():
                 log.warning("spool=behind the ledger knows epoch %d seq %s", effect.head_epoch, effect.head_seq)
                 self._begin_epoch(effect)
@@ -266,8 +272,12 @@ class Publisher:
             case chain.Warn(text):
                 log.warning("ack=odd: %s", text)
 
-    def _purge(self, now_ms: int) -> None:
+    def _life_ms(self) -> int:
+        """For how long this probe has run in all, as far as its spool remembers."""
+        return self._life_before_ms + self._clocks.mono_ms() - self._began_ms
+
+    def _purge(self) -> None:
         mono_ms = self._clocks.mono_ms()
         if mono_ms >= self._purge_ms:
             self._purge_ms = mono_ms + PURGE_EVERY_MS
-            self._spool.purge(now_ms, self._keep_acked_days)
+            self._spool.purge(self._life_ms(), self._keep_acked_days)

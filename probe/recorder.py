@@ -120,6 +120,10 @@ class Recorder:
         """Go on in a new epoch, whose first record is `boot`: one commit, so no epoch begins without its reason."""
         return self._spool.begin_epoch(epoch, lambda place: self._seal(boot, place))
 
+    def reinstate(self, epoch: int, upto: int | None, gen: int) -> int:
+        """The ledger was restored: what it may lack waits again, and what nobody holds any more is declared."""
+        return self._spool.reinstate(epoch, upto, gen, self._seal_gap)
+
     def _seal(self, draft: AnyRecord, place: Place) -> bytes:
         placed = msgspec.structs.replace(draft, epoch=place.epoch, seq=place.seq, prev=place.prev)
         return codec.seal(placed, self._origin, self._signer)

@@ -17,24 +17,16 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
+from probe import spool_open, spool_rows
 from probe.core.parcel import pack_receipts
 from probe.spool_files import drop_reserve, put_reserve, read_epoch, set_aside, write_epoch
-from probe.spool_open import (
-    BREAKING,
-    DAMAGED,
-    DiskBroken,
-    DiskFull,
-    connect,
-    depth_of,
-    primary_code,
-    read_standing,
-    stand_in,
-    translated,
-)
-from probe.spool_rows import ACKED, DISPUTED, DROPPED, SIZE, WAITING, Depth, Dropped, Kept, Place, Standing, kept_of
+from probe.spool_holes import unheld
+from probe.spool_open import DiskBroken, DiskFull, read_standing
+from probe.spool_rows import ACKED, DISPUTED, DROPPED, SIZE, WAITING, Depth, Dropped, Kept, Place, Standing
 from wire.codec import leaf_hash, leaf_text
 from wire.errors import Unavailable
 
@@ -84,7 +76,7 @@ class Spool:
             try:
                 self._open_with_reserve()
             except (DiskFull, DiskBroken) as error:
-                self._db, self.knows_marks = stand_in(self._path)
+                self._db, self.knows_marks = spool_open.stand_in(self._path)
                 self.is_shut, self.refusal, self._retry_s = True, error, time.monotonic() + _RETRY_S
                 if not self._may_wait:
                     raise
@@ -101,27 +93,27 @@ class Spool:
             self._open_file()
 
     def _open_file(self) -> None:
-        with translated(self._path):
+        with spool_open.translated(self._path):
             self._folder.mkdir(parents=True, exist_ok=True)
             is_there = self._path.exists() and self._path.stat().st_size > 0
             self.origin_of_file = "ok" if is_there else "new"
             self._db = self._connected()
             try:
                 self._begin_first_epoch()
-                self._bytes = depth_of(self._db).bytes
+                self._bytes = spool_open.depth_of(self._db).bytes
             except BaseException:
                 self._db.close()
                 raise
 
     def _connected(self) -> sqlite3.Connection:
         try:
-            return connect(self._path)
+            return spool_open.connect(self._path)
         except sqlite3.DatabaseError as error:
-            if error.sqlite_errorcode not in DAMAGED:
+            if error.sqlite_errorcode not in spool_open.DAMAGED:
                 raise
         self.origin_of_file = "damaged"
         set_aside(self._path)
-        return connect(self._path)
+        return spool_open.connect(self._path)
 
     def _begin_first_epoch(self) -> None:
         if self._db.execute("SELECT 1 FROM mark WHERE name = 'epoch'").fetchone() is None:
@@ -139,12 +131,12 @@ class Spool:
     @contextlib.contextmanager
     def _on_disk(self) -> Iterator[None]:
         """One use of the file: alone, errors translated, and those remembered that only a restart can mend."""
-        with self._lock, translated(self._path):
+        with self._lock, spool_open.translated(self._path):
             try:
                 yield
             except sqlite3.Error as error:
-                self.is_broken |= primary_code(error) in BREAKING
-                self.is_damaged |= primary_code(error) in DAMAGED
+                self.is_broken |= spool_open.primary_code(error) in spool_open.BREAKING
+                self.is_damaged |= spool_open.primary_code(error) in spool_open.DAMAGED
                 raise
 
     @contextlib.contextmanager
@@ -224,7 +216,7 @@ class Spool:
 
         What still waits is disputed: the ledger holds other records in its places.
         """
-        with self._lock, translated(self._path):
+        with self._lock, spool_open.translated(self._path):
             self._must_be_open()
             write_epoch(self._folder, epoch)
         with self._bytes_kept(), self._transaction():
@@ -313,15 +305,10 @@ class Spool:
 
     def _drop_waiting(self, seal_gap: Callable[[Dropped, Place], bytes], ceiling: int) -> Dropped | None:
         """Drop a contiguous run, so that one gap says it all; the last one's leaf stays, for its ACK."""
-        run: list[tuple[int, int, int]] = []
-        for epoch, seq, size in self._oldest(WAITING):
-            is_next = not run or (epoch == run[-1][0] and seq == run[-1][1] + 1)
-            if not is_next or self._bytes <= ceiling:
-                break
-            run.append((epoch, seq, size))
-            self._bytes -= size
+        run, freed = spool_rows.oldest_run(self._oldest(WAITING), self._bytes - ceiling)
         if not run:
             return None
+        self._bytes -= freed
         epoch, first, last = run[0][0], run[0][1], run[-1][1]
         (leaf,) = self._db.execute("SELECT leaf FROM record WHERE epoch = ? AND seq = ?", (epoch, last)).fetchone()
         dropped = Dropped(epoch, first, last, leaf_text(leaf))
@@ -334,17 +321,16 @@ class Spool:
 
     def disputed(self, after: tuple[int, int], limit: int) -> list[Kept]:
         """Return the next records that the ledger knows otherwise, behind the place `after`."""
-        query = "SELECT epoch, seq, kind, raw, receipts FROM record WHERE place = ? AND (epoch, seq) > (?, ?)"
-        with self._on_disk():
-            rows = self._db.execute(f"{query} ORDER BY epoch, seq LIMIT ?", (DISPUTED, *after, limit))
-            return [kept_of(row) for row in rows]
+        return self._page("place = ? AND (epoch, seq) > (?, ?) ORDER BY epoch, seq", DISPUTED, *after, limit)
 
     def waiting(self, limit: int) -> list[Kept]:
         """Return the oldest records that wait, gaps first: the order in which they are to be sent."""
-        query = "SELECT epoch, seq, kind, raw, receipts FROM record WHERE place = ?"
+        return self._page("place = ? ORDER BY kind != 'gap', epoch, seq", WAITING, limit)
+
+    def _page(self, which: str, *values: int) -> list[Kept]:
+        query = f"SELECT epoch, seq, kind, raw, receipts FROM record WHERE {which} LIMIT ?"  # noqa: S608 (no input)
         with self._on_disk():
-            rows = self._db.execute(f"{query} ORDER BY kind != 'gap', epoch, seq LIMIT ?", (WAITING, limit))
-            return [kept_of(row) for row in rows]
+            return [spool_rows.kept_of(row) for row in self._db.execute(query, values)]
 
     def leaf(self, epoch: int, seq: int | None) -> str | None:
         """Return the leaf hash (base64) of a record of ours; None if we hold none at that place."""
@@ -353,36 +339,51 @@ class Spool:
             row = self._db.execute(query, (epoch, seq)).fetchone()
         return None if row is None else leaf_text(row[0])
 
-    def release(self, epoch: int, upto: int, now_ms: int) -> int:
-        """The ledger holds `epoch` up to `upto`: end their wait. Returns how many. Only a signed ACK calls this."""
+    def release(self, epoch: int, upto: int, now_ms: int, life_ms: int) -> int:
+        """Only for a signed ACK: end the wait of `epoch` up to `upto`, at this wall and life time. Returns how many."""
         update = "UPDATE record SET place = ?, acked_ms = ? WHERE epoch = ? AND seq <= ? AND place IN (?, ?)"
         with self._transaction():
-            done = self._db.execute(update, (ACKED, now_ms, epoch, upto, WAITING, DISPUTED)).rowcount
+            done = self._db.execute(update, (ACKED, life_ms, epoch, upto, WAITING, DISPUTED)).rowcount
             # A dropped record's leaf was kept for an ACK that names it; a later one has come.
             self._db.execute("DELETE FROM record WHERE place = ? AND epoch = ? AND seq < ?", (DROPPED, epoch, upto))
             self._put_marks({"acked": f"{epoch} {upto}", "acked_ms": str(now_ms)})
         return done
 
-    def reinstate(self, epoch: int, upto: int | None, gen: int) -> int:
-        """The ledger was restored and holds `epoch` up to `upto` (None: nothing): what we hold beyond waits again."""
+    def reinstate(self, epoch: int, upto: int | None, gen: int, seal_gap: Callable[[Dropped, Place], bytes]) -> int:
+        """The ledger was restored and holds `epoch` up to `upto` (None: nothing): what we hold beyond waits again.
+
+        What nobody holds any more is declared by gap records. Returns how many records wait again."""
         update = "UPDATE record SET place = ?, acked_ms = NULL WHERE place = ? AND NOT (epoch = ? AND seq <= ?)"
-        with self._transaction():
+        with self._bytes_kept(), self._transaction():
+            for run in unheld(
+                lambda query, values: self._db.execute(query, values).fetchall(), epoch, upto, self.place()
+            ):
+                self._insert("gap", partial(seal_gap, run), WAITING)
             again = self._db.execute(update, (WAITING, ACKED, epoch, -1 if upto is None else upto)).rowcount
             self._put_marks({"gen": str(gen)})
         return again
 
-    def purge(self, now_ms: int, keep_days: int) -> int:
-        """Forget what was acknowledged more than `keep_days` ago. Returns how many."""
+    def dispute(self, epoch: int) -> int:
+        """The ledger knows the end of `epoch` otherwise: what waits of it waits behind all else. Returns how many."""
         with self._transaction():
-            limit = (ACKED, now_ms - keep_days * _DAY_MS)
-            gone = self._db.execute("DELETE FROM record WHERE place = ? AND acked_ms < ?", limit).rowcount
+            update = "UPDATE record SET place = ? WHERE place = ? AND epoch = ?"
+            return self._db.execute(update, (DISPUTED, WAITING, epoch)).rowcount
+
+    def purge(self, life_ms: int, keep_days: int) -> int:
+        """Forget what was acknowledged more than `keep_days` of running ago, and remember `life_ms`. Returns how many.
+
+        Not by the wall clock: one jump of it would forget at once what a restored ledger will ask for.
+        """
+        with self._transaction():
+            gone = spool_open.forget_acked(self._db, life_ms, life_ms - keep_days * _DAY_MS)
+            self._put_marks({spool_open.LIFE_MARK: str(life_ms)})
         self._bytes = self.depth().bytes
         return gone
 
     def depth(self) -> Depth:
         """Count what is held."""
         with self._on_disk():
-            return depth_of(self._db)
+            return spool_open.depth_of(self._db)
 
     def mark(self, name: str) -> str | None:
         """Return a mark's value, None if it was never set."""

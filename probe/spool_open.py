@@ -20,10 +20,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from probe.spool_files import SCHEMA
-from probe.spool_rows import SIZE, Depth, Place, Standing
+from probe.spool_rows import ACKED, SIZE, Depth, Place, Standing
 from wire.errors import Unavailable
 
 _SIDE_FILE_BYTES = 32_768
+LIFE_MARK = "life_ms"
+"""The spool's mark of how long the probe has run in all, milliseconds, as of the last purge."""
 
 
 class DiskFull(Unavailable):
@@ -32,6 +34,16 @@ class DiskFull(Unavailable):
 
 class DiskBroken(Unavailable):
     """The disk reports errors, or takes no writes."""
+
+
+def forget_acked(db: sqlite3.Connection, life_ms: int, before_ms: int) -> int:
+    """Delete what was acknowledged before a moment of the probe's life; return how much. Inside a transaction.
+
+    What a program of before noted by the wall clock lies far ahead of `life_ms`: it ages from now on.
+    """
+    ahead = "UPDATE record SET acked_ms = ? WHERE place = ? AND acked_ms > ?"
+    db.execute(ahead, (life_ms, ACKED, life_ms))
+    return db.execute("DELETE FROM record WHERE place = ? AND acked_ms < ?", (ACKED, before_ms)).rowcount
 
 
 def depth_of(db: sqlite3.Connection) -> Depth:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from probe.core.parcel import unpack_receipts
@@ -68,3 +69,15 @@ class Standing:
 def kept_of(row: tuple[int, int, str, bytes, bytes | None]) -> Kept:
     """Return a row (epoch, seq, kind, raw, packed receipts) as a value."""
     return Kept(*row[:4], unpack_receipts(row[4]))
+
+
+def oldest_run(rows: Sequence[tuple[int, int, int]], wanted_bytes: int) -> tuple[list[tuple[int, int, int]], int]:
+    """Rows (epoch, seq, bytes) from the front without a hole that free `wanted_bytes`, and what they free."""
+    run: list[tuple[int, int, int]] = []
+    freed = 0
+    for row in rows:
+        if freed >= wanted_bytes or (run and row[:2] != (run[-1][0], run[-1][1] + 1)):
+            break
+        run.append(row)
+        freed += row[2]
+    return run, freed

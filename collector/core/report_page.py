@@ -7,7 +7,7 @@ Source: facts note 01 §5 (Nghị định 30/2020/NĐ-CP, Phụ lục I).
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from collector.core.report_model import Block, Calendar, Figure, Report, Table, shown
 from collector.core.report_words import minute_text, place_date, say
@@ -111,11 +111,18 @@ def laid_out(report: Report) -> Page:
         number=say("number", language, symbol=head.symbol),
         place_date=place_date(head.place, report.as_of_ms, language), title=report.title, subject=report.subject,
         simulated=say("simulated", language) if report.is_simulated else "",
-        addressed_word=say("addressed", language), addressed=head.addressed, body=blocks[:cut],
+        addressed_word=say("addressed", language), addressed=head.addressed, body=_ended(blocks[:cut]),
         recipients_word=say("recipients", language), recipients=(*head.recipients, say("filed", language)),
         signing=tuple(line for line in (head.authority, head.signer) if line), sources=sources(report),
         draft=say("draft", language), annexes=tuple(_annexes(blocks[cut:])),
     )  # fmt: skip
+
+
+def _ended(body: tuple[PrintedBlock, ...]) -> tuple[PrintedBlock, ...]:
+    """A paper's text ends with "./."; one that ends with a table has none."""
+    if not body or body[-1].what not in ("text", "item", "note"):
+        return body
+    return (*body[:-1], replace(body[-1], text=f"{body[-1].text.rstrip('. ')}./."))
 
 
 def _annexes(blocks: Sequence[PrintedBlock]) -> Iterator[tuple[PrintedBlock, ...]]:

@@ -29,7 +29,7 @@ from collector.reports.outbox import Outbox
 from collector.reports.post import Attachment, Message, PermanentlyRefused, Post
 from collector.reports.store import Kept
 from collector.settings import Settings
-from wire.errors import Refused, Unavailable
+from wire.errors import Misconfigured, Refused, Unavailable
 
 LOG = logging.getLogger("collector.remind")
 LOOK_S = 30.0
@@ -50,11 +50,19 @@ class Reminder:
         done = 0
         for task in tasks(self._dues(at_ms), self._levels(offices), at_ms):
             if not self._outbox.is_done(task.key):
-                self._outbox.done(task.key, self._carry_out(task, offices[task.unit], at_ms), at_ms)
-                LOG.info("task=done key=%s", task.key)
-                done += 1
+                done += self._do(task, offices[task.unit], at_ms)
         self.deliver(at_ms)
         return done
+
+    def _do(self, task: Task, office: Office, at_ms: int) -> bool:
+        """Do one task; what hinders it hinders no other, and it is tried again at the next look."""
+        try:
+            self._outbox.done(task.key, self._carry_out(task, office, at_ms), at_ms)
+        except (Unavailable, Misconfigured) as error:
+            LOG.warning("task=waits key=%s %s", task.key, error)
+            return False
+        LOG.info("task=done key=%s", task.key)
+        return True
 
     def deliver(self, at_ms: int) -> None:
         """Send every message whose next try has come."""
@@ -178,7 +186,7 @@ def serve(settings: Settings, stop: threading.Event) -> None:
             try:
                 reminder.once(now_ms())
                 said = None
-            except Unavailable as error:
+            except (Unavailable, Misconfigured) as error:
                 if str(error) != said:
                     LOG.warning("remind=waits %s", error)
                 said = str(error)

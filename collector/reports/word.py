@@ -205,18 +205,40 @@ def _calendar(document: Any, one: PrintedCalendar, usable_mm: int) -> None:
     table.style, table.autofit = "Table Grid", False
     _widths(table, [Mm(20), *[Mm((usable_mm - 20) / 24)] * 24])
     _heads(table, (one.day_title, *map(str, range(24))), 7)
+    _narrow(table)
     for row, day in zip(list(table.rows)[1:], one.days, strict=True):
         first, *hours = row.cells
         _write(first, day.label, size=7)
         for cell, hour in zip(hours, day.hours, strict=True):
-            _write(cell, hour.text, "center", size=6, bold=hour.state == "no_service")
+            # A blank that is one: an empty paragraph would be as high as the page's own letters.
+            _write(cell, hour.text or "\u00a0", "center", size=6, bold=hour.state == "no_service")
             if hour.state in _FILLS:
-                shade = OxmlElement("w:shd")
-                for name, value in (("val", "clear"), ("color", "auto"), ("fill", _FILLS[hour.state])):
-                    shade.set(qn(f"w:{name}"), value)
-                cell._tc.get_or_add_tcPr().append(shade)
-    legend = dict(zip(("covered", "degraded", "no_service", "unknown"), one.legend, strict=True))
-    _write(document, " · ".join(f"{name}" for name in legend.values()), italic=True, size=10.5, after=8)
+                cell._tc.get_or_add_tcPr().append(_shade(_FILLS[hour.state]))
+    legend = _write(document, "", size=10.5, after=8)
+    for state, name in zip(("covered", "degraded", "no_service", "unknown"), one.legend, strict=True):
+        mark = legend.add_run("[  ]" if state == "unknown" else "\u00a0" * 4)
+        said = legend.add_run(f" {name}   ")
+        mark.font.size = said.font.size = Pt(10.5)
+        if state in _FILLS:
+            mark._r.get_or_add_rPr().append(_shade(_FILLS[state]))
+
+
+def _shade(fill: str) -> Any:
+    shade = OxmlElement("w:shd")
+    for name, value in (("val", "clear"), ("color", "auto"), ("fill", fill)):
+        shade.set(qn(f"w:{name}"), value)
+    return shade
+
+
+def _narrow(table: Any) -> None:
+    """Take away the room that cells keep on their left and right: 25 columns have none to spare."""
+    margins = OxmlElement("w:tblCellMar")
+    for side in ("left", "right"):
+        room = OxmlElement(f"w:{side}")
+        room.set(qn("w:w"), "15")
+        room.set(qn("w:type"), "dxa")
+        margins.append(room)
+    table._tbl.tblPr.append(margins)
 
 
 def _signing(document: Any, page: Page) -> None:

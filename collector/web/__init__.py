@@ -90,7 +90,7 @@ def create_app(
     app.register_blueprint(wall.blueprint(entrance, gathered))
     app.register_blueprint(pages.blueprint(gathered, settings.origin))
     app.register_blueprint(coverage.blueprint(gathered))
-    app.register_blueprint(campaigns.blueprint(gathered, registry))
+    app.register_blueprint(campaigns.blueprint(gathered, registry, settings.state))
     app.register_blueprint(doors.blueprint(gathered, source))
     _install_boards(app, gathered, source, settings)
     app.register_blueprint(claims.blueprint(gathered, settings))

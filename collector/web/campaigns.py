@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from pathlib import Path
 
 from flask import Blueprint, abort, g, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
+from collector.allotments import signed_grid
 from collector.campaigns import COUNTRY, Campaigns, CampaignView, LineView
 from collector.core.quota import RULE_ID
 from collector.core.view import local
@@ -22,10 +24,10 @@ MOST_UNITS = 500
 """Units shown of a line; who misses most comes first. Everything is in the API's and the registry's exports."""
 
 
-def blueprint(pages: Pages, registry: Registry) -> Blueprint:
+def blueprint(pages: Pages, registry: Registry, state: Path) -> Blueprint:
     """Routes of the official's and operator's page of campaigns."""
     routes = Blueprint("campaigns", __name__)
-    campaigns = Campaigns(pages.reader, registry)
+    campaigns = Campaigns(pages.reader, registry, signed_grid(state / "config", registry))
 
     @routes.get("/campaigns")
     def overview() -> str:

@@ -11,6 +11,7 @@ from collector.core.period import Period
 from collector.core.view import month, parse_month
 from collector.evidence_pack import Packer, Wanted
 from collector.ledger import LedgerReader
+from collector.pack_reports import kept_reports
 from collector.registry import Registry
 from collector.settings import Settings
 from collector.web import access
@@ -34,7 +35,9 @@ def blueprint(pages: Pages, settings: Settings) -> Blueprint:
         asked = month(found.year, found.month)
         with AT_ONCE, closing(Registry(settings.registry)) as registry:
             try:
-                raw = Packer(settings, reader, registry).make(Wanted(unit, Period(asked.start_ms, asked.end_ms))).raw
+                period = Period(asked.start_ms, asked.end_ms)
+                wanted = Wanted(unit, period, kept_reports(settings.state, unit, period))
+                raw = Packer(settings, reader, registry).make(wanted).raw
             except (Refused, Unavailable) as error:
                 return render_template("pack_not_yet.html", unit=unit, said=str(error)), 503
         name = f'attachment; filename="goi-{unit}-{asked.code}.zip"'

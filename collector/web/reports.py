@@ -23,7 +23,7 @@ from collector.registry import Registry
 from collector.settings import Settings
 from collector.web import access
 from collector.web.present import Pages
-from wire.errors import Refused
+from wire.errors import Misconfigured, Refused, Unavailable
 
 if TYPE_CHECKING:
     from collector.reports.desk import Desk
@@ -136,6 +136,8 @@ def _writing(routes: Blueprint, pages: Pages, desk: OpenDesk) -> None:
             whole = parse_period(kind, period, now_ms)
             with AT_ONCE:
                 made = desk().make(kind, unit, whole, now_ms, spoken, access.name())
+        except Misconfigured as error:  # such as a font that is not installed: the log says which
+            raise Unavailable(str(error)) from error
         except Refused as error:
             wrong = error.reason if error.reason in ("unit", "period") else "unit"
             return redirect(url_for("reports.overview", wrong=wrong, unit=unit))

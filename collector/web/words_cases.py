@@ -123,7 +123,7 @@ CASE_WORDS: dict[str, tuple[str, str]] = {
     "case.due": ("Hạn trả lời: hết ngày {day}", "Answer due by the end of {day}"),
     "case.what.opened": ("mở vụ việc", "opened it"),
     "case.what.answered": ("trả lời", "answered"),
-    "case.what.replied": ("trả lời tiếp", "replied"),
+    "case.what.replied": ("trả lời", "replied"),
     "case.what.proposed": ("đề nghị: {verdict}", "proposed: {verdict}"),
     "case.what.confirmed": ("đồng ý, là người thứ hai", "agreed, as the second person"),
     "case.what.declined": ("không đồng ý", "declined"),

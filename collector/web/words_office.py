@@ -138,6 +138,7 @@ OFFICE_WORDS: dict[str, tuple[str, str]] = {
     "behind.failed": ("hỏng", "failed"),
     "behind.ok": ("đo xong", "succeeded"),
     "behind.proof": ("Chứng minh", "Proof"),
+    "guide.open": ("Trang cho bà con", "Villagers' page"),
     "guide.title": ("Đo tốc độ mạng 4G bằng i-Speed", "Measure 4G with i-Speed"),
     "guide.code": ("Mã giới thiệu của đơn vị", "This unit's referral code"),
     "guide.copy": ("Sao chép mã", "Copy the code"),

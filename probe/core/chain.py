@@ -117,6 +117,16 @@ class Reinstate:
 
 
 @dataclass(frozen=True, slots=True)
+class Dispute:
+    """The ledger holds another record than ours, or one that we never had, at the end of `epoch`, which is over.
+
+    None of it can be released by that: offer it behind all else.
+    """
+
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
 class NewEpoch:
     """The ledger knows more than our spool, or other than it: begin `epoch` with a boot record naming its head."""
 
@@ -133,7 +143,7 @@ class Warn:
     text: str
 
 
-Effect = Send | Release | Reinstate | NewEpoch | Warn
+Effect = Send | Release | Reinstate | Dispute | NewEpoch | Warn
 Step = tuple[State, tuple[Effect, ...]]
 
 
@@ -186,8 +196,10 @@ def _on_ack(state: State, ack: Ack, own_head: str | None) -> Step:
         effects.append(Reinstate(ack.epoch, ack.upto, ack.gen))
     if _is_ahead(state, ack):
         state, more = _begin_epoch(state, ack)
-    elif ack.upto is None or own_head is None:
+    elif ack.upto is None or (own_head is None and ack.epoch == state.epoch):
         more = ()
+    elif own_head is None:
+        state, more = _dispute(state, ack.epoch)
     elif ack.head != own_head:
         state, more = _on_wrong_head(state, ack)
     else:
@@ -204,13 +216,20 @@ def _on_wrong_head(state: State, ack: Ack) -> Step:
     """The ledger holds another record at a place of ours: release nothing.
 
     In the running epoch our chain can then never be acknowledged, so a new one begins that names the ledger's head.
+    What waits of an older epoch gives way: sent oldest first, it would hold up for ever what can be acknowledged.
     """
     text = f"ACK for epoch {ack.epoch} seq {ack.upto} names a record that is not ours; nothing is released"
     state, warned = _warn(state, f"head {ack.epoch}", text)
     if ack.epoch != state.epoch:
-        return state, warned
+        state, more = _dispute(state, ack.epoch)
+        return state, (*warned, *more)
     state, begun = _begin_epoch(state, ack)
     return state, (*warned, *begun)
+
+
+def _dispute(state: State, epoch: int) -> Step:
+    left = tuple(key for key in state.under_way if key[0] != epoch)
+    return replace(state, under_way=left, attempt=0, retry_ms=None), (Dispute(epoch),)
 
 
 def _begin_epoch(state: State, ack: Ack) -> Step:

@@ -274,3 +274,22 @@ def test_forms_that_say_nothing_change_nothing(here: World) -> None:
     assert post(person(here, "elsewhere"), "/cases/open", kind="spot", hamlet=HAMLET, plmn="45204").status_code == 404
     assert "Chưa có vụ việc" in get(official, "/cases").text
     assert here.client("technician").post("/cases/open", base_url=BASE).status_code in {400, 403}
+
+
+def test_an_outage_is_marked_with_a_reason_and_stays_in_the_calendar(here: World) -> None:
+    states = "C" * 10 + "N" * 30 + "C" * 20
+    began_ms = T0_MS + 3_600_000
+    here.take(here.probe.coverage(states, states.replace("C", ".").replace("N", "s"), t_ms=began_ms))
+    here.now_ms = began_ms + 2 * 3_600_000
+    official = person(here, "official")
+    calendar = get(official, f"/hamlets/{HAMLET}/coverage").text
+    from_ms, to_ms = began_ms + 600_000, began_ms + 2_400_000
+    assert f'name="from_ms" value="{from_ms}"' in calendar
+    assert "Đánh dấu" not in get(here.client(), f"/hamlets/{HAMLET}/coverage").text
+    form = {"kind": "outage", "hamlet": HAMLET, "plmn": "45204", "from_ms": from_ms, "to_ms": to_ms}
+    made = post(official, "/cases/open", **form, text="Nhà mạng bảo trì theo kế hoạch.")
+    page = get(official, made.headers["Location"]).text
+    assert "Nhà mạng bảo trì theo kế hoạch." in page
+    assert "Đề nghị đọc khác quy tắc" not in page, "an outage has no record that two people could read otherwise"
+    assert get(official, f"/hamlets/{HAMLET}/coverage.csv").text.count("searching") == 1
+    assert "wrong=" in post(official, "/cases/open", **{**form, "to_ms": from_ms}).headers["Location"]

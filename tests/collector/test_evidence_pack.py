@@ -16,15 +16,19 @@ from typing import Any
 import cryptography
 import msgspec
 import pytest
+from click.testing import CliRunner, Result
 from hypothesis import given, settings, strategies
 
+from collector.__main__ import main
 from collector.core import coverage
-from collector.core.clock import DAY_MS, HOUR_MS, day_of
+from collector.core.clock import DAY_MS, HOUR_MS, day_of, month_of
 from collector.core.period import Period
 from collector.evidence import hamlet_evidence
 from collector.evidence_pack import Packer, Wanted, zipped
 from collector.leaves import LedgerLeaves
+from collector.pack_reports import kept_reports
 from collector.proofs import Prover
+from collector.reports.desk import open_desk
 from collector.rollups import Rollups
 from collector.seal import Sealer
 from collector.seal_store import SealStore
@@ -307,6 +311,22 @@ def test_an_official_and_an_auditor_download_a_month_and_a_visitor_does_not(
     assert (later.status_code, "niêm phong" in later.text) == (503, True)
 
 
+def test_a_kept_report_goes_along(here: Sealed, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made = here.world
+    month = Period(*month_of(T0_MS))
+    desk = open_desk(here.settings, made.reader, made.registry)
+    kept = desk.make("month", "05755", month, made.now_ms, by="official")
+    drawn = {f"report/month-vi-{kept.id}.{d.format}": desk.store.drawn(kept.id, d.format)
+             for d in desk.store.drawings(kept.id)}  # fmt: skip
+    desk.store.close()
+    raw = get(made.client("official"), "/packs/05755/2026-09.zip").data
+    assert {name: body for name, body in unzip(raw).items() if name.startswith("report/")} == drawn
+    assert any(name.endswith(".pdf") for name in drawn)
+    status, said = check(tmp_path, raw, capsys)
+    assert status == 0, said
+    assert kept_reports(here.settings.state, HAMLET, month) == ()
+
+
 @pytest.mark.netns
 def test_the_pack_is_verified_in_an_empty_environment_without_a_network(here: Sealed, tmp_path: Path) -> None:
     """A fresh environment with `cryptography` and nothing else, in a namespace with no way out."""
@@ -360,3 +380,22 @@ def test_minutes_counted_twice_by_two_programs_are_the_same(data: strategies.Dat
     tally = coverage.tally(coverage.merged(witnesses))
     ranks = list(found.values())
     assert tuple(ranks.count(rank) for rank in (0, 1, 2)) == (tally.covered, tally.degraded, tally.no_service)
+
+
+def test_the_command_writes_what_the_verifier_takes(
+    here: Sealed, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config, out = tmp_path / "collector.toml", tmp_path / "out.zip"
+    (tmp_path / "ghi-chu.txt").write_text("một tệp gửi kèm")
+
+    def run(*words: str) -> Result:
+        return CliRunner().invoke(main, ["pack", "--config", str(config), "--unit", "05755", *words, str(out)])
+
+    done = run("--from", "2026-09-22", "--to", "2026-09-22", "--report", str(tmp_path / "ghi-chu.txt"))
+    assert done.exit_code == 0, done.output
+    assert "counted 2" in done.output
+    assert out.read_bytes() == here.make(("ghi-chu.txt", "một tệp gửi kèm".encode()))
+    assert verify.main([str(out)]) == 0
+    capsys.readouterr()
+    for wrong in (("--month", "2026-13"), ("--from", "2026-09-22"), ("--month", "2026-09", "--to", "2026-09-02"), ()):
+        assert run(*wrong).exit_code == 1, wrong

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from collector.allotments import Shelf, left
+from collector.allotments import Shelf, left, signed_grid
+from collector.campaigns import Campaigns
 from collector.registry_identity import Identities
 from tests.collector.kit import ORIGIN, T0_MS
 from tests.collector.test_web_world import BASE, HAMLET, World, get, token, world
@@ -145,3 +146,25 @@ def test_the_villagers_page_shows_the_units_own_code_and_a_poster(here: World) -
     here.registry.load({"referrals": [{"code": "BEN7", "unit": None, "valid_from_ms": here.now_ms - 1}]}, here.now_ms)
     assert "BEN7" not in get(client, "/ispeed/h-ben").text
     assert get(client, "/ispeed/no-such").status_code == 404
+
+
+def test_campaigns_project_by_the_signed_grid_on_page_and_board(here: World) -> None:
+    here.registry.load({
+        "campaigns": [{"code": "tram", "name": "Trạm", "document": "nội bộ", "counter": "ours", "starts_ms": 0}],
+        "campaign_quotas": [{"campaign": "tram", "line": "xa", "level": "commune", "what": "samples", "minimum": 300,
+                             "period": "month"}],
+    }, here.now_ms)  # fmt: skip
+    grid = signed_grid(here.settings.state / "config", here.registry)
+
+    def middle() -> int:
+        (view,) = Campaigns(here.reader, here.registry, grid).at(here.now_ms)
+        projection = view.lines[0].units[0].projection
+        assert projection is not None
+        return projection.middle
+
+    configured(here, 60)
+    few = middle()
+    configured(here, 2976)
+    assert few < 60 < middle()
+    assert grid(here.now_ms) == {HAMLET: left(2976, here.now_ms)}
+    assert "sẽ đạt" in get(here.client("official"), "/campaigns").text

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import subprocess
+import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
 import pytest
+import segno
 
 from collector.core.clock import month_of
 from collector.core.period import Period
@@ -19,6 +23,7 @@ from collector.core.view import Language
 from collector.reports.gather import Asked
 from collector.reports.make import Maker, parse_period, whole_period
 from collector.reports.pdf import to_pdf
+from collector.reports.word import to_docx
 from tests.collector.kit import T0_MS
 from tests.collector.test_campaigns import CAMPAIGNS
 from tests.collector.test_web_world import World, world
@@ -89,6 +94,7 @@ def test_the_paper_has_the_form_of_an_office(here: World, tmp_path: Path) -> Non
     for wanted in ("Nơi nhận:", "- Lưu: VT.", "TM. ỦY BAN NHÂN DÂN", "CHỦ TỊCH", "count-2", "Xóm Đồng Chuối"):
         assert wanted in text, wanted
     assert "20,0" in text
+    assert "trong kỳ./." in text
     pages = text.split("\f")
     assert pages[1].split()[0] == "2"
     assert pages[0].split()[0] != "1", "the first page has no number"
@@ -142,3 +148,26 @@ def test_the_layout_has_every_block_once(here: World) -> None:
     page = laid_out(report)
     assert len(page.body) + sum(map(len, page.annexes)) == len(report.blocks)
     assert [group[0].what for group in page.annexes] == ["annex"]
+
+
+def test_weak_spots_say_where_why_and_show_the_mounting(here: World, tmp_path: Path) -> None:
+    photo = io.BytesIO()
+    segno.make("mounting").save(photo, kind="png", scale=4)
+    sha256 = hashlib.sha256(photo.getvalue()).hexdigest()
+    listed = {"site": "s-one", "sha256": sha256, "size_bytes": len(photo.getvalue()), "valid_from_ms": T0_MS - 1}
+    here.registry.load({"photos": [listed]}, T0_MS)
+    radio = {"before": {"rat": "LTE", "rsrp_dbm_x10": -1180, "eci": 123456, "pci": 77, "band": 3}}
+    here.tests(6, radio=radio, downlink_bps=4_000_000)
+    report = made(here, "weak", "19")
+    found = row(report, "weak", "h-dong-chuoi-45204")
+    assert found["rsrp"] == Figure(-1180, "dbm", 6)
+    assert (found["why"], found["cells"]) == ("mức thu thấp, tốc độ thấp", "eNB 482 cell 64, PCI 77, band 3")
+    assert "(105,80000/21,50000)" in str(found["place"])
+    assert "ăng-ten: không có số liệu" in str(found["equipment"])
+    held = {sha256: photo.getvalue()}
+    with_photo, without = to_pdf(report, held.get), to_pdf(report)
+    assert b"/Subtype/Image" in with_photo
+    assert b"/Subtype/Image" not in without
+    names = zipfile.ZipFile(io.BytesIO(to_docx(report, held.get))).namelist()
+    assert sum(name.startswith("word/media/") for name in names) == 2, "the QR code and the photo"
+    assert "Ảnh lắp đặt: Nhà văn hóa" in text_of(with_photo, tmp_path)

@@ -20,6 +20,7 @@ from collector.campaigns import Campaigns
 from collector.core.period import start_of, window
 from collector.core.report_heads import Office, default_head
 from collector.core.report_plan import MOST_TRIES, DueReport, next_try_ms, tasks
+from collector.reports import pdf
 from collector.reports.desk import open_desk
 from collector.reports.outbox import Outbox
 from collector.reports.post import Message, PermanentlyRefused, Post
@@ -185,6 +186,19 @@ def test_a_second_draft_says_what_changed(here: World) -> None:
     assert (second.follows, second.changed > 0) == (first.id, True)
     (body,) = one._desk.store.rows("SELECT body FROM message WHERE attached = ?", second.id)[0]
     assert f"{second.changed} ô số liệu đã thay đổi" in body
+    one._desk.store.close()
+
+
+def test_a_draft_that_cannot_be_made_waits_and_hinders_no_other(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = reminder(here, free_port())
+    for unit in ("19", "20"):
+        here.registry.load({"provinces": [{"code": unit, "name": f"Tỉnh {unit}"}]}, T0_MS)
+        head = default_head("province", f"Tỉnh {unit}", "", ())
+        one._desk.store.set_office(unit, Office(head, ("lan@so.example",)), "o", 1)
+    monkeypatch.setattr(pdf, "FONT_FOLDERS", ("/nowhere",))
+    assert one.once(MORNING_MS) == 0
+    monkeypatch.undo()
+    assert one.once(MORNING_MS + MINUTE_MS) == 2
     one._desk.store.close()
 
 

@@ -25,6 +25,7 @@ from collector.core.report_page import laid_out
 from collector.reports.desk import Desk, open_desk
 from collector.reports.formats import FORMATS
 from collector.reports.store import Kept
+from collector.seal_store import SealStore, Signed
 from tests.collector.kit import SLOT_MS, T0_MS
 from tests.collector.test_campaigns import CAMPAIGNS
 from tests.collector.test_web_world import World, world
@@ -230,3 +231,18 @@ def test_the_command_line_makes_lists_shows_and_compares(here: World, tmp_path: 
     here.take(here.probe.test())
     assert "units 05755 Mẫu trạm đo: 2 -> 3" in ask("diff", report_id)
     assert "there is no report" in run(main, ["report", "show", "--config", config, "x"]).output
+
+
+def test_a_report_names_the_log_that_it_was_made_under(here: World) -> None:
+    here.tests(1)
+    seals = SealStore(here.settings.seal)
+    shard = seals.open_shard("dosong.example/log/2026", 2026, 1, b"", {})
+    seals.keep(shard.n, Signed(1234, b"\x0a" * 32, T0_MS, b"note"))
+    seals.close()
+    desk = open_desk(here.settings, here.reader, here.registry)
+    kept = month(desk)
+    assert (kept.log_name, kept.log_size, kept.log_root) == (shard.name, 1234, "0a" * 32)
+    said = " ".join(laid_out(desk.store.report(kept)).sources)
+    assert f"{shard.name}: 1.234 mục, gốc {'0a' * 32}" in said
+    assert f"https://dosong.example/proofs/{kept.id}" in said
+    desk.store.close()

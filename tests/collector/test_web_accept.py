@@ -269,6 +269,28 @@ def test_digits_are_checked_before_anything_is_asked(here: World) -> None:
     assert send(client, f"{PAGE}/confirm", digits="1").status_code == 422, "p-one is confirmed"
 
 
+def test_what_is_not_known_yet_is_not_green(here: World) -> None:
+    signer, page = FakeProbe("p-two").signer, "/accept/p-two"
+    with closing(Identities(here.registry.path)) as identities:
+        identities.add_claim(ClaimEntry("t", "p-two", "s-one", False, T0_MS, T0_MS + 1, "office", used_ms=T0_MS,
+                                        record_key=signer.verifier.vkey, tls_key_sha256="k"))  # fmt: skip
+    here.registry.load({"probes": [{"id": "p-two", "vkey": signer.verifier.vkey, "site": "s-one"}]})
+    client = here.client("technician")
+    here.now_ms = T0_MS + 60_000
+    assert send(client, f"{page}/photo", photo=(io.BytesIO(picture()), "x.jpg")).status_code == 303
+    form = {"side": "indoor", "antenna": "window", "lat": "21,50010", "lon": "105,80010", "result": "green"}
+    early = send(client, f"{page}/accept", **form)
+    assert early.status_code == 422
+    assert say("accept.wrong.early", "vi", value="9") in early.text
+    here.now_ms = T0_MS + 20 * 60_000
+    late = send(client, f"{page}/accept", **form)
+    assert late.status_code == 422
+    said = late.text.split('role="alert"')[1].split("</p>")[0]
+    for check in ("sim", "rsrp", "clock", "path", "test", "budget", "ack"):
+        assert say(f"accept.check.{check}", "vi") in said, check
+    assert late.text.count('<li class="ok">') == 2, "enrolled and confirmed, nothing else is known"
+
+
 def test_every_word_of_a_line_has_its_sentence_and_every_red_one_its_remedy() -> None:
     source = Path(judge.__file__).read_text()
     named = re.findall(r'Line\(\s*"(\w+)",\s*"?(\w+)"?[^"\n]*,\s*"(\w+)"', source)

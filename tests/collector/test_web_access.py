@@ -137,6 +137,15 @@ POSTS = {f"registry.{deed}" for deed in ("add_hamlet", "change_hamlet", "merge_h
 }  # `test_web_fleet`, `test_web_registry`, `test_campaigns`, `test_web_claims` and `test_accounts` ask each role
 
 
+ELSEWHERE = {
+    *(f"accept.{page}" for page in ("accept", "confirm", "page", "paper", "photo", "picture", "sheet")),
+    *(f"reports.{page}" for page in ("changed", "enter", "file", "make", "one", "overview", "proof", "silent")),
+    "claims.file",
+}
+"""Pages whose roles are asked where they have something to show: `test_web_accept`, `test_report_web`,
+`test_web_claims`."""
+
+
 @pytest.fixture
 def here(tmp_path: Path) -> Iterator[World]:
     with world(tmp_path) as made:
@@ -147,7 +156,7 @@ def here(tmp_path: Path) -> Iterator[World]:
 def test_every_route_is_in_the_table_and_the_table_has_no_others(here: World) -> None:
     assert {rule.endpoint for rule in here.app.url_map.iter_rules()} == set(RULES)
     pages = {endpoint for endpoint in RULES if not is_machine(endpoint)}  # the others: test_api_access
-    assert set(PATHS) | POSTS | {"access.logout", "pages.raw"} == pages
+    assert set(PATHS) | POSTS | ELSEWHERE | {"access.logout", "pages.raw"} == pages
 
 
 @pytest.mark.parametrize("role", ["", "technician", "operator", "official", "auditor"])

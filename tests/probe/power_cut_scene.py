@@ -44,7 +44,7 @@ def main() -> None:
         say(f"kept {kept.epoch} {kept.seq} {leaf_text(leaf_hash(kept.raw))}")
         what = dice.random()
         if what < 0.2 and kept.seq > 3:
-            spool.release(kept.epoch, kept.seq - 2, 1_795_000_000_000)
+            spool.release(kept.epoch, kept.seq - 2, 1_795_000_000_000, 0)
             say(f"acked {kept.epoch} {kept.seq - 2}")
         elif what < 0.3:
             slate.sync({"budget m1": str(number), "pad": "p" * dice.randrange(3000)})

@@ -14,6 +14,7 @@ from probe.core.chain import (
     Acknowledged,
     Connected,
     Disconnected,
+    Dispute,
     Effect,
     Key,
     NewEpoch,
@@ -49,7 +50,7 @@ ACK_RULES: list[tuple[str, State, Ack, str | None, list[Effect | type[Warn]]]] =
     ("an older epoch's head, ours: release", state(), ack(epoch=2), OURS, [Release(2, 10)]),
     ("no record of ours there any more: nothing", state(), ack(), None, []),
     ("the ledger holds nothing contiguous: nothing", state(), ack(upto=None, head=None), None, []),
-    ("an older epoch's head, not ours: no release", state(), ack(epoch=2, head=OTHER), OURS, [Warn]),
+    ("an older epoch's head, not ours: it gives way", state(), ack(epoch=2, head=OTHER), OURS, [Warn, Dispute(2)]),
     (
         "the running epoch's head, not ours: begin anew",
         state(),
@@ -68,9 +69,9 @@ ACK_RULES: list[tuple[str, State, Ack, str | None, list[Effect | type[Warn]]]] =
     ),
     ("the last of ours is not ahead", state(), ack(upto=19), OURS, [Release(3, 19)]),
     ("late records of an older epoch", state(), ack(epoch=2, upto=7), OURS, [Release(2, 7)]),
-    ("an older epoch of which we hold nothing", state(), ack(epoch=2, upto=7), None, []),
+    ("an older epoch of which we hold nothing: it gives way", state(), ack(epoch=2, upto=7), None, [Dispute(2)]),
     ("an older epoch, nothing contiguous", state(), ack(epoch=2, upto=None, head=None), None, []),
-    ("an older epoch with more than we ever made", state(), ack(epoch=2, upto=900), None, []),
+    ("an older epoch with more than we ever made: the same", state(), ack(epoch=2, upto=900), None, [Dispute(2)]),
     (
         "a restored ledger speaks of an older epoch",
         state(),
@@ -93,7 +94,7 @@ def test_ack_rules(name: str, before: State, note: Ack, own: str | None, expecte
 def test_wrong_head_is_told_once() -> None:
     after, first = chain.step(state(), Acknowledged(ack(epoch=2, head=OTHER), OURS), POLICY)
     _, second = chain.step(after, Acknowledged(ack(epoch=2, head=OTHER), OURS), POLICY)
-    assert (kinds(first), kinds(second)) == ([Warn], [])
+    assert (kinds(first), kinds(second)) == ([Warn, Dispute], [Dispute])
 
 
 def test_new_epoch_starts_the_chain_anew_and_only_once() -> None:
@@ -197,3 +198,11 @@ def test_under_way_never_exceeds_the_window(steps: list[tuple[int, int, bool]]) 
             current, _ = chain.step(current, Offered(keys(*range(released + 1, 20)[:5]), now, 0.3), POLICY)
         assert len(current.under_way) <= POLICY.window
         assert all(seq > released for _, seq in current.under_way)
+
+
+def test_an_older_epoch_that_can_never_be_released_does_not_hold_up_the_running_one() -> None:
+    """Found by tests.years: after a restore the window was full for ever of what the ledger knows otherwise."""
+    full = state(connected=True, under_way=((2, 7), (2, 8), (3, 0)), retry_ms=99, attempt=6)
+    after, effects = chain.step(full, Acknowledged(ack(epoch=2, head=OTHER), OURS), POLICY)
+    assert Dispute(2) in effects
+    assert (after.under_way, after.retry_ms, after.attempt) == (((3, 0),), None, 0)

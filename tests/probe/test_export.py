@@ -95,7 +95,7 @@ def test_an_export_goes_on_where_it_stopped(spool: Spool, tmp_path: Path, monkey
 
 def test_acknowledged_records_stay_out_unless_asked_for_and_a_range_is_kept(spool: Spool, tmp_path: Path) -> None:
     fill(spool, 10)
-    spool.release(1, 5, 1)
+    spool.release(1, 5, 1, 1)
     state = tmp_path / "state"
     assert [kept.seq for kept in records(state)] == [6, 7, 8, 9]
     assert [kept.seq for kept in records(state, (1, 2), (1, 7), with_acknowledged=True)] == [2, 3, 4, 5, 6, 7]

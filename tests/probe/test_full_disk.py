@@ -192,7 +192,7 @@ def test_full_disk_frees_what_the_ledger_has_before_it_refuses(tmp_path: Path) -
     with memory_disk(tmp_path / "disk", 8_000_000) as disk:
         spool, recorder = opened(disk, 64_000_000)
         fill(recorder, 300, "y" * 100)
-        spool.release(1, 199, 5)
+        spool.release(1, 199, 5, 5)
         spool.keep_reserve()
         fill_up(disk)
         fill(recorder, 100, "y" * 100)

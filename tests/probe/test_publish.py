@@ -128,6 +128,7 @@ class Site:
             clocks=Clocks(),
             may_send=lambda: self.may_send,
             begin_epoch=lambda effect: boot.new_epoch(self.recorder, effect),
+            reinstate=self.recorder.reinstate,
             on_config=lambda _payload: None,
         )
 
@@ -402,5 +403,6 @@ def test_unusable_certificate_is_a_misconfiguration_that_names_the_file(tmp_path
             clocks=Clocks(),
             may_send=lambda: True,
             begin_epoch=lambda _effect: None,
+            reinstate=lambda *_place: 0,
             on_config=lambda _payload: None,
         )

@@ -57,8 +57,8 @@ def test_records_are_chained_and_signed_across_a_restart(tmp_path: Path) -> None
 def test_release_ends_the_wait_up_to_its_head_and_of_its_epoch_only(tmp_path: Path) -> None:
     spool, recorder = opened(tmp_path)
     fill(recorder, 4)
-    assert spool.release(2, 99, 5) == 0
-    assert spool.release(1, 1, 5) == 2
+    assert spool.release(2, 99, 5, 5) == 0
+    assert spool.release(1, 1, 5, 5) == 2
     assert [k.seq for k in spool.waiting(9)] == [2, 3]
     assert spool.depth().records == 4
     assert spool.leaf(1, 1) is not None
@@ -68,23 +68,78 @@ def test_release_ends_the_wait_up_to_its_head_and_of_its_epoch_only(tmp_path: Pa
 def test_restored_ledger_gets_again_what_is_still_held(tmp_path: Path) -> None:
     spool, recorder = opened(tmp_path)
     fill(recorder, 5)
-    spool.release(1, 4, 5)
-    assert spool.reinstate(1, 2, gen=1) == 2
+    spool.release(1, 4, 5, 5)
+    assert recorder.reinstate(1, 2, gen=1) == 2
     assert [k.seq for k in spool.waiting(9)] == [3, 4]
     assert spool.mark("gen") == "1"
-    assert spool.reinstate(1, None, gen=2) == 3
+    assert recorder.reinstate(1, None, gen=2) == 3
 
 
 def test_acknowledged_records_are_forgotten_after_the_days_they_are_kept(tmp_path: Path) -> None:
     spool, recorder = opened(tmp_path)
     fill(recorder, 3)
-    spool.release(1, 1, 1_000)
+    spool.release(1, 1, 5, 1_000)
     day_ms = 86_400_000
     assert spool.purge(1_000 + 7 * day_ms, 7) == 0
     assert spool.purge(1_001 + 7 * day_ms, 7) == 2
     assert [k.seq for k in spool.waiting(9)] == [2]
     fill(recorder, 1)
     assert spool.place().seq == 4
+
+
+def test_a_clock_that_jumps_makes_nothing_old(tmp_path: Path) -> None:
+    """Found by tests.years: a jump of years forgot at once what a restored ledger then asked for."""
+    spool, recorder = opened(tmp_path)
+    fill(recorder, 3)
+    day_ms, year_2036_ms = 86_400_000, 2_082_758_400_000
+    spool.release(1, 0, year_2036_ms, 1_000)
+    spool.release(1, 1, 0, 2_000)
+    assert spool.purge(2_000, 7) == 0
+    assert spool.mark("life_ms") == "2000"
+    assert recorder.reinstate(1, None, gen=1) == 2
+    spool.release(1, 2, 5, year_2036_ms)  # as an older program wrote it, by the wall clock
+    assert [spool.purge(3_000 + days * day_ms, 7) for days in (0, 7, 8)] == [0, 0, 3]
+
+
+def test_what_a_restored_ledger_lacks_and_nobody_holds_is_declared(tmp_path: Path) -> None:
+    """Found by tests.years: it waited for those places for ever, and acknowledged nothing behind them."""
+    spool, recorder = opened(tmp_path)
+    records = fill(recorder, 6)
+    spool.release(1, 3, 5, 0)
+    assert spool.purge(8 * 86_400_000, 7) == 4
+    assert recorder.reinstate(1, 1, gen=1) == 0
+    gap, *rest = spool.waiting(9)
+    told = read(gap.raw)
+    assert isinstance(told, GapRecord)
+    assert (told.gap_epoch, told.from_seq, told.to_seq) == (1, 2, 3)
+    assert told.last_leaf == leaf_text(leaf_hash(records[3].raw))
+    assert [kept.seq for kept in rest] == [4, 5]
+    assert recorder.reinstate(1, 1, gen=2) == 0
+    assert len(spool.waiting(9)) == 3, "declared once"
+    assert recorder.reinstate(1, None, gen=3) == 0
+    assert [(g.from_seq, g.to_seq) for g in gaps(spool)] == [(2, 3), (0, 3)], "told with what was declared before"
+
+
+def test_a_spool_that_forgot_everything_declares_up_to_its_next_place(tmp_path: Path) -> None:
+    spool, recorder = opened(tmp_path)
+    records = fill(recorder, 3)
+    spool.release(1, 2, 5, 0)
+    spool.purge(8 * 86_400_000, 7)
+    recorder.reinstate(1, None, gen=1)
+    (gap,) = gaps(spool)
+    assert (gap.from_seq, gap.to_seq, gap.last_leaf) == (0, 2, leaf_text(leaf_hash(records[2].raw)))
+
+
+def gaps(spool: Spool) -> list[GapRecord]:
+    told = [read(kept.raw) for kept in spool.waiting(99)]
+    return [one for one in told if isinstance(one, GapRecord)]
+
+
+def test_what_the_ledger_knows_otherwise_waits_behind_all_else(tmp_path: Path) -> None:
+    spool, recorder = opened(tmp_path)
+    fill(recorder, 2)
+    assert (spool.dispute(1), spool.dispute(1), spool.waiting(9)) == (2, 0, [])
+    assert [kept.seq for kept in spool.disputed((0, -1), 9)] == [0, 1]
 
 
 def test_new_epoch_disputes_what_still_waits(tmp_path: Path) -> None:
@@ -142,14 +197,14 @@ def test_damaged_files_do_not_fill_the_card(tmp_path: Path) -> None:
 def test_leaf_of_a_dropped_record_goes_once_a_later_ack_came(tmp_path: Path) -> None:
     spool, recorder = opened(tmp_path, 120_000)
     fill(recorder, 400, "y" * 100)
-    spool.release(1, spool.place().seq - 1, 5)
+    spool.release(1, spool.place().seq - 1, 5, 5)
     assert spool._db.execute("SELECT count(*) FROM record WHERE raw IS NULL").fetchone() == (0,)
 
 
 def test_full_spool_drops_acknowledged_records_first_and_silently(tmp_path: Path) -> None:
     spool, recorder = opened(tmp_path, 120_000)
     fill(recorder, 60, "y" * 100)
-    spool.release(1, 39, 5)
+    spool.release(1, 39, 5, 5)
     fill(recorder, 110, "y" * 100)
     kept = spool.waiting(1000)
     assert not any(k.kind == "gap" for k in kept)

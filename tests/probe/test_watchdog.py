@@ -89,6 +89,7 @@ class Fed:
             clocks=Clocks(self.mqtt),
             may_send=lambda: True,
             begin_epoch=lambda _effect: None,
+            reinstate=lambda *_place: 0,
             on_config=lambda _payload: None,
         )
 

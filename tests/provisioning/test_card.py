@@ -16,6 +16,7 @@ from click.testing import CliRunner, Result
 from provisioning import card, card_target
 from provisioning.card_command import card_
 from tests.provisioning.identity_kit import Office, make_office, serving
+from wire.errors import Refused
 
 CMDLINE = (
     b"console=serial0,115200 console=tty1 root=PARTUUID=4e639091-02 rootfstype=ext4 fsck.repair=yes rootwait quiet\n"
@@ -201,6 +202,22 @@ def test_a_card_of_another_probe_is_not_taken_by_mistake(tmp_path: Path, claim: 
     assert run(folder, claim, "--force").exception is None
     (folder / "not-a-claim").write_text("probe = 1")
     assert "no claim file" in str(run(folder, folder / "not-a-claim").exception)
+
+
+def test_what_the_card_did_not_keep_is_found(tmp_path: Path, claim: Path) -> None:
+    class Forgetful(card_target.Folder):
+        __slots__ = ()
+
+        def write(self, name: str, content: bytes) -> None:
+            super().write(name, content[:-1] if name == card.CLAIM else content)
+
+    folder = boot(_made(tmp_path / "boot"), TRIXIE)
+    made = {"a": b"a", card.CLAIM: claim.read_bytes()}
+    with pytest.raises(Refused, match=card.CLAIM):
+        card_target.write_all(Forgetful(folder), made)
+    path = image(tmp_path, TRIXIE)
+    with pytest.raises(Refused, match="cannot be written"):
+        card_target.write_all(card_target.find(path), {"big": bytes(80 * 2**20)})
 
 
 def _scratch(tmp_path: Path, held: dict[str, bytes]) -> tuple[Path, dict[str, str]]:

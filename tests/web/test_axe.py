@@ -25,6 +25,7 @@ PAGES = {
         *("/map", "/map/19", "/map/24400"),
         *("/", "/hamlets", "/hamlets/h-dong-chuoi", "/hamlets/h-3", "/hamlets/h-dong-chuoi/coverage", "/login"),
         *("/log/", "/samples/p-one/1/0", "/samples/p-three/1/90", "/verdicts", "/nowhere"),
+        *("/hamlets/h-dong-chuoi/qcvn", "/ispeed/h-dong-chuoi", "/ispeed/h-dong-chuoi/poster"),
     ),
     "technician": ("/technician", "/health", "/claims", "/registry", "/accept/p-one", "/accept/p-three"),
     "operator": (
@@ -36,7 +37,15 @@ PAGES = {
         "/fleet/since",
         "/fleet/probes/p-three",
     ),
-    "official": ("/official", "/campaigns"),
+    "official": (
+        "/today",
+        "/why/05755",
+        "/cases",
+        "/behind/05755/counted",
+        "/allotment/05755",
+        "/official",
+        "/campaigns",
+    ),
 }
 WIDE = {"": ("/", "/map/66", "/hamlets/h-dong-chuoi"), "operator": ("/operator",)}
 LANGUAGES = {"": "vi", "technician": "en", "operator": "vi", "official": "en"}
