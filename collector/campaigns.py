@@ -25,6 +25,7 @@ from collector.core.quota import (
     Share,
     Standing,
     Tries,
+    counter_of,
     hamlets,
     pace,
     project_days,
@@ -167,12 +168,12 @@ class Campaigns:
         return CampaignView(row, tuple(lines), tuple(self._due(row, whole, now_ms)))
 
     def _line(self, row: CampaignRow, quota: CampaignQuotaRow, whole: Period, now_ms: int, scope: str) -> LineView:
-        counter: Counter = "people" if quota.what == "people" else row.counter
+        counter: Counter = counter_of(quota.what, row.counter)
         line = QuotaLine(quota.line, quota.level, counter, quota.minimum, quota.relation, quota.period)
         period = period_of(quota.period, now_ms, whole).met_by(whole) or whole
         units = [one for one in self._units(quota.level, scope) if quota.unit in (None, one.code)]
         ours = self._ours(quota.level, period)
-        read = {name: self._entered(name, period) for name in ("portal", "people")}
+        read = {name: self._entered(name, period) for name in ("portal", "people", "people_samples")}
         registered = self._hamlet_codes(quota.level)
         samples = {code: c.counted for code, c in self._reader.hamlet_counts(period.start_ms, period.end_ms).items()}
         grid = self._grid(quota.level, period, now_ms) if counter == "ours" else None

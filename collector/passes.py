@@ -142,8 +142,8 @@ class PassStore:
         return found if found is not None and found.is_alive else None
 
     def heads(self) -> dict[str, HeadLink]:
-        """The newest sheet of each hamlet, by hamlet."""
-        rows = self._run(f"SELECT {_HEAD} FROM head_link ORDER BY made_ms, id")[0]  # noqa: S608
+        """The living sheet of each hamlet, or its newest, by hamlet."""
+        rows = self._run(f"SELECT {_HEAD} FROM head_link ORDER BY revoked_ms IS NULL, made_ms, id")[0]  # noqa: S608
         return {row[1]: HeadLink(*row) for row in rows}
 
     def revoke_head(self, identity: str, now_ms: int) -> bool:

@@ -197,9 +197,10 @@ class EnteredCountRow(DatedRow, frozen=True, kw_only=True):
     """A figure that was read elsewhere (Portal) or taken by people, of a unit over [starts_ms, ends_ms).
 
     `valid_from_ms` is when it was read: a later reading beats it, both stay. Never added to our own samples.
+    `people`: who installed; `people_samples`: samples that people say they took (`collector.people`).
     """
 
-    counter: Literal["portal", "people"]
+    counter: Literal["portal", "people", "people_samples"]
     unit: Code
     starts_ms: UnixMs
     ends_ms: UnixMs
@@ -242,7 +243,7 @@ LISTS: dict[str, Listing] = {
     "campaign_quotas": Listing("campaign_quota", ("campaign", "line"), CampaignQuotaRow),
     "campaign_reports": Listing("campaign_report", ("campaign", "line"), CampaignReportRow),
     "limits": Listing("limit_value", ("code",), LimitRow),
-    "counts": Listing("entered_count", ("counter", "unit", "starts_ms"), EnteredCountRow),
+    "counts": Listing("entered_count", ("counter", "unit", "starts_ms", "ends_ms"), EnteredCountRow),
     "holidays": Listing("holiday", ("day",), HolidayRow),
 }
 FUTURE = frozenset({"sim_plans", "tariffs", "campaign_quotas", "campaign_reports", "limits"})

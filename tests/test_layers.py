@@ -115,6 +115,7 @@ OWNERS["sqlite3"] += (
 OWNERS["sqlite3"] += ("collector/ledger_bytes.py", "collector/ledger_records.py", "collector/ledger_words.py")
 OWNERS["sqlite3"] += ("collector/ledger_move.py",)
 OWNERS["segno"] += ("collector/qr.py",)
+OWNERS["openpyxl"] += ("collector/count_table.py",)
 OWNERS["click"] += ("collector/account_commands.py",)
 OWNERS["click"] += ("collector/report_commands.py",)
 OWNERS["click"] += ("collector/pack_command.py",)

@@ -20,8 +20,9 @@ from collector.core.clock import DAY_MS
 from collector.core.period import WEEK_MS, Period, PeriodKind
 
 RULE_ID = "quota-1"
-Counter = Literal["portal", "ours", "people"]
+Counter = Literal["portal", "ours", "people", "people_samples"]
 COUNTERS: tuple[Counter, ...] = ("portal", "ours", "people")
+"""Those that stand beside each other; samples that people say they took stand only where a campaign asks for them."""
 Level = Literal["country", "province", "commune", "hamlet", "bodies"]
 Relation = Literal[">=", ">"]
 CERTAIN_PPM = 950_000
@@ -71,6 +72,13 @@ class Standing:
     others: tuple[tuple[Counter, Count | None], ...]
     missing: int | None
     reached: bool | None
+
+
+def counter_of(what: Literal["samples", "people"], named: Literal["portal", "ours", "people"]) -> Counter:
+    """The counter of a quota: of people who installed, or of samples as the campaign `named` them."""
+    if what == "people":
+        return "people"
+    return "people_samples" if named == "people" else named
 
 
 def standing(line: QuotaLine, counts: Mapping[Counter, Count | None]) -> Standing:

@@ -13,7 +13,7 @@ from itertools import pairwise
 
 from collector.core.clock import DAY_MS, day_of, month_of
 from collector.core.period import Period
-from collector.core.quota import Count, Counter, Level, QuotaLine, Standing, standing
+from collector.core.quota import Count, Counter, Level, QuotaLine, Standing, counter_of, standing
 from collector.core.report_facts import Evidence, LineFacts, Step, UnitFacts, UnitReport
 from collector.core.report_model import Kind
 from collector.core.report_words import say
@@ -192,6 +192,8 @@ class Gatherer:
             name: None if value is None else Count(value) for name, value in entered.items()
         }
         # As on the campaigns' page: that nothing of ours was counted is known, also where no station stands.
+        told = self._read("people_samples", code, self._whole)
+        counts["people_samples"] = None if told is None else Count(told)
         counts["ours"] = Count(0 if whole is None else whole.counts.counted)
         return UnitFacts(
             code=code, name=label or self._names.get(code, [code])[0], referrals=self._referrals.get(code, ()),
@@ -226,7 +228,7 @@ class Gatherer:
                 continue
             for one in self._registry.dated.holding(CampaignQuotaRow, at_ms, campaign=row.code):
                 if one.period in wanted and one.unit in (None, asked.unit):
-                    counter: Counter = "people" if one.what == "people" else row.counter
+                    counter: Counter = counter_of(one.what, row.counter)
                     line = QuotaLine(one.line, one.level, counter, one.minimum, one.relation, one.period)
                     yield row.name, row.document, line
 

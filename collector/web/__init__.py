@@ -24,9 +24,11 @@ from collector.web import (
     api,
     campaigns,
     claims,
+    counts,
     coverage,
     doors,
     headers,
+    heads,
     language,
     lean,
     log,
@@ -78,16 +80,14 @@ def create_app(
     # The language comes first: what refuses a request later answers with a page in it.
     language.install(app, settings.web.language, gathered)
     accept.make_room(app)
+    counts.make_room(app)
     CSRFProtect(app)
     headers.install(app)
     lean.install(app)
     gate = install_machine(app, settings, entrance, gathered, source)
     app.before_request(access.guard(entrance, gate.is_for))
     app.after_request(access.note_refusal)
-    app.register_blueprint(login.blueprint(entrance))
-    app.register_blueprint(account.blueprint(entrance, settings.origin))
-    app.register_blueprint(accounts.blueprint(entrance))
-    app.register_blueprint(wall.blueprint(entrance, gathered))
+    _install_people(app, entrance, gathered, settings)
     app.register_blueprint(pages.blueprint(gathered, settings.origin))
     app.register_blueprint(coverage.blueprint(gathered))
     app.register_blueprint(campaigns.blueprint(gathered, registry, settings.state))
@@ -107,6 +107,14 @@ def create_app(
         # Only a proxy on this machine reaches a unix socket, so exactly its word on the visitor's address is taken.
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1)  # type: ignore[method-assign]
     return app
+
+
+def _install_people(app: Flask, entrance: Entrance, gathered: Pages, settings: Settings) -> None:
+    """Who gets in, and what people enter: everything that goes by the entrance."""
+    app.register_blueprint(account.blueprint(entrance, settings.origin))
+    app.register_blueprint(wall.blueprint(entrance, gathered))
+    for part in (login, accounts, heads, counts):
+        app.register_blueprint(part.blueprint(entrance))
 
 
 def _install_boards(app: Flask, gathered: Pages, source: HealthSource, settings: Settings) -> None:

@@ -24,6 +24,8 @@ def blueprint(pages: Pages, fleet: Fleet, settings: Settings) -> Blueprint:
     drawn = read_boundaries(settings.path(own)) if own is not None else None
 
     def found(code: str) -> dict[str, object]:
+        if code:
+            access.need_inside(code)
         board: Board | None = view.board(code, access.sees_positions(False))
         if board is None:
             abort(404)

@@ -12,6 +12,7 @@ from flask import Blueprint, abort, render_template, url_for
 
 from collector.qr import data_address
 from collector.settings import Settings
+from collector.web import access
 from collector.web.present import Pages
 
 
@@ -50,6 +51,7 @@ def _base(settings: Settings) -> str:
 
 def _unit(pages: Pages, code: str) -> Unit:
     """A unit by its code; 404 for any other."""
+    access.need_inside(code)
     hamlet = pages.registry.hamlet(code)
     commune = pages.registry.commune(hamlet.commune if hamlet is not None else code)
     if commune is None:

@@ -185,6 +185,7 @@ def _indicators(office: Office, code: str) -> dict[str, object]:
     hamlet = pages.registry.hamlet(code)
     if hamlet is None:
         abort(404)
+    access.need_inside(code)
     until_ms = min(chosen.end_ms, pages.now_ms() + 1)
     found = pages.reader.samples(hamlet=code, since_ms=chosen.start_ms, until_ms=until_ms, limit=MOST_READ)
     held = [one.record for one in found if one.in_chain]

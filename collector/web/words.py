@@ -18,6 +18,7 @@ from collector.web.words_evidence import EVIDENCE_WORDS
 from collector.web.words_fleet import FLEET_WORDS
 from collector.web.words_office import OFFICE_WORDS
 from collector.web.words_pages import PAGE_WORDS
+from collector.web.words_people import PEOPLE_WORDS
 from collector.web.words_record import RECORD_WORDS
 from collector.web.words_registry import REGISTRY_WORDS
 from collector.web.words_remedies import REMEDY_WORDS
@@ -39,6 +40,8 @@ WORDS |= REPORT_WORDS
 WORDS |= VERDICT_WORDS
 WORDS |= ACCEPT_WORDS
 WORDS |= ACCOUNT_WORDS
+WORDS |= PEOPLE_WORDS
+WORDS |= EVIDENCE_WORDS | CASE_WORDS
 WORDS |= EVIDENCE_WORDS | CASE_WORDS | OFFICE_WORDS
 WORDS |= FLEET_WORDS
 WORDS |= BOARD_WORDS

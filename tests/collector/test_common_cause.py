@@ -139,3 +139,8 @@ def test_one_looks_since_offices_last_closed(now: str, close: str) -> None:
 
 def test_a_saturday_that_makes_up_for_a_holiday_counts() -> None:
     assert last_close_ms(_ms("2026-11-23T08:00"), (), {date(2026, 11, 21)}) == _ms("2026-11-21T17:00")
+
+
+def test_a_network_that_does_not_serve_one_probe_sends_nobody() -> None:
+    (group,) = grouped([trouble("b1", "no_pdp")], FLEET)
+    assert (group.kind, trips([group], T)) == ("single", ())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,12 @@ NAMES: dict[str, tuple[str, str]] = {
     "registry.referral/code": ("BN1", "TN1"),
     "registry.remap_code/code": ("BN1", "TN1"),
     "packs.pack/code": ("2026-09", "2026-09"),
+    "office.allotment/code": ("07201", "05755"),
+    "office.approve/code": ("07201", "05755"),
+    "board.unit/code": ("07201", "05755"),
+    "board.live/code": ("07201", "05755"),
+    "what": ("counted", "counted"),
+    "report_id": ("no-report", "no-report"),
     "account": ("in-07201", "in-05755"),
     "identity": ("mine", "theirs"),
     "n": ("1", "2"),
@@ -45,14 +51,13 @@ NAMES: dict[str, tuple[str, str]] = {
     "seq": ("0", "0"),
 }
 """Values of an address's parts, inside and outside the scope. A new part of an address must be named here."""
-NO_UNIT = {
-    "filename", "path", "shard", "token", "path:path", "month", "session",
-}  # fmt: skip
+NO_UNIT = {"filename", "path", "shard", "token", "month", "session", "form", "name"}
 """Parts that name no unit."""
-ABSENT_HERE = {"log.proof", "log.entries", "claims.arm", "packs.pack", "v1.note"} | {
+ABSENT_HERE = {"log.proof", "log.entries", "claims.arm", "claims.file", "packs.pack", "v1.note", "heads.revoke"} | {
     *("accept.picture", "accept.sheet", "accept.paper"),
+    *(f"reports.{page}" for page in ("one", "changed", "file", "proof")),
 }
-"""This world seals nothing, has no claim and no photo; each has a test of its own."""
+"""This world seals nothing, has no claim, photo or report; each has a test of its own."""
 WORLD: dict[str, Any] = {
     "provinces": [{"code": "19", "name": "Thái Nguyên"}, {"code": "24", "name": "Bắc Ninh"}],
     "communes": [
@@ -67,10 +72,11 @@ WORLD: dict[str, Any] = {
 }
 
 
-@pytest.fixture
-def here(tmp_path: Path) -> Iterator[World]:
+@contextmanager
+def make_world(folder: Path) -> Iterator[World]:
+    """Two provinces, each with a commune, a hamlet, a probe, an account, a board and a case."""
     sites = [*document(FakeProbe("p-one"))["sites"], {"code": "s-two", "hamlet": MINE, "name": "Nhà văn hóa"}]
-    with world(tmp_path, **WORLD, sites=sites) as made:
+    with world(folder, **WORLD, sites=sites) as made:
         two = FakeProbe("p-two")
         made.registry.load({"probes": [{"id": "p-two", "vkey": two.signer.verifier.vkey, "site": "s-two"}]})
         held = made.registry.user("operator")
@@ -90,6 +96,12 @@ def here(tmp_path: Path) -> Iterator[World]:
         yield made
 
 
+@pytest.fixture
+def here(tmp_path: Path) -> Iterator[World]:
+    with make_world(tmp_path) as made:
+        yield made
+
+
 def limit(here: World, role: str, scope: str) -> None:
     held = here.registry.user("operator")
     assert held is not None
@@ -97,21 +109,21 @@ def limit(here: World, role: str, scope: str) -> None:
     enrol_totp(here.entrance, role)
 
 
+def path_of(rule: Rule, which: int) -> str:
+    """A rule's address with the values of inside (0) or outside (1)."""
+    path = rule.rule
+    for name in rule.arguments - set(rule.defaults or ()):
+        values = NAMES.get(f"{rule.endpoint}/{name}") or NAMES.get(name) or (("x", "x") if name in NO_UNIT else None)
+        assert values is not None, f"{rule.endpoint}: say in NAMES or NO_UNIT what <{name}> means"
+        path = re.sub(rf"<(?:[^<>]+:)?{name}>", values[which], path)
+    assert "<" not in path, path
+    return path
+
+
 def addresses(here: World, which: int) -> list[tuple[Rule, str]]:
     """Every address that names a unit, with the values of inside (0) or outside (1)."""
-    found = []
-    for rule in here.app.url_map.iter_rules():
-        names = [name for name in rule.arguments if name not in NO_UNIT]
-        if not names:
-            continue
-        path = rule.rule
-        for name in names:
-            values = NAMES.get(f"{rule.endpoint}/{name}") or NAMES.get(name)
-            assert values is not None, f"{rule.endpoint}: say in NAMES or NO_UNIT what <{name}> means"
-            path = re.sub(rf"<(?:[^<>]+:)?{name}>", values[which], path)
-        assert "<" not in path, path
-        found.append((rule, path))
-    return found
+    rules = (rule for rule in here.app.url_map.iter_rules() if set(rule.arguments) - NO_UNIT - set(rule.defaults or ()))
+    return [(rule, path_of(rule, which)) for rule in rules]
 
 
 def ask(here: World, client: Any, rule: Rule, path: str) -> TestResponse:

@@ -29,6 +29,12 @@ from tests.install.site import Site, base_version, raised
 ROOT = Path(__file__).resolve().parents[2]
 
 
+LOOK = (
+    "systemctl --failed --no-legend; ls -la /var/lib/dosong-upgrade 2>/dev/null; journalctl -n 400 --no-pager"
+    " | grep -v 'ack=taken' | tail -60"
+)
+
+
 def say(text: str) -> None:
     """A line of the run's own."""
     print(text, flush=True)
@@ -82,8 +88,8 @@ def run(debs: Path, folder: Path, number: int) -> int:
             except Failed:
                 say(f"FAILED: {words}")
                 for machine in (collector, probe):
-                    lines = machine.run("systemctl --failed --no-legend; journalctl -n 40 --no-pager", check=False)
-                    say(re.sub(r"(?m)^", f"  {machine.name} | ", lines[-5000:]))
+                    lines = machine.run(LOOK, check=False)
+                    say(re.sub(r"(?m)^", f"  {machine.name} | ", lines[-9000:]))
                 raise
             count += 1
             say(f"{time.monotonic() - began_s:6.1f} s  {words}")

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from collector.registry_identity import Identities, Wish
+from collector.statements import Statements
 from probe import enrol
 from tests.provisioning.identity_kit import ORIGIN, Office, serving, until
 from wire import keyfile, notes
@@ -64,6 +65,9 @@ def test_a_login_confirms_and_accepts_and_each_becomes_a_signed_note(office: Off
     said = notes.open_note(raw, notes.Acceptance, ORIGIN, key)
     assert (said.probe, said.site, said.actor, said.code) == ("p-new", "s-one", "anh-tu", "ABCDEFGH")
     assert (said.checks_ok, said.checks_failed, said.test_epoch, said.test_seq) == (1, 1, 1, 4)
+    with closing(Identities(office.where.registry)) as identities:
+        row = Statements(ORIGIN, identities, key, None).open(raw, 1)
+    assert (row.type, row.subject) == ("acceptance", "p-new"), "receive takes it into the ledger, and so into the log"
     (raw,) = sealed(office, "place")
     place = notes.open_note(raw, notes.Place, ORIGIN, key)
     assert (place.method, place.hamlet, place.radius_mm) == ("visit", "h-one", 9000)

@@ -128,6 +128,7 @@ def test_own_boundaries_are_checked_and_served(tmp_path: Path) -> None:
         read_boundaries(tmp_path / "missing")
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.services
 def test_the_map_is_drawn_from_the_lists_own_rows_and_nothing_comes_from_outside(place: Scene) -> None:
     with served(place) as address, Browser() as browser, browser.page(PHONE) as page:
