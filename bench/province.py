@@ -111,7 +111,7 @@ class Province:
         """The day of the pool that a link has on a day; None before it began and after it fell silent."""
         if not link.first_day <= day <= link.last_day:
             return None
-        return self.pool[link.quality][(day * 7919 + link.number * 104_729 + (link.number * day) % 1021) % POOL]
+        return self.pool[link.quality][random.Random(link.number * 1_000 + day).randrange(POOL)]  # noqa: S311
 
     def day_ms(self, day: int) -> int:
         """First moment of a day by its number."""
