@@ -23,6 +23,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--probes", type=int, default=20)
     parser.add_argument("--days", type=int, default=14)
+    parser.add_argument("--live", action="store_true", help="a commit for every record, as they come in quiet times")
     asked = parser.parse_args()
     probes = [FakeProbe(f"p-{number:04d}") for number in range(asked.probes)]
     with tempfile.TemporaryDirectory() as folder:
@@ -36,7 +37,9 @@ def main() -> None:
             for probe in probes:
                 raws = _day(probe, T0_MS + day * DAY_MS)
                 records, raw_bytes = records + len(raws), raw_bytes + sum(map(len, raws))
-                ingest.take([Message(topics.up(probe.probe), bundle.encode([raw])) for raw in raws], T0_MS)
+                messages = [Message(topics.up(probe.probe), bundle.encode([raw])) for raw in raws]
+                for group in [[one] for one in messages] if asked.live else [messages]:
+                    ingest.take(group, T0_MS)
         ledger.close()
         registry.close()
         size = sum(file.stat().st_size for file in path.glob("ledger.db*"))

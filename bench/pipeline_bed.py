@@ -44,7 +44,10 @@ client.loop_forever()
 
 @dataclass(frozen=True, slots=True)
 class Drained:
-    """One drain: seconds from SIGCONT to the last commit, the collector's CPU seconds and greatest memory, disk."""
+    """One drain: seconds from SIGCONT to the last commit, CPU seconds of `receive` and its opener, disk.
+
+    `peak_mb` is the greatest memory of `receive`, `opener_mb` that of its opener (0: it was not needed).
+    """
 
     seconds: float
     records: int
@@ -52,6 +55,7 @@ class Drained:
     peak_mb: float = 0.0
     disk_bytes: int = 0
     lost: int = 0
+    opener_mb: float = 0.0
 
     @property
     def rate(self) -> float:
@@ -181,15 +185,15 @@ def drain(folder: Path, chains: list[Chain], backlog: Backlog) -> Drained:
         collector = Collector(folder, chains)
         with collector.receiving() as process:
             queue_up(port, process, backlog)
-            cpu_s = cpu_seconds(process.pid)
+            cpu_s = _together(cpu_seconds, process.pid)
             begin_s = time.monotonic()
             process.send_signal(signal.SIGCONT)
             until(lambda: collector.held() >= backlog.records, 600)
             took_s = time.monotonic() - begin_s
-            cpu_s = cpu_seconds(process.pid) - cpu_s
-            peak = peak_mb(process.pid)
+            cpu_s = _together(cpu_seconds, process.pid) - cpu_s
+            peak, beside = peak_mb(process.pid), _together(peak_mb, process.pid) - peak_mb(process.pid)
         held = collector.held()
-        return Drained(took_s, held, cpu_s, peak, collector.disk_bytes(), backlog.records - held)
+        return Drained(took_s, held, cpu_s, peak, collector.disk_bytes(), backlog.records - held, beside)
 
 
 def drain_null(folder: Path, backlog: Backlog) -> Drained:
@@ -203,6 +207,12 @@ def drain_null(folder: Path, backlog: Backlog) -> Drained:
             process.send_signal(signal.SIGCONT)
             until(lambda: "all" in log.read_text(), 600)
             return Drained(time.monotonic() - begin_s, len(backlog.messages))
+
+
+def _together(figure: Callable[[int], float], pid: int) -> float:
+    """A figure of `receive` and of the opener beside it, if that was started."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return figure(pid) + sum(figure(int(child)) for child in children)
 
 
 def cpu_seconds(pid: int) -> float:

@@ -25,7 +25,7 @@ from wire import topics
 from wire.errors import Misconfigured, Unavailable
 
 MAX_GROUP_MESSAGES = 1000
-MAX_GROUP_BYTES = 2 * 1024 * 1024
+MAX_GROUP_BYTES = 1 * 1024 * 1024
 """Two groups may be held at once: the opener has the newer one while the other is committed."""
 MAX_IN_FLIGHT = 200
 

@@ -30,7 +30,7 @@ from collector.sqlite import Ownership, open_writer
 from wire.codec import leaf_text
 from wire.errors import Unavailable
 
-CACHE_KIB = 16 * 1024
+CACHE_KIB = 8 * 1024
 FOLD_PAGES = 4096
 MAX_LOOSE_WALK = 10_000
 """How many records without a readable place are followed back from one that has a place."""

@@ -48,6 +48,15 @@ class Task(Struct, array_like=True, frozen=True):
     payloads: list[bytes]
 
 
+class Asked(Struct, array_like=True, frozen=True):
+    """A task on its way: the lengths of its messages, which follow behind all of these."""
+
+    probe: str
+    name: str
+    public: bytes
+    lengths: list[int]
+
+
 class Packed(Struct, array_like=True, frozen=True):
     """A block of `count` records from place `at` of a task on."""
 
@@ -112,7 +121,7 @@ def records_of(payload: bytes, receipt: bytes) -> list[bytes]:
 def main(given: BinaryIO, told: BinaryIO) -> None:
     """Answer group after group until the input ends."""
     opener = Opener(msgspec.msgpack.decode(_frame(given), type=Hello))
-    tasks, encoder = msgspec.msgpack.Decoder(list[Task]), msgspec.msgpack.Encoder()
+    decoder, encoder = msgspec.msgpack.Decoder(list[Asked]), msgspec.msgpack.Encoder()
     answer: object = []
     while True:
         packed = encoder.encode(answer)
@@ -121,7 +130,9 @@ def main(given: BinaryIO, told: BinaryIO) -> None:
         frame = _frame(given)
         if not frame:
             return
-        answer = [opener.prove(task) for task in tasks.decode(frame)]
+        asked = decoder.decode(frame)
+        tasks = [Task(one.probe, one.name, one.public, [given.read(size) for size in one.lengths]) for one in asked]
+        answer = [opener.prove(task) for task in tasks]
 
 
 def _frame(given: BinaryIO) -> bytes:

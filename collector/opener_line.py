@@ -15,14 +15,20 @@ from collections.abc import Sequence
 
 import msgspec
 
-from collector.opener import LENGTH_BYTES, Hello, Proof, Task
+from collector.opener import LENGTH_BYTES, Asked, Hello, Proof, Task
 
 LOG = logging.getLogger("collector.receive")
 HUNG_S = 20.0
 """A group is opened in a tenth of a second; one that takes so long on any machine is not coming."""
 AGAIN_S = 10.0
+MMAP_FROM_BYTES = 64 * 1024
+"""The child's whole groups go back to the system when they are done with, and leave no holes in its memory."""
 _ENCODER = msgspec.msgpack.Encoder()
 _DECODER = msgspec.msgpack.Decoder(list[Proof])
+
+
+READ_BYTES = 64 * 1024
+"""As much as a pipe holds: a larger buffer for each read would only leave holes in memory."""
 
 
 class Silent(Exception):
@@ -51,7 +57,8 @@ class OpenerLine:
             elif self._is_ready or self._has_begun():
                 if self._is_asked:  # of a connection that was lost meanwhile: nobody waits for it any more
                     self._receive()
-                self._send(_ENCODER.encode(tasks))
+                self._send([Asked(one.probe, one.name, one.public, list(map(len, one.payloads))) for one in tasks])
+                self._write([payload for one in tasks for payload in one.payloads])
                 self._is_asked = True
                 return True
         except (Silent, OSError) as error:
@@ -85,10 +92,12 @@ class OpenerLine:
         if time.monotonic() < self._not_before_s:
             return
         argv = [sys.executable, "-m", "collector.opener"]
-        self._process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
-        for pipe in (self._given, self._told):
-            os.set_blocking(pipe, False)
-        self._send(_ENCODER.encode(self._hello))
+        environment = {**os.environ, "MALLOC_MMAP_THRESHOLD_": str(MMAP_FROM_BYTES)}
+        pipe = subprocess.PIPE
+        self._process = subprocess.Popen(argv, stdin=pipe, stdout=pipe, bufsize=0, env=environment)
+        for end in (self._given, self._told):
+            os.set_blocking(end, False)
+        self._send(self._hello)
 
     def _has_begun(self) -> bool:
         """Whether its first word has come; it takes it a moment to start."""
@@ -115,13 +124,19 @@ class OpenerLine:
             raise Silent("it was not started")
         return self._process.stdout.fileno()
 
-    def _send(self, packed: bytes) -> None:
-        left = memoryview(len(packed).to_bytes(LENGTH_BYTES, "big") + packed)
+    def _send(self, told: object) -> None:
+        packed = _ENCODER.encode(told)
+        self._write([len(packed).to_bytes(LENGTH_BYTES, "big"), packed])
+
+    def _write(self, parts: Sequence[bytes]) -> None:
+        """Write as it lies there: copies of a whole group would leave holes in our memory."""
         until_s = time.monotonic() + HUNG_S
-        while left:
-            if not select.select([], [self._given], [], max(0.0, until_s - time.monotonic()))[1]:
-                raise Silent("it does not read")
-            left = left[os.write(self._given, left) :]
+        for part in parts:
+            left = memoryview(part)
+            while left:
+                if not select.select([], [self._given], [], max(0.0, until_s - time.monotonic()))[1]:
+                    raise Silent("it does not read")
+                left = left[os.write(self._given, left) :]
 
     def _receive(self) -> bytes:
         until_s = time.monotonic() + HUNG_S
@@ -133,7 +148,7 @@ class OpenerLine:
         while count:
             if not select.select([self._told], [], [], max(0.0, until_s - time.monotonic()))[0]:
                 raise Silent("it does not answer")
-            part = os.read(self._told, min(count, 1 << 20))
+            part = os.read(self._told, min(count, READ_BYTES))
             if not part:
                 raise Silent("it ended")
             parts.append(part)

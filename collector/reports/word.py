@@ -210,8 +210,8 @@ def _calendar(document: Any, one: PrintedCalendar, usable_mm: int) -> None:
         first, *hours = row.cells
         _write(first, day.label, size=7)
         for cell, hour in zip(hours, day.hours, strict=True):
-            # A blank that is one: an empty paragraph would be as high as the page's own letters.
-            _write(cell, hour.text or "\u00a0", "center", size=6, bold=hour.state == "no_service")
+            # Never empty: an empty paragraph would be as high as the page's own letters.
+            _write(cell, hour.text or "·", "center", size=6, bold=hour.state == "no_service")
             if hour.state in _FILLS:
                 cell._tc.get_or_add_tcPr().append(_shade(_FILLS[hour.state]))
     legend = _write(document, "", size=10.5, after=8)

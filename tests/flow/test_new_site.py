@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -56,10 +57,24 @@ def test_the_page_of_commands_ends_with_a_counted_sample(scratch: Path) -> None:
                 process.wait()
             subprocess.run([str(shims / "dosong-sim"), "core", "down", "--run", run, "--all"], env=surroundings,
                            capture_output=True, check=False)  # fmt: skip
+            left = _ended(scratch)
+    assert left == [], "the last block ends everything"
     sample = json.loads((here / "sample.json").read_text())
     assert sample["counted"] is True
     assert (sample["probe"], sample["hamlet"], sample["kind"]) == ("p-dong-dong", "dt-dong-dong", "test")
     assert not list((here / "office" / "claims").iterdir()), "the claim was wiped"
+
+
+def _ended(scratch: Path) -> list[str]:
+    """End what still runs with a file of ours among its words, and say what it was."""
+    left = []
+    for one in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            words = (one / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            if f"{scratch}/" in words:
+                left.append(words)
+                os.kill(int(one.name), signal.SIGKILL)
+    return left
 
 
 def _told(scratch: Path) -> str:
