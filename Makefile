@@ -148,6 +148,21 @@ bench-fakes: ## a month of thirty honest stations and twelve kinds of cheats: wh
 clean: ## drop what was built (not the demo's data)
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache build *.egg-info bench/results collector/web/static/vendor
 
+.PHONY: bench-boards boards-check
+bench: bench-boards
+bench-boards: ## every panel of every board over 300 hamlets and 13 months: how fast, and equal to the ledger? (12 minutes, QUICK=1: 40 hamlets)
+	@scripts/setup.sh bench
+	@$(PY) -m bench.boards $(if $(QUICK),--quick) $(ARGS)
+
+boards-check: ready ## boards by Grafana's own code: types of @grafana/schema, transformations and units of @grafana/data (npm, 460 MB)
+	@cd tests/grafana/npm && npm ci --ignore-scripts --no-audit --no-fund --silent
+	@DOSONG_GRAFANA_DATA=$(CURDIR)/tests/grafana/npm .venv/bin/pytest -q tests/grafana
+
+.PHONY: pictures
+pictures: ## every board of a simulated province, vi and en, desktop and phone, into docs/pictures (6 minutes)
+	@scripts/setup.sh bench
+	@$(PY) -m bench.boards --quick --only-pictures --pictures docs/pictures
+
 .PHONY: bench-reports
 bench: bench-reports
 .PHONY: bench-pack

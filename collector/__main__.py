@@ -33,6 +33,7 @@ from collector.opener import Hello
 from collector.opener_line import OpenerLine
 from collector.pack_command import pack
 from collector.proofs import Prover
+from collector.published import forward_target
 from collector.receive import Receiver
 from collector.reconcile import PointCounter, hour_text, hours_found, reconcile_counts
 from collector.registry import Registry
@@ -145,7 +146,7 @@ def _influx(settings: Settings) -> Influx:
 def forward(settings: Settings) -> None:
     """Ledger to InfluxDB."""
     stop = _stop_on_signals()
-    writer = _influx(settings)
+    writer = forward_target(settings, _influx)
     store = ForwardStore(settings.forward)
     registry = Registry(settings.registry)
     try:

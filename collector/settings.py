@@ -51,12 +51,16 @@ class BrokerSettings(Table, frozen=True, kw_only=True):
 
 
 class InfluxSettings(Table, frozen=True, kw_only=True):
-    """Where points go. "v1": `/write` (1.6 to 1.8) with `database`; "v2": `/api/v2/write` with `bucket` and `org`."""
+    """Where points go. "v1": `/write` (1.6 to 1.8) with `database`; "v2": `/api/v2/write` with `bucket` and `org`.
+
+    `public`: a second database or bucket for what anybody may see (`collector.published`); None: there is none.
+    """
 
     url: Url
     api: Literal["v1", "v2"] = "v1"
     database: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}\Z")] | None = None
     bucket: Text | None = None
+    public: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}\Z")] | None = None
     org: Text | None = None
     token_file: Text | None = None
     username: Text | None = None

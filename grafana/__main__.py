@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from grafana.alerts import files
 from grafana.board import NAMES, dump
 from grafana.campaign import campaign_board
 from grafana.commune import commune_board
@@ -17,9 +18,11 @@ from grafana.hamlet import hamlet_board
 from grafana.harness import BOARDS, Asked, View, check, load_boards, view_of
 from grafana.influx import Influx
 from grafana.interpolate import duration_ms
+from grafana.marks import settings
 from grafana.operators import operators_board
 from grafana.preview import page, picture
 from grafana.province import province_board
+from grafana.public import public_board
 from grafana.words import LANGUAGES
 from wire.errors import EXIT_FAILED, EXIT_MISCONFIGURED, EXIT_OK, EXIT_USAGE, Misconfigured, Refused, Unavailable
 
@@ -32,10 +35,13 @@ _EXAMPLES = """examples:
 
 
 def built() -> dict[str, str]:
-    """File name to text of every board."""
+    """File name, from the folder of boards, to text of every board and alerting file."""
     makers = (province_board, commune_board, hamlet_board, operators_board, fleet_board, campaign_board)
     boards = (make(language) for make in makers for language in LANGUAGES)
-    return {f"{made['uid']}.json": dump(made) for made in boards}
+    made = {f"{board['uid']}.json": dump(board) for board in boards}
+    made |= {f"public/{board['uid']}.json": dump(board) for board in map(public_board, LANGUAGES)}
+    alerting = files(settings()["runbook"])
+    return made | {f"../provisioning/alerting/{name}": text for name, text in alerting.items()}
 
 
 def build(folder: Path, *, only_check: bool) -> int:
@@ -46,6 +52,7 @@ def build(folder: Path, *, only_check: bool) -> int:
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             stale.append(name)
             if not only_check:
+                path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_text(text, encoding="utf-8")
     for name in stale:
         print(f"{name}: differs, run `python -m grafana build`" if only_check else f"{name}: written")

@@ -30,6 +30,8 @@ NAMES: dict[str, Pair] = {
     "dosong-campaign": ("Chiến dịch, chất lượng số liệu", "Campaign, data quality"),
 }
 """Stem of each board's uid, and its name in the links at the top of every board."""
+PUBLIC = "dosong-public"
+"""The board that anybody may open: it stands apart, over a database of its own, and leads to no other board."""
 BUCKETS = ("1h", "6h", "1d", "2d", "7d")
 BUCKET = "2d"
 """Shown first: at ten tests a day it holds the ten values that a nearest-rank p5 needs."""
@@ -136,10 +138,17 @@ def board(
 
     `names`: its chained variables. `more`: titles and addresses of pages of ours.
     """
-    title = f"dosong · {say(language, NAMES[stem])}"
+    is_public = stem == PUBLIC
+    title = (
+        f"dosong · {say(language, (('Toàn tỉnh, công khai', 'The province, in public') if is_public else NAMES[stem]))}"
+    )
     twin: Language = "en" if language == "vi" else "vi"
     links = [
-        *(_link(say(language, name), f"/d/{one}-{language}", keep=True) for one, name in NAMES.items() if one != stem),
+        *(
+            _link(say(language, name), f"/d/{one}-{language}", keep=True)
+            for one, name in NAMES.items()
+            if one != stem and not is_public
+        ),
         _link({"vi": "Tiếng Việt", "en": "English"}[twin], f"/d/{stem}-{twin}", keep=True),
         _link(say(language, ("Trang của dosong", "dosong pages")), "${web_url}/", keep=False),
         *(_link(say(language, pair), "${web_url}" + path, keep=False) for pair, path in more),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from grafana.board import board
-from grafana.marks import operator_series, operator_words, rate_bins
+from grafana.marks import operator_names, operator_series, operator_words, rate_bins
 from grafana.panels import Json, column, fixed, graph_options, line, organize, override, panel, row, target, words
 from grafana.pieces import (
     COLOURED,
@@ -95,7 +95,7 @@ def _by_operator(language: Language) -> Json:
     return panel(
         "table", 5, say(language, ("Thôn, xóm × nhà mạng", "Hamlet × operator")), say(language, about), (10, 6, 14, 13),
         targets=[target("A", "hamlet_operators")], language=language, options=TABLE, timeFrom=MONTH,
-        overrides=[head, *operator_series()],
+        overrides=[head, *operator_names()],
         defaults={"unit": "none", "decimals": 1, "noValue": "–", "thresholds": rate_bins(), "min": 0,
                   "color": {"mode": "thresholds"},
                   "custom": {"align": "center", "cellOptions": {"type": "color-text"}}},

@@ -56,7 +56,7 @@ class Asked:
 
 def load_boards(folder: Path = BOARDS) -> list[Json]:
     """The committed boards, in order of their file names."""
-    return [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))]
+    return [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.rglob("*.json"))]
 
 
 def panels_of(board: Json) -> Iterator[tuple[Json, str | None]]:

@@ -50,6 +50,11 @@ def operator_words(language: Language) -> list[Json]:
     return plain_words(names, language)
 
 
+def operator_names() -> list[Json]:
+    """Overrides that name columns whose heads are operators' codes, and leave their colours to the values."""
+    return [override(o["plmn"], displayName=o["name"]) for o in settings()["operator"]]
+
+
 def operator_series(suffix: str = "") -> list[Json]:
     """Overrides that name and colour each operator's series, whose alias is its code and `suffix`."""
     return [

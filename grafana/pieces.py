@@ -240,7 +240,7 @@ def month_matrix(language: Language, ident: int, grid: Grid, title: Pair, query:
         defaults={"unit": "none", "decimals": 1, "noValue": "–", "color": {"mode": "thresholds"},
                   "thresholds": rate_bins(), "custom": {"align": "center", "minWidth": 60,
                                                         "cellOptions": {"type": "color-text"}}},
-        transformations=[*matrix("name", "Time", "median", "MM/YYYY"), organize(("name\\Time",))],
+        transformations=[*matrix("name", "Time", "median", "MM/YYYY"), organize(("name\\Time",))], timeFrom="400d",
     )  # fmt: skip
 
 

@@ -21,7 +21,7 @@ from grafana.words import Language, Pair, say
 from wire.errors import Misconfigured, Refused
 
 Json = dict[str, Any]
-WIDTH, UNIT, GAP, HEAD, PAD = 1440, 30, 8, 30, 16
+WIDTH, PHONE, UNIT, GAP, HEAD, PAD = 1440, 412, 30, 8, 30, 16
 _NOTE: Pair = (
     "Bản xem trước, vẽ từ chính JSON và truy vấn của bảng; không phải ảnh chụp Grafana.",
     "Preview drawn from the board's own JSON and queries; not a picture of Grafana.",
@@ -63,15 +63,25 @@ def _frames(panel: Json, asked: Sequence[Asked]) -> list[Frame]:
     return transform(made, panel.get("transformations", ()))
 
 
-def _box(grid: Mapping[str, int], shift: int) -> tuple[float, float, float, float]:
-    """Grid units to pixels: left, top, width, height."""
-    cell = (WIDTH - 2 * PAD + GAP) / 24
+def stacked(board: Json) -> Json:
+    """The board as Grafana lays it out on a telephone: one panel under the other, each as wide as the screen."""
+    panels, y = [], 0
+    for panel in board["panels"]:
+        tall = max(panel["gridPos"]["h"], 10 if panel["type"] == "text" else 0)
+        panels.append(panel | {"gridPos": {"x": 0, "y": y, "w": 24, "h": tall}})
+        y += tall
+    return board | {"panels": panels}
+
+
+def _box(grid: Mapping[str, int], shift: int, wide: int) -> tuple[float, float, float, float]:
+    """Grid units to pixels: left, top, width, height, on a page so many pixels wide."""
+    cell = (wide - 2 * PAD + GAP) / 24
     tall = UNIT + GAP
     return PAD + grid["x"] * cell, (grid["y"] + shift) * tall, grid["w"] * cell - GAP, grid["h"] * tall - GAP
 
 
-def _panel_html(panel: Json, frames: Sequence[Frame], view: View, shift: int) -> str:
-    left, top, width, height = _box(panel["gridPos"], shift)
+def _panel_html(panel: Json, frames: Sequence[Frame], view: View, shift: int, wide: int) -> str:
+    left, top, width, height = _box(panel["gridPos"], shift, wide)
     own = ranged(panel, view)
     canvas = Canvas(width - 2, height - HEAD - 2, own.from_ms, own.to_ms)
     body = DRAWERS[panel["type"]](panel, frames, canvas)
@@ -80,8 +90,8 @@ def _panel_html(panel: Json, frames: Sequence[Frame], view: View, shift: int) ->
     return f'<div class="panel" style="{place}"><h2>{escape(panel["title"])}</h2>{inside}</div>'
 
 
-def _row_html(row: Json, title: str, shift: int) -> str:
-    left, top, width, _ = _box(row["gridPos"], shift)
+def _row_html(row: Json, title: str, shift: int, wide: int) -> str:
+    left, top, width, _ = _box(row["gridPos"], shift, wide)
     return f'<div class="row" style="left:{left:.0f}px;top:{top:.0f}px;width:{width:.0f}px">{escape(title)}</div>'
 
 
@@ -96,7 +106,7 @@ def _sections(board: Json) -> list[tuple[Json | None, list[Json]]]:
     return made
 
 
-def _grid(database: Database, board: Json, view: View) -> tuple[str, int]:
+def _grid(database: Database, board: Json, view: View, wide: int) -> tuple[str, int]:
     """All panels as HTML, repeated rows under each other, and the height in grid units."""
     values, _ = variable_values(database, board, view)
     answers = {(p["id"], scope): asked for p, scope, asked in check_panels(database, board, view, values)}
@@ -109,10 +119,10 @@ def _grid(database: Database, board: Json, view: View) -> tuple[str, int]:
             moved = shift + copy * tall
             if row:
                 value = scope.rpartition("=")[2].rstrip("]")
-                parts.append(_row_html(row, row["title"].replace(f"${repeat}", value), moved))
+                parts.append(_row_html(row, row["title"].replace(f"${repeat}", value), moved, wide))
             for panel in panels:
                 frames = _frames(panel, answers[(panel["id"], scope)])
-                parts.append(_panel_html(panel, frames, view, moved))
+                parts.append(_panel_html(panel, frames, view, moved, wide))
                 bottom = max(bottom, panel["gridPos"]["y"] + panel["gridPos"]["h"] + moved)
         shift += tall * (len(scopes) - 1)
     return "".join(parts), bottom
@@ -134,25 +144,26 @@ def _chosen(board: Json, view: View) -> str:
     return "".join(shown) + f"<span>{' – '.join(ends)} (+07)</span>"
 
 
-def page(database: Database, board: Json, view: View, language: Language) -> tuple[str, int]:
+def page(database: Database, board: Json, view: View, language: Language, wide: int = WIDTH) -> tuple[str, int]:
     """The preview as HTML and its height in pixels. Raises Refused if a query is wrong."""
-    grid, units = _grid(database, board, view)
+    narrow = wide < 768
+    grid, units = _grid(database, stacked(board) if narrow else board, view, wide)
     head = f'<div class="note">{say(language, _NOTE)}</div><h1>{escape(board["title"])}</h1>'
     bar = f'<div class="vars">{_chosen(board, view)}</div>'
     tall = units * (UNIT + GAP)
     body = f'<header>{head}{bar}</header><div class="grid" style="height:{tall}px">{grid}</div>'
     start = f'<!doctype html><html lang="{language}"><meta charset="utf-8">'
-    return f"{start}<style>{_STYLE}</style><body>{body}</body></html>", tall + 96
+    return f"{start}<style>{_STYLE}</style><body>{body}</body></html>", tall + (330 if narrow else 96)
 
 
-def picture(html: str, height: int, out: Path) -> None:
+def picture(html: str, height: int, out: Path, wide: int = WIDTH) -> None:
     """Let Chromium draw the page into a PNG. Raises Misconfigured if Chromium is missing or fails."""
     with tempfile.TemporaryDirectory(prefix="dosong-preview-") as folder:
         source, drawn = Path(folder) / "board.html", Path(folder) / "board.png"
         source.write_text(html, encoding="utf-8")
         command = [
             "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
-            f"--user-data-dir={folder}/profile", f"--window-size={WIDTH},{height}",
+            f"--user-data-dir={folder}/profile", f"--window-size={wide},{height}",
             f"--screenshot={drawn}", source.as_uri(),
         ]  # fmt: skip
         try:

@@ -36,7 +36,7 @@ def test_a_parser_of_the_specification_takes_it() -> None:
 def test_every_part_is_there() -> None:
     assert set(SERVICES) == {
         *("office", "ca", "broker", "enrolment", "collector", "nginx"),
-        *("influxdb", "grafana"),
+        *("influxdb", "grafana", "grafana-public"),
     }  # fmt: skip
     assert SERVICES["office"]["profiles"] == ["office"], "the office holds every key and never runs by itself"
 

@@ -1,7 +1,7 @@
 """The one catalogue of queries that boards, pages and reports share: name, InfluxQL, unit, columns, meaning.
 
 Queries are written with Grafana's macros and variables (`$timeFilter`, `$__interval`, `$hamlet`, ...); a board takes
-the text as it stands, everyone else calls `bind`, or asks the ledger by `collector.catalogue_ledger`.
+the text as it stands, everyone else calls `bind`, or asks the ledger by `collector.catalogue.ledger`.
 InfluxQL only, and only what 1.6 to 3 understand alike: no MODE, no INTEGRAL, no SLIMIT. Percentiles are nearest-rank
 (`percentile()`, never `median()`), so that a value that was really measured is shown, and pages that compute it
 from the ledger get the same number.

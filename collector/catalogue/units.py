@@ -2,7 +2,7 @@
 
 Medians of a unit come from `unit_1mo` and `unit_1d`, which the collector computes in the ledger: 300 hamlets answer as
 fast as one, at 400 days as at one. Sums of a range are counted in the tests themselves, since a day's point stands at
-its first moment and a range of hours would miss it; sums by day come from `test_1d`. A month's point stands at its
+its first moment and a range of hours would miss it; sums by day come from `unit_1d`. A month's point stands at its
 first moment, so panels that show the newest month look at the last 62 days, whatever the board's range.
 """
 
@@ -171,10 +171,10 @@ def _totals(name: str, *variables: str) -> Query:
     return Query(name, text, "time_series", (_TESTS, _COUNTED, _FAILED), *words)
 
 
-def _days(name: str, *variables: str) -> Query:
+def _days(name: str, level: str, *variables: str) -> Query:
     """Tests of each local day: ok, and not ok by kind."""
     parts = [f'sum("{word}") AS "{word}"' for word in ("ok", "partial", "failed", "skipped", "counted")]
-    text = select(parts, "test_1d", of(*variables), f"GROUP BY time(1d) fill(0) {TZ}")
+    text = select(parts, "unit_1d", _at(level, *variables), f"GROUP BY time(1d) fill(0) {TZ}")
     columns = (
         Column("ok", "1", "Thành công", "Ok"),
         Column("partial", "1", "Một phần", "Partial"),
@@ -193,23 +193,26 @@ _SHARES = (
 )
 
 
-def _shares(name: str, variables: tuple[str, ...], group: str, shape: str = "time_series") -> Query:
+def _shares(name: str, level: str, variables: tuple[str, ...], group: str) -> Query:
     """Share of coverage steps by state; unknown is a share of its own and never weak coverage."""
     steps = " + ".join(f'sum("{word}")' for word, _, _ in _SHARES)
     parts = [f'100.0 * sum("{word}") / ({steps}) AS "{word}"' for word, _, _ in _SHARES]
-    where = of(*variables) + ' AND "coverages" > 0'
-    text = select([*parts, f'{steps} AS "n"'], "test_1d", where, group)
+    by_operator = '"plmn"' in group
+    where = _at(level, *variables, everyone=not by_operator) + ' AND "coverages" > 0'
+    text = select([*parts, f'{steps} AS "n"'], "unit_1d", where, group)
     columns = (*(Column(word, "%", vi, en) for word, vi, en in _SHARES), N)
-    tags = ("plmn",) if '"plmn"' in group else ()
-    return Query(
-        name, text, "table" if shape == "table" else "time_series", columns, "Tỷ lệ trạng thái", "Shares of state", tags
-    )
+    tags, words = ("plmn",) if by_operator else (), ("Tỷ lệ trạng thái", "Shares of state")
+    return Query(name, text, "table" if by_operator else "time_series", columns, *words, tags)
 
 
-def _causes(name: str, what: str, variables: tuple[str, ...], vi: str, en: str) -> Query:
-    where = f"{of(*variables)} AND \"what\" = '{what}'"
-    text = select(['sum("n") AS "times"'], "cause_1d", where, grouped("word"))
-    return Query(name, text, "table", (Column("times", "1", "Số lần", "Times"),), vi, en, ("word",), optional=True)
+def _causes(name: str, what: str, level: str, variables: tuple[str, ...], words: tuple[str, str]) -> Query:
+    """How often each cause; of hamlets from their own points, of units from theirs."""
+    chosen = f"\"what\" = '{what}'"
+    operators = "plmn" in variables and level != "hamlet"
+    where = of(*variables) if level == "hamlet" else _at(level, *variables, everyone=not operators)
+    source = "cause_1d" if level == "hamlet" else "unit_cause_1d"
+    text = select(['sum("n") AS "times"'], source, f"{where} AND {chosen}", grouped("word"))
+    return Query(name, text, "table", (Column("times", "1", "Số lần", "Times"),), *words, ("word",), optional=True)
 
 
 def _bands() -> Query:
@@ -222,8 +225,8 @@ def _bands() -> Query:
     )
     total = 'sum("rsrp_dbm_x10_n")'
     parts = [f'100.0 * sum("{word}") / {total} AS "{word}"' for word, _, _ in words]
-    where = of("province", "plmn") + ' AND "rsrp_dbm_x10_n" > 0'
-    text = select([*parts, f'{total} AS "n"'], "test_1d", where, grouped("plmn"))
+    where = _at("province", "province", "plmn", everyone=False) + ' AND "rsrp_dbm_x10_n" > 0'
+    text = select([*parts, f'{total} AS "n"'], "unit_1d", where, grouped("plmn"))
     columns = (*(Column(word, "%", vi, en) for word, vi, en in words), N)
     return Query(
         "rsrp_bands", text, "table", columns, "RSRP theo nhà mạng", "RSRP by operator", ("plmn",), optional=True
@@ -239,6 +242,8 @@ def _rats() -> Query:
 
 _P, _C, _O = ("province",), ("province", "commune"), ("province", "plmn")
 _CO = (*_C, "plmn")
+_FAILURE = ("Nguyên nhân lần đo không thành công", "Why tests failed")
+_GAP = ("Nguyên nhân mất sóng, sóng yếu (số bước)", "Why there was no coverage (steps)")
 _HAMLETS_WORDS = ("Thôn, xóm trong tháng gần nhất", "Hamlets in the newest month")
 ALL: tuple[Query, ...] = (
     *_hamlets(),
@@ -260,20 +265,18 @@ ALL: tuple[Query, ...] = (
     _operators("hamlet_operators", "hamlet", _CO, ("hamlet", "plmn")),
     _totals("province_totals", *_P),
     _totals("commune_totals", *_C),
-    _days("province_tests", *_P),
-    _days("commune_tests", *_C),
-    _shares("province_coverage", _P, f"GROUP BY time(1d) fill(null) {TZ}"),
-    _shares("commune_coverage", _C, f"GROUP BY time(1d) fill(null) {TZ}"),
-    _shares("operator_coverage", _O, grouped("plmn"), "table"),
-    _causes("province_failures", "failure", _P, "Nguyên nhân lần đo không thành công", "Why tests failed"),
-    _causes("commune_failures", "failure", _C, "Nguyên nhân lần đo không thành công", "Why tests failed"),
-    _causes("commune_gaps", "coverage", _C, "Nguyên nhân mất sóng, sóng yếu (số bước)", "Why there was no coverage"),
-    _causes("not_counted", "not_counted", _C, "Lý do không được tính", "Why tests do not count"),
-    _causes("operator_failures", "failure", _O, "Nguyên nhân theo nhà mạng", "Causes by operator"),
-    _causes(
-        "hamlet_failures", "failure", (*_C, "hamlet", "plmn"), "Nguyên nhân lần đo không thành công", "Why tests failed"
-    ),
-    _causes("hamlet_gaps", "coverage", (*_C, "hamlet", "plmn"), "Nguyên nhân mất sóng (số bước)", "Why no coverage"),
+    _days("province_tests", "province", *_P),
+    _days("commune_tests", "commune", *_C),
+    _shares("province_coverage", "province", _P, f"GROUP BY time(1d) fill(null) {TZ}"),
+    _shares("commune_coverage", "commune", _C, f"GROUP BY time(1d) fill(null) {TZ}"),
+    _shares("operator_coverage", "province", _O, grouped("plmn")),
+    _causes("province_failures", "failure", "province", _P, _FAILURE),
+    _causes("commune_failures", "failure", "commune", _C, _FAILURE),
+    _causes("commune_gaps", "coverage", "commune", _C, _GAP),
+    _causes("not_counted", "not_counted", "commune", _C, ("Lý do không được tính", "Why tests do not count")),
+    _causes("operator_failures", "failure", "province", _O, ("Nguyên nhân theo nhà mạng", "Causes by operator")),
+    _causes("hamlet_failures", "failure", "hamlet", (*_C, "hamlet", "plmn"), _FAILURE),
+    _causes("hamlet_gaps", "coverage", "hamlet", (*_C, "hamlet", "plmn"), _GAP),
     _bands(),
     _rats(),
 )

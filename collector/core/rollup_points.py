@@ -9,6 +9,7 @@ Source: design §7, forward; facts note 06 §3.2, §4.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
@@ -40,12 +41,12 @@ def rollup_lines(key: DayKey, hours: Mapping[int, Hour], wanted: int) -> Iterato
     whole = together(hours.values())
     at_ns = time_ns(key.day_ms, 0)
     yield line(series(DAILY, tags), figures(whole), at_ns)
-    for what, word, number in _words(whole):
+    for what, word, number in words_of_hour(whole):
         yield line(series(CAUSES, (*tags, ("what", what), ("word", word))), {"n": number}, at_ns)
 
 
 def figures(hour: Hour) -> dict[str, Field]:
-    """Counts, percentiles, marks and bands of one group of records."""
+    """Counts, percentiles, marks and bands of one group of records, whose values rise."""
     fields: dict[str, Field] = dict(zip(COUNTS, hour.counts, strict=True))
     for name, values in zip(METRICS, hour.values, strict=True):
         fields[f"{name}_n"] = len(values)
@@ -53,9 +54,9 @@ def figures(hour: Hour) -> dict[str, Field]:
             fields[f"{name}_mean"] = sum(values) / len(values)
             fields.update({f"{name}_p{p}": percentile(values, p) for p in (5, 50, 95)})
     rates, levels = hour.values[_DOWNLINK], hour.values[_RSRP]
-    fields.update({name: sum(rate >= mark for rate in rates) for name, mark in MARKS_BPS.items()})
+    fields.update({name: len(rates) - bisect_left(rates, mark) for name, mark in MARKS_BPS.items()})
     for (name, low), (_, high) in pairwise(RSRP_BANDS):
-        fields[name] = sum(low <= level < high for level in levels)
+        fields[name] = bisect_left(levels, high) - bisect_left(levels, low)
     return fields
 
 
@@ -72,7 +73,7 @@ def _service(hour: Hour) -> dict[str, Field]:
     return {"worst": worst, "cause": None if cause is None else str(cause)}
 
 
-def _words(hour: Hour) -> Iterator[tuple[str, str, int]]:
+def words_of_hour(hour: Hour) -> Iterator[tuple[str, str, int]]:
     """What, word, how often: tests by cause of failure, coverage steps by cause, tests that do not count by reason."""
     failures: dict[str, int] = {}
     for both, number in hour.failures.items():

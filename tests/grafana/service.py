@@ -50,7 +50,7 @@ def free_ports(count: int) -> list[int]:
 
 
 def _wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 240
     while time.monotonic() < deadline:
         if process.poll() is not None:
             raise RuntimeError(f"influxd ended: {log.read_text()[-800:]}")

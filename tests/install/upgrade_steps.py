@@ -99,6 +99,8 @@ def _by_hand(site: Site) -> None:
     site.probe.run(f"{INSTALL} ./{site.deb('probe').name}")
     if site.version() != base_version():
         raise Failed(f"it is {site.version()}")
+    if str(WITHIN_S) not in (site.probe.root / "etc/default/dosong-probe").read_text():
+        raise Failed("a setting of the operator's was lost on the way back")
     until(lambda: site.active("dosong-probe") and site.acked() > acked, 120, "the older version at work")
 
 
