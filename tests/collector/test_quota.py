@@ -50,7 +50,7 @@ def test_a_counter_that_nobody_read_is_unknown_and_never_nought() -> None:
     for counts in ({}, {"portal": None, "ours": Count(400)}):
         found = standing(AT_LEAST, counts)  # type: ignore[arg-type]
         assert (found.counted, found.missing, found.reached) == (None, None, None)
-    assert set(get_args(Counter)) == {"portal", "ours", "people"}
+    assert set(get_args(Counter)) == {"portal", "ours", "people", "people_samples"}
 
 
 def units(reached: int, all_units: int, unknown: int = 0) -> list[Standing]:
