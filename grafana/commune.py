@@ -94,7 +94,7 @@ def _by_operator(language: Language) -> Json:
                     custom_cellOptions={"type": "auto"})  # fmt: skip
     return panel(
         "table", 5, say(language, ("Thôn, xóm × nhà mạng", "Hamlet × operator")), say(language, about), (10, 6, 14, 13),
-        targets=[target("A", "hamlet_operators")], language=language, options=TABLE, timeFrom=MONTH,
+        targets=[target("A", "hamlet_operator_medians")], language=language, options=TABLE, timeFrom=MONTH,
         overrides=[head, *operator_names()],
         defaults={"unit": "none", "decimals": 1, "noValue": "–", "thresholds": rate_bins(), "min": 0,
                   "color": {"mode": "thresholds"},

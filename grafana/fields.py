@@ -99,7 +99,7 @@ def color_of(config: Json, value: Any = None) -> str:
 
 def show(config: Json, value: Any) -> Shown:
     """Write one value: mapping first, then unit; nothing is the panel's `noValue`."""
-    if value is None:
+    if value is None or value == "":
         return Shown(config.get("noValue", "-"), "#8E8E8E")
     mapped = _mapped(config, value)
     if mapped is not None:

@@ -164,6 +164,16 @@ def _operators(name: str, level: str, variables: tuple[str, ...], tags: tuple[st
     return Query(name, text, "table", columns, "Các nhà mạng cạnh nhau", "Operators side by side", tags)
 
 
+def _operator_medians() -> Query:
+    """Newest month's median by hamlet and operator, only where it is assessed: Grafana's sums make 0 of nothing."""
+    where = _at("hamlet", *_CO, everyone=False) + ' AND "downlink_bps_n" >= $n_min'
+    parts = ['"name"', '"downlink_median" / 1000000.0 AS "median"', '"downlink_bps_n" AS "n"']
+    text = select(parts, "unit_1mo", where, f"{grouped('hamlet', 'plmn')} {_NEWEST}")
+    columns, tags = (_NAME, Column("median", "Mbit/s", *MEDIAN), N), ("hamlet", "plmn")
+    words = ("Trung vị theo nhà mạng", "Medians by operator")
+    return Query("hamlet_operator_medians", text, "table", columns, *words, tags, optional=True)
+
+
 def _totals(name: str, *variables: str) -> Query:
     parts = ['count("ok") AS "tests"', *(f'sum("{word}") AS "{word}"' for word in ("counted", "failed"))]
     text = select(parts, "test", of(*variables))
@@ -263,6 +273,7 @@ ALL: tuple[Query, ...] = (
     _medians("commune_operator_days", "unit_1d", "commune", ("commune", "plmn"), _CO),
     _operators("operators", "province", _O, ("province", "plmn")),
     _operators("hamlet_operators", "hamlet", _CO, ("hamlet", "plmn")),
+    _operator_medians(),
     _totals("province_totals", *_P),
     _totals("commune_totals", *_C),
     _days("province_tests", "province", *_P),

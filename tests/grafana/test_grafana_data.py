@@ -87,7 +87,7 @@ def test_grafana_makes_and_shows_the_same(seeded: Seeded, folder: str, board: Js
                         if ours_shown.mapped or by_value:
                             assert ours_shown.color == text["color"], (panel["id"], field.name, value)
                         compared += 1
-    assert compared > 5000
+    assert compared > 200
 
 
 @pytest.mark.parametrize("folder", FOLDERS or ["-"])
