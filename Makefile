@@ -79,10 +79,16 @@ axe: ## every page, vi and en, desktop and phone, under axe-core in Chromium: WC
 	@scripts/setup.sh test
 	@$(PY) -m tests.web.test_axe
 
-.PHONY: pictures
-pictures: ## every page as a picture, vi and en, desktop and phone, into docs/pictures (3 minutes)
+.PHONY: pictures page-pictures board-pictures
+pictures: page-pictures board-pictures ## every page and every board as a picture, vi and en, desktop and phone, into docs/pictures (9 minutes)
+
+page-pictures:
 	@scripts/setup.sh test
 	@$(PY) -m tests.web.pictures $(ARGS)
+
+board-pictures:
+	@scripts/setup.sh bench
+	@$(PY) -m bench.boards --quick --only-pictures --pictures docs/pictures
 
 .PHONY: fuzz-api
 fuzz-api: ## the running collector is asked all that its OpenAPI document allows, and more (2 minutes)
@@ -157,11 +163,6 @@ bench-boards: ## every panel of every board over 300 hamlets and 13 months: how 
 boards-check: ready ## boards by Grafana's own code: types of @grafana/schema, transformations and units of @grafana/data (npm, 460 MB)
 	@cd tests/grafana/npm && npm ci --ignore-scripts --no-audit --no-fund --silent
 	@DOSONG_GRAFANA_DATA=$(CURDIR)/tests/grafana/npm .venv/bin/pytest -q tests/grafana
-
-.PHONY: pictures
-pictures: ## every board of a simulated province, vi and en, desktop and phone, into docs/pictures (6 minutes)
-	@scripts/setup.sh bench
-	@$(PY) -m bench.boards --quick --only-pictures --pictures docs/pictures
 
 .PHONY: bench-reports
 bench: bench-reports
