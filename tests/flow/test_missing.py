@@ -537,7 +537,7 @@ def test_forward_says_what_is_wrong_with_influxdb_and_recovers(place: Place) -> 
             until(lambda: forward.text().count("takes points") == 1)
             query_post(place.influx, "DROP DATABASE dosong")
             _touch_registry(place)
-            until(lambda: "create dosong, or correct url" in forward.text(), what="the database is missing")
+            until(lambda: "create dosong, or correct url" in forward.text(), 60, what="the database is missing")
             until(lambda: forward.text().count("takes points") == 2, what="it is made again")
             query_post(place.influx, "CREATE USER boss WITH PASSWORD 'b' WITH ALL PRIVILEGES")
         with running(_influxd(place, auth=True)):
