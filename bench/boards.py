@@ -129,6 +129,8 @@ class Ledger:
         return Held(hours, days, month, bucket_ms)
 
 
+FULL_HERE = frozenset({"quota", "quota_pace", "quota_pace_all", "quota_behind", "verdicts"})
+"""May rightly be empty elsewhere (no campaign, no judge yet); this province has both."""
 _TAGS = ("province", "commune", "hamlet", "plmn")
 
 
@@ -152,8 +154,9 @@ def measure(influx: Influx, ledger: Ledger, end_ms: int) -> Iterator[Figure]:
                     for one in asked:
                         equal = same(one.name, one, helds[key]) if one.name else "-"
                         number = sum(len(s["values"]) for s in one.series)
+                        fault = one.fault or ("empty result" if not number and one.name in FULL_HERE else None)
                         yield Figure(board["uid"], choice, f"{panel['id']} {panel['title']}", one.name or "?", days,
-                                     timed.ms[one.sent], number, equal, one.fault)  # fmt: skip
+                                     timed.ms[one.sent], number, equal, fault)  # fmt: skip
 
 
 def _scoped(view: View, scope: str) -> View:

@@ -1,7 +1,8 @@
 """Points of whole units, computed in the ledger: which days and months are due, and their lines.
 
-Days of units follow the rollup points within minutes, months within the hour; after a start, the last days and both
-last months are written anew, so that nothing depends on what a process remembered.
+Days of units follow the rollup points within two minutes, months within the hour, both sooner just after a start, when
+somebody waits for a first figure. At a start the last days and both last months are written anew, so that nothing
+depends on what a process remembered.
 Source: `collector.core.unit_points`.
 """
 
@@ -19,6 +20,8 @@ from collector.registry import Registry
 from collector.rollups import Rollups
 
 DAYS_EVERY_MS, MONTHS_EVERY_MS = 120_000, 3_600_000
+FIRST_MS = 10_000
+"""After a start days are due again so soon, months too; each time twice as long, up to the above."""
 ANEW_AT_START_DAYS = 3
 Known = Callable[[Unit], Mapping[str, Field]]
 
@@ -32,6 +35,7 @@ class UnitLines:
         self._days: set[tuple[int, str]] = set()
         self._months: set[tuple[int, str]] = set()
         self._days_due_ms = self._months_due_ms = 0
+        self._days_wait_ms = self._months_wait_ms = FIRST_MS
 
     def lines(self, seen: set[tuple[int, str]], at_ms: int) -> Iterator[str]:
         """Points of days (local day, province) that were touched, taken out of `seen`; of their months, each hour."""
@@ -42,12 +46,14 @@ class UnitLines:
         seen.clear()
         known = register(self._registry)
         if at_ms >= self._days_due_ms:
-            self._days_due_ms = at_ms + DAYS_EVERY_MS
+            self._days_due_ms = at_ms + self._days_wait_ms
+            self._days_wait_ms = min(2 * self._days_wait_ms, DAYS_EVERY_MS)
             for day_ms, province in sorted(self._days):
                 yield from day_lines(self._rollups, day_ms, province, known)
             self._days.clear()
         if at_ms >= self._months_due_ms:
-            self._months_due_ms = at_ms + MONTHS_EVERY_MS
+            self._months_due_ms = at_ms + self._months_wait_ms
+            self._months_wait_ms = min(2 * self._months_wait_ms, MONTHS_EVERY_MS)
             for month_ms, province in sorted(self._months):
                 yield from month_lines(self._rollups, month_ms, province, known)
             self._months.clear()

@@ -98,7 +98,7 @@ def _over_time() -> tuple[Query, ...]:
     day = "GROUP BY time(1h) fill(null) tz('Asia/Ho_Chi_Minh')"
     hot = (
         Column("spool_records", "1", "Chờ gửi nhiều nhất", "Deepest spool"),
-        Column("temp", "°C", "Nhiệt độ cao nhất", "Highest temperature"),
+        Column("temp", "°C", "Nhiệt độ cao nhất", "Highest temperature", maybe=True),
     )
     silent_words = ("Trạm im lặng theo thời gian", "Silent probes over time")
     hot_words = ("Trạm nóng nhất, trạm chờ gửi nhiều nhất", "Hottest probe, deepest spool")
