@@ -160,7 +160,7 @@ bench-boards: ## every panel of every board over 300 hamlets and 13 months: how 
 	@scripts/setup.sh bench
 	@$(PY) -m bench.boards $(if $(QUICK),--quick) $(ARGS)
 
-boards-check: ready ## boards by Grafana's own code: types of @grafana/schema, transformations and units of @grafana/data (npm, 460 MB)
+boards-check: ready ## boards by Grafana's own code: transformations, units, mappings of @grafana/data (npm, 460 MB)
 	@cd tests/grafana/npm && npm ci --ignore-scripts --no-audit --no-fund --silent
 	@DOSONG_GRAFANA_DATA=$(CURDIR)/tests/grafana/npm .venv/bin/pytest -q tests/grafana
 
