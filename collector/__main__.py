@@ -32,6 +32,7 @@ from collector.log_commands import COMMANDS, REBUILDS
 from collector.opener import Hello
 from collector.opener_line import OpenerLine
 from collector.pack_command import pack
+from collector.postgres_commands import COMMANDS as POSTGRES_COMMANDS
 from collector.proofs import Prover
 from collector.published import forward_target
 from collector.receive import Receiver
@@ -354,7 +355,7 @@ def status(settings: Settings, as_json: bool) -> None:
         sys.exit(EXIT_FAILED)
 
 
-for _more in (*ACCOUNT_COMMANDS, *TOKEN_COMMANDS, *REPORT_COMMANDS, *RETENTION_COMMANDS):
+for _more in (*ACCOUNT_COMMANDS, *TOKEN_COMMANDS, *REPORT_COMMANDS, *RETENTION_COMMANDS, *POSTGRES_COMMANDS):
     main.add_command(_more)
 
 

@@ -1,7 +1,8 @@
 """PostgreSQL through psycopg 3, made to speak as our SQLite connections do: `?` for values, rows by number and name.
 
 Many rows go in by one `INSERT ... SELECT ... FROM unnest(...)`, an array a column. What PostgreSQL says is raised as
-`sqlite3.Error`, the one family that the ledger's modules know. Source: psycopg 3 documentation; decision note on PostgreSQL.
+`sqlite3.Error`, the one family that the ledger's modules know. Source: psycopg 3 documentation;
+decision note on PostgreSQL.
 """
 
 from __future__ import annotations
