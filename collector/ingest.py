@@ -168,6 +168,7 @@ class Ingest:
                     self._take_status(message, received_ms)
                 else:
                     tallies.append(self._take_up(message, works, received_ms))
+            self._ledger.expect(list(works))
             for work in works.values():
                 self._take_work(work, received_ms, (proofs or {}).get(work.entry.id))
             self._ledger.deliver([_delivery(tally, received_ms) for tally in tallies if tally.is_told])
@@ -218,6 +219,7 @@ class Ingest:
         """What every active or quarantined probe's acknowledgement says now."""
         known = [entry.id for entry in self._registry.probes() if entry.state != "revoked"]
         with self._ledger.transaction():
+            self._ledger.expect(known)
             found = {probe: self._ledger.head_of(probe) for probe in known}
         return {probe: head for probe, head in found.items() if head is not None}
 

@@ -109,6 +109,9 @@ class Ledger(Protocol):
     def transaction(self) -> AbstractContextManager[None]:
         """Context manager: COMMIT at its end, ROLLBACK if it is left by an exception."""
 
+    def expect(self, probes: Sequence[str]) -> None:
+        """Records of these probes come in this transaction: a ledger may read at once what it will be asked of them."""
+
     def chain(self, probe: str, epoch: int) -> Chain:
         """The chain of one epoch; an empty one if nothing of it is held."""
 

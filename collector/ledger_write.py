@@ -81,6 +81,9 @@ class SqlLedger:
     def _one(self, sql: str, *values: Any) -> Any:
         return self._db.execute(sql, values).fetchone()
 
+    def expect(self, probes: Sequence[str]) -> None:
+        """Records of these probes come: here each question is answered when it is asked."""
+
     def chain(self, probe: str, epoch: int) -> Chain:
         """The chain of one epoch; an empty one if nothing of it is held."""
         sql = "SELECT upto, head, fork_seq, max_seq FROM chain WHERE probe = ? AND epoch = ?"
@@ -96,11 +99,20 @@ class SqlLedger:
 
     def keep_chain(self, probe: str, chain: Chain) -> None:
         """Store a chain."""
-        self._db.execute(
+        self._db.executemany(
             "INSERT INTO chain (probe, epoch, upto, head, fork_seq, max_seq) VALUES (?, ?, ?, ?, ?, ?)"
             " ON CONFLICT (probe, epoch) DO UPDATE SET upto = excluded.upto, head = excluded.head,"
             " fork_seq = excluded.fork_seq, max_seq = excluded.max_seq",
-            (probe, chain.epoch, chain.upto, chain.head, chain.fork_seq, chain.end_seq - 1 if chain.end_seq else None),
+            [
+                (
+                    probe,
+                    chain.epoch,
+                    chain.upto,
+                    chain.head,
+                    chain.fork_seq,
+                    chain.end_seq - 1 if chain.end_seq else None,
+                )
+            ],
         )
 
     def leaf_at(self, probe: str, epoch: int, seq: int) -> bytes | None:
@@ -179,16 +191,18 @@ class SqlLedger:
 
     def _add_to_probe(self, rows: Sequence[Row]) -> None:
         last = rows[-1]
-        self._db.execute(
+        self._db.executemany(
             "INSERT INTO probe (id, records, last_received_ms, last_t_ms, last_kind) VALUES (?, ?, ?, ?, ?)"
             " ON CONFLICT (id) DO UPDATE SET records = probe.records + excluded.records,"
             " last_received_ms = excluded.last_received_ms, last_t_ms ="
             " coalesce(max(probe.last_t_ms, excluded.last_t_ms), probe.last_t_ms, excluded.last_t_ms),"
             " last_kind = excluded.last_kind",
-            (
-                *(last.probe, len(rows), last.received_ms),
-                *(max((row.t_ms for row in rows if row.t_ms is not None), default=None), last.kind),
-            ),
+            [
+                (
+                    *(last.probe, len(rows), last.received_ms),
+                    *(max((row.t_ms for row in rows if row.t_ms is not None), default=None), last.kind),
+                )
+            ],
         )
 
     def keep_receipt(self, row: ReceiptRow) -> bool:

@@ -38,7 +38,7 @@ CREATE TABLE entry (
 );
 CREATE UNIQUE INDEX entry_identity ON entry (probe, epoch, seq) WHERE standing = 0;
 CREATE UNIQUE INDEX entry_aside ON entry (probe, leaf) WHERE standing > 0;
-CREATE UNIQUE INDEX entry_slot ON entry (probe, modem, slot_ms) WHERE counted = 1;
+CREATE UNIQUE INDEX entry_slot ON entry (probe, slot_ms, modem) WHERE counted = 1;
 CREATE INDEX entry_undated ON entry (probe, boot) WHERE t_ms IS NULL AND kind IS NOT NULL;
 CREATE INDEX entry_hamlet ON entry (hamlet, n);
 CREATE INDEX entry_commune ON entry (commune, n);
