@@ -187,3 +187,8 @@ deb: ready ## Debian packages of probe, collector and measurement point, into bu
 install-check: ## a fresh Debian 12 with systemd: docs/install-collector.md as printed, then a probe, upgrades and back (root; 15 minutes)
 	@scripts/setup.sh install
 	@$(PY) -m tests.install.check $(ARGS)
+
+.PHONY: bench-postgres
+bench-postgres: ## the ledger in PostgreSQL beside the bare unnest of the same rows (2 minutes, QUICK=1: half)
+	@scripts/setup.sh test
+	@$(PY) -m bench.postgres $(if $(QUICK),--quick) $(ARGS)

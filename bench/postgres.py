@@ -151,7 +151,7 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="20 groups instead of 60")
     asked = parser.parse_args()
     made = groups(20 if asked.quick else 60)
-    cluster = Cluster().init().start()
+    cluster = Cluster().init("shared_buffers = 256MB", "wal_buffers = 16MB", "min_wal_size = 512MB").start()
     try:
         place = cluster.database("bench")
         owner = PgDatabase(Remote(cluster.url("bench", "dosong_owner")), OPTIONS)
