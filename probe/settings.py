@@ -345,7 +345,9 @@ def _check_brokers(path: Path, broker: Broker | None) -> None:
     try:
         _ = broker.places if broker is not None else ()
     except ValueError as error:
-        raise Misconfigured(f"{path}: broker.others: {error}; give host:port of each, such as mq2.example:8883") from error
+        raise Misconfigured(
+            f"{path}: broker.others: {error}; give host:port of each, such as mq2.example:8883"
+        ) from error
 
 
 def _check_ways(path: Path, broker: Broker | None) -> None:

@@ -81,7 +81,7 @@ def broker_watch(root: Path, log: Path | None) -> None:
 @click.option("--node", "nodes", multiple=True, required=True, help="NAME=HOST[:MQTT[:ROUTE[:CLIENT]]] (ports).")
 @click.option("--folder", type=click.Path(path_type=Path), help="Where NAME/ lies on its machine (as here).")
 @click.option("--store", type=click.Path(path_type=Path), default=Path("/var/lib/dosong-nats"), show_default=True)
-@click.option("--bind", default="0.0.0.0", show_default=True, help="Address that every node listens on.")  # noqa: S104
+@click.option("--bind", default="0.0.0.0", show_default=True, help="Address that every node listens on.")
 def broker_nats(root: Path, nodes: tuple[str, ...], folder: Path | None, store: Path, bind: str) -> None:
     """Write a NATS cluster: a folder for each node, the collector's certificate, what settings must say."""
     where = root.resolve() / "nats"

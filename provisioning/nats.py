@@ -5,7 +5,7 @@ so every probe stands in the list with a place of its own, and who does not stan
 probe is revoked, for this server reads no revocation lists. Nodes prove themselves to each other by certificates of an
 authority that signs nothing else: a probe's certificate opens no route. What was published is kept on as many nodes
 as are needed for one to be lost, and only until the collector took it: probes' spools are the queue here too.
-Source: nats-server 2.9.10 (this form was run on it); docs/decisions 0041; design §9.
+Source: nats-server 2.9.10 (this form was run on it); design §9.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from string import Template
 
 from wire import topics
 
@@ -25,6 +26,65 @@ MAX_ACK_PENDING = 10_000
 USERS = "users.conf"
 _INBOX = "$MQTT.sub.>"
 """Where the server hands a QoS 1 subscription what is for it; the name behind it is random and the session's own."""
+
+_NODE = Template("""\
+# Written by dosong-provision broker nats; change the cluster by running it again rather than this file.
+server_name: "$name"
+listen: "127.0.0.1:$client_port"
+pid_file: "$here/nats.pid"
+max_payload: 131072
+max_connections: 45000
+write_deadline: "10s"
+
+# Nobody but a node's own administrator, by a certificate that stands in the list.
+tls {
+  cert_file: "$here/server.crt"
+  key_file: "$here/server.key"
+  ca_file: "$here/ca.crt"
+  verify_and_map: true
+}
+
+jetstream {
+  store_dir: "$store"
+  max_memory_store: 1GB
+  max_file_store: 20GB
+}
+
+mqtt {
+  listen: "$bind:$mqtt_port"
+  tls {
+    cert_file: "$here/server.crt"
+    key_file: "$here/server.key"
+    ca_file: "$here/ca.crt"
+    verify_and_map: true
+    timeout: 20
+  }
+  stream_replicas: $replicas
+  ack_wait: "30s"
+  max_ack_pending: $pending
+}
+
+authorization {
+  timeout: 20
+  include $users
+}
+
+cluster {
+  name: "dosong"
+  listen: "$bind:$route_port"
+  authorization { user: "route", password: "$secret", timeout: 5 }
+  tls {
+    cert_file: "$here/route.crt"
+    key_file: "$here/route.key"
+    ca_file: "$here/route-ca.crt"
+    verify: true
+    timeout: 5
+  }
+  routes: [
+$routes
+  ]
+}
+""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +99,7 @@ class Node:
     mqtt_port: int = 8883
     route_port: int = 6222
     client_port: int = 4222
-    bind: str = "0.0.0.0"  # noqa: S104 (probes come from anywhere)
+    bind: str = "0.0.0.0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,70 +122,25 @@ class Cluster:
 
 def node_text(cluster: Cluster, node: Node, secret: str) -> str:
     """Return one node's nats.conf; `secret`: the word that routes must say beside showing their certificate."""
-    here = cluster.at(node)
     routes = "\n".join(
         f'    "nats-route://route:{secret}@{_bracketed(one.host)}:{one.route_port}"'
         for one in cluster.nodes
         if one != node
     )
-    return f"""\
-# Written by dosong-provision broker nats; change the cluster by running it again rather than this file.
-server_name: "{node.name}"
-listen: "127.0.0.1:{node.client_port}"
-pid_file: "{here / "nats.pid"}"
-max_payload: 131072
-max_connections: 45000
-write_deadline: "10s"
-
-# Nobody but a node's own administrator, by a certificate that stands in the list.
-tls {{
-  cert_file: "{here / "server.crt"}"
-  key_file: "{here / "server.key"}"
-  ca_file: "{here / "ca.crt"}"
-  verify_and_map: true
-}}
-
-jetstream {{
-  store_dir: "{cluster.store / node.name}"
-  max_memory_store: 1GB
-  max_file_store: 20GB
-}}
-
-mqtt {{
-  listen: "{_bracketed(node.bind)}:{node.mqtt_port}"
-  tls {{
-    cert_file: "{here / "server.crt"}"
-    key_file: "{here / "server.key"}"
-    ca_file: "{here / "ca.crt"}"
-    verify_and_map: true
-    timeout: 20
-  }}
-  stream_replicas: {cluster.replicas}
-  ack_wait: "30s"
-  max_ack_pending: {MAX_ACK_PENDING}
-}}
-
-authorization {{
-  timeout: 20
-  include {USERS}
-}}
-
-cluster {{
-  name: "dosong"
-  listen: "{_bracketed(node.bind)}:{node.route_port}"
-  authorization {{ user: "route", password: "{secret}", timeout: 5 }}
-  tls {{
-    cert_file: "{here / "route.crt"}"
-    key_file: "{here / "route.key"}"
-    ca_file: "{here / "route-ca.crt"}"
-    verify: true
-    timeout: 5
-  }}
-  routes: [
-{routes}
-  ]
-}}
-"""
+    return _NODE.substitute(
+        name=node.name,
+        here=cluster.at(node),
+        store=cluster.store / node.name,
+        bind=_bracketed(node.bind),
+        mqtt_port=node.mqtt_port,
+        route_port=node.route_port,
+        client_port=node.client_port,
+        replicas=cluster.replicas,
+        pending=MAX_ACK_PENDING,
+        users=USERS,
+        secret=secret,
+        routes=routes,
+    )
 
 
 def users_text(probes: Iterable[str]) -> str:

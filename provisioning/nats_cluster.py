@@ -106,7 +106,7 @@ def probe_lines(root: Path) -> str:
 def _check(cluster: Cluster) -> None:
     names = [one.name for one in cluster.nodes]
     if len(set(names)) != len(names) or len(names) not in {1, 3, 5}:
-        raise Misconfigured(f"--node: {len(names)} nodes ({', '.join(names)}); give 3 or 5 of different names (1: tests)")
+        raise Misconfigured(f"--node: {len(names)} nodes ({', '.join(names)}); give 3 or 5, each with its own name")
     for name in names:
         if not name.replace("-", "").isalnum() or name in {"collector", "route-ca"}:
             raise Misconfigured(f"--node {name}: letters, digits and - only, such as mq1; choose such a name")
@@ -157,8 +157,8 @@ def _toml(cluster: Cluster, secret: str) -> str:
 
 
 def _node(node: Node) -> str:
-    pairs = (f'{key} = "{value}"\n' if isinstance(value, str) else f"{key} = {value}\n" for key, value in asdict(node).items())
-    return "\n[[node]]\n" + "".join(pairs)
+    pairs = [(key, f'"{value}"' if isinstance(value, str) else value) for key, value in asdict(node).items()]
+    return "\n[[node]]\n" + "".join(f"{key} = {value}\n" for key, value in pairs)
 
 
 def _list(texts: list[str]) -> str:
