@@ -177,8 +177,7 @@ class SqliteLedger:
         first = self._records.append(rows)
         self._add_to_probe(rows)
         self._link_receipts(rows, first)
-        for row in rows:
-            self._rollups.add(row)
+        self._rollups.add(rows)
         return first
 
     def offer(self, runs: Sequence[PackedRun]) -> None:
