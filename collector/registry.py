@@ -215,6 +215,22 @@ class Registry:
                 stays = self._stays[probe] = self._stays_of(probe)
             return stays[1][bisect_right(stays[0], asked)]
 
+    def places_left(self, probe: str) -> list[Place]:
+        """Where a probe stood once and stands no more, one a hamlet."""
+        with self._lock:
+            self._refresh()
+            stays = self._stays.get(probe)
+            if stays is None:
+                stays = self._stays[probe] = self._stays_of(probe)
+        *before, now = stays[1]
+        left = {place.hamlet: place for place in before if place is not None}
+        return [place for hamlet, place in sorted(left.items()) if now is None or hamlet != now.hamlet]
+
+    def hamlets_left(self) -> list[str]:
+        """Hamlets that had a site once and have none any more (merged, or their site was moved), by code."""
+        sql = "SELECT DISTINCT hamlet FROM site_hamlet WHERE hamlet IS NOT NULL"
+        return sorted({row[0] for row in self._rows(sql)} - {site.hamlet for site in self.sites()})
+
     def _stays_of(self, probe: str) -> tuple[list[int], list[Place | None]]:
         """Every moment at which the probe's place may have changed, and the place before, between and after them."""
         sites = [site for site in self._timeline("probe_site", probe)[1] if site is not None]
