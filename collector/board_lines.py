@@ -57,7 +57,7 @@ class BoardLines:
         self._watched = watched
         self._kinds: dict[str, tuple[float, Source]] = {
             "system": (60, self._system),
-            "unit": (60, units.lines),
+            "unit": (5, units.lines),
             "quota": (600, self._quotas),
             "judged": (600, self._judged),
             "refusal": (600, self._refusals),

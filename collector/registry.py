@@ -216,15 +216,18 @@ class Registry:
             return stays[1][bisect_right(stays[0], asked)]
 
     def places_left(self, probe: str) -> list[Place]:
-        """Where a probe stood once and stands no more, one a hamlet."""
+        """Every place that was ever entered for a probe, one a hamlet and commune, but where it stands now.
+
+        Also those that a back-dated row took out of its history: points may have been written there meanwhile.
+        """
+        now = self.place(probe)
         with self._lock:
-            self._refresh()
-            stays = self._stays.get(probe)
-            if stays is None:
-                stays = self._stays[probe] = self._stays_of(probe)
-        *before, now = stays[1]
-        left = {place.hamlet: place for place in before if place is not None}
-        return [place for hamlet, place in sorted(left.items()) if now is None or hamlet != now.hamlet]
+            sites = {site for site in self._timeline("probe_site", probe)[1] if site is not None}
+            stays = {(site, hamlet) for site in sites for hamlet in self._timeline("site_hamlet", site)[1] if hamlet}
+            rows = [(*stay, one) for stay in stays for one in self._timeline("hamlet_commune", stay[1])[1] if one]
+            places = [place for row in sorted(rows) if (place := self._read_place(*row)) is not None]
+        here = None if now is None else (now.commune, now.hamlet)
+        return list({key: place for place in places if (key := (place.commune, place.hamlet)) != here}.values())
 
     def hamlets_left(self) -> list[str]:
         """Hamlets that had a site once and have none any more (merged, or their site was moved), by code."""
