@@ -50,7 +50,6 @@ def _datasource() -> Json:
         "multi": False,
         "includeAll": False,
         "options": [],
-        "current": {},
     }
 
 
@@ -74,10 +73,8 @@ def _chained(name: str, before: Sequence[str], language: Language) -> Json:
         "hide": 0,
         "multi": True,
         "includeAll": everyone,
-        "allValue": ".*" if everyone else None,
         "options": [],
-        "current": ALL if everyone else {},
-    }
+    } | ({"allValue": ".*", "current": ALL} if everyone else {})
 
 
 def _bucket(language: Language) -> Json:

@@ -173,7 +173,7 @@ def view_of(board: Json, from_ms: int, to_ms: int, *, bucket: str | None = None,
     for variable in board["templating"]["list"]:
         if variable["type"] == "query":
             codes = tuple(chosen.get(variable["name"], ()))
-            choices[variable["name"]] = Choice(codes, all_value=None if codes else variable["allValue"] or ".*")
+            choices[variable["name"]] = Choice(codes, all_value=None if codes else variable.get("allValue", ".*"))
     return View(from_ms, to_ms, choices)
 
 

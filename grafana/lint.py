@@ -99,7 +99,7 @@ def template_on_time_change(board: Json) -> Iterator[str]:
     for one in board["templating"]["list"]:
         if one["type"] != "query":
             continue
-        form = (one["refresh"], one["multi"], one["includeAll"], one["allValue"])
+        form = (one["refresh"], one["multi"], one["includeAll"], one.get("allValue"))
         known = one["name"] in CHAIN and one["query"]["query"] == variable_query(one["name"], before)
         wanted = (2, True, False, None) if one["name"] in NO_ALL else (2, True, True, ".*")
         if form != wanted or not known:
