@@ -8,7 +8,7 @@ ARGS ?=
 again = { echo "== once more, one at a time: what failed above"; .venv/bin/pytest -q --last-failed --last-failed-no-failures none -m "$(1)"; }
 export LINK
 
-.PHONY: faults walk help ready demo demo-reset demo-check test lint unit flow boards spec bench bench-pipeline bench-footprint bench-point bench-link bench-soak bench-engine bench-idle-traffic bench-month bench-year bench-registry bench-national bench-forward clean
+.PHONY: test-postgres faults walk help ready demo demo-reset demo-check test lint unit flow boards spec bench bench-pipeline bench-footprint bench-point bench-link bench-soak bench-engine bench-idle-traffic bench-month bench-year bench-registry bench-national bench-forward clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-16s %s\n", $$1, $$2 }'
@@ -28,6 +28,10 @@ test: ## everything that CI runs: lint, types, tests, 200 power cuts, the whole 
 	@$(MAKE) --no-print-directory lint unit flow
 	@$(PY) -m tests.probe.power_cuts --cuts 200
 	@$(PY) -m sim check
+
+test-postgres: ready ## the collector's suites on a ledger in PostgreSQL (3 minutes)
+	@DOSONG_TEST_LEDGER=postgres $(PY) -m pytest -q $(addprefix tests/collector/test_,ledger.py rollups.py receipts.py \
+	  chain_runs.py registry_dated.py verdict_judge.py opener.py statements.py postgres.py)
 
 ready:
 	@scripts/setup.sh test
@@ -183,3 +187,8 @@ deb: ready ## Debian packages of probe, collector and measurement point, into bu
 install-check: ## a fresh Debian 12 with systemd: docs/install-collector.md as printed, then a probe, upgrades and back (root; 15 minutes)
 	@scripts/setup.sh install
 	@$(PY) -m tests.install.check $(ARGS)
+
+.PHONY: fuzz
+fuzz: ready ## every parser of bytes from outside under atheris, a minute each; what breaks one is kept (50 minutes; ARGS='--seconds 5')
+	@.venv/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[fuzz]'
+	@$(PY) -m tests.fuzz $(ARGS)

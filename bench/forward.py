@@ -45,7 +45,7 @@ def fill(door: Door, probes: list[FakeProbe], records: int) -> None:
 def main() -> int:
     """Measure; 0 if it could."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--records", type=int, default=8_000)
+    parser.add_argument("--records", type=int, default=20_000)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="dosong-forward-") as name:
         folder = Path(name)

@@ -27,11 +27,12 @@ from collector.health import now_ms, read_health
 from collector.import_export import import_paths
 from collector.ingest import Ingest
 from collector.ledger import LedgerReader
-from collector.ledger_write import SqliteLedger
+from collector.ledger_engine import open_ledger
 from collector.log_commands import COMMANDS, REBUILDS
 from collector.opener import Hello
 from collector.opener_line import OpenerLine
 from collector.pack_command import pack
+from collector.postgres_commands import COMMANDS as POSTGRES_COMMANDS
 from collector.proofs import Prover
 from collector.published import fill_new, forward_target
 from collector.receive import Receiver
@@ -118,7 +119,7 @@ def receive(settings: Settings) -> None:
             f"ack_key_file {settings.path(settings.ack_key_file)} holds the key {signer.name};"
             f" {settings.origin}/ack is needed: name the ack.key that dosong-provision made, or correct origin"
         )
-    ledger = SqliteLedger(settings.ledger)
+    ledger = open_ledger(settings.ledger)
     registry = Registry(settings.registry)
     ingest = Ingest(ledger, registry, settings.origin)
     ingest.statements = statements_of(settings)
@@ -189,7 +190,7 @@ def enrol(settings: Settings) -> None:
 def run(config: Path) -> None:
     """Receive, forward, judge, remind, seal and web in one supervised process, for a small deployment."""
     settings = read_settings(config)
-    SqliteLedger(settings.ledger).close()
+    open_ledger(settings.ledger).close()
     check_bind(settings.web.bind)
     words = ("--config", str(config))
     names = ["receive", "forward", "web", "judge", "remind"]
@@ -227,7 +228,7 @@ def rebuild_influx(settings: Settings) -> None:
 @with_config
 def rebuild_rollups(settings: Settings) -> None:
     """Make the sums by hamlet, operator and hour again from the records. Stop `receive` first: it alone writes them."""
-    ledger = SqliteLedger(settings.ledger)
+    ledger = open_ledger(settings.ledger)
     try:
         click.echo(f"records in the rollups: {ledger.rebuild_rollups()}")
     finally:
@@ -355,7 +356,7 @@ def status(settings: Settings, as_json: bool) -> None:
         sys.exit(EXIT_FAILED)
 
 
-for _more in (*ACCOUNT_COMMANDS, *TOKEN_COMMANDS, *REPORT_COMMANDS, *RETENTION_COMMANDS):
+for _more in (*ACCOUNT_COMMANDS, *TOKEN_COMMANDS, *REPORT_COMMANDS, *RETENTION_COMMANDS, *POSTGRES_COMMANDS):
     main.add_command(_more)
 
 

@@ -13,13 +13,14 @@ import select
 import socket
 import ssl
 import struct
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MessageType, MQTTErrorCode, MQTTProtocolVersion
 
+from collector.core.packets import Incoming, Malformed, Rest, cut
 from collector.settings import BrokerSettings, Settings
 from wire import topics
 from wire.errors import Misconfigured, Unavailable
@@ -28,34 +29,64 @@ MAX_GROUP_MESSAGES = 1000
 MAX_GROUP_BYTES = 1 * 1024 * 1024
 """Two groups may be held at once: the opener has the newer one while the other is committed."""
 MAX_IN_FLIGHT = 200
-
-
 READ_BYTES = 64 * 1024
-MAX_PACKET_BYTES = 128 * 1024
-"""No packet that a probe may send comes near it; a broker that announces a greater one is left."""
 
 
 class BufferedClient(Client):
-    """paho's client with two of its costs taken away: a system call for every byte of a header, and for every PUBACK.
+    """paho's client with three of its costs taken away: a system call for every byte of a header and for every PUBACK,
+    and a dozen calls for every PUBLISH.
 
-    What has been read from the socket and not yet asked for is at most `READ_BYTES`; a packet is at most
-    `MAX_PACKET_BYTES`. Written against paho-mqtt 2.2; the tests of this module fail if its inside changes.
+    Bytes from the socket gather here until a packet is whole: at most `READ_BYTES` and one packet. PUBLISH at QoS 1 is
+    read by `core.packets`, all the rest by paho, a whole packet at a time. Written against paho-mqtt 2.2; the tests of
+    this module fail if its inside changes.
     """
 
     _chunk = b""
     _at = 0
+    _rest = Rest.PART
 
     @property
-    def has_bytes(self) -> bool:
-        """Whether something was read from the socket that the client has not yet taken."""
-        return self._at < len(self._chunk)
+    def has_packet(self) -> bool:
+        """Whether there may be a whole packet that was read from the socket and not yet taken."""
+        return self._rest is not Rest.PART
+
+    def take(self, messages: int, size: int) -> list[Incoming]:
+        """Read once from the socket if no packet is whole; return what is then, up to `messages` and `size` bytes.
+
+        Another packet than PUBLISH ends it and is done with. If the connection is lost it is closed.
+        """
+        found: list[Incoming] = []
+        try:
+            if self.has_packet or self._fill():
+                found, self._at, self._rest = cut(self._chunk, self._at, messages, size)
+        except OSError:
+            self._loop_rc_handle(MQTTErrorCode.MQTT_ERR_CONN_LOST)
+        except Malformed:
+            self._loop_rc_handle(MQTTErrorCode.MQTT_ERR_PROTOCOL)
+        if self._rest is Rest.OTHER:
+            code = self._packet_read()
+            if code > 0:
+                self._loop_rc_handle(code)
+        return found
+
+    def _fill(self) -> bool:
+        """Read from the socket behind what is held; False if there is nothing. Raises OSError."""
+        try:
+            more = super()._sock_recv(READ_BYTES)
+        except BlockingIOError:
+            return False
+        if not more:
+            raise ConnectionResetError("the broker hung up")
+        self._chunk, self._at = self._chunk[self._at :] + more, 0
+        with self._msgtime_mutex:
+            self._last_bytes_received = time.monotonic()
+        return True
 
     def _sock_recv(self, bufsize: int) -> bytes:
-        if bufsize > MAX_PACKET_BYTES:
-            raise ConnectionResetError(f"a packet of {bufsize} bytes; at most {MAX_PACKET_BYTES}")
-        if not self.has_bytes:
-            self._chunk, self._at = super()._sock_recv(READ_BYTES), 0
+        """What paho reads a packet from, which is whole."""
         found = self._chunk[self._at : self._at + bufsize]
+        if not found:
+            raise BlockingIOError
         self._at += len(found)
         return found
 
@@ -68,16 +99,6 @@ class BufferedClient(Client):
 
 
 _PUBACK = struct.Struct("!BBH")
-
-
-@dataclass(frozen=True, slots=True)
-class Incoming:
-    """One PUBLISH: packet id (to acknowledge it by), QoS, topic ("" if it is no UTF-8), payload."""
-
-    mid: int
-    qos: int
-    topic: str
-    payload: bytes = field(repr=False)
 
 
 def tls_context(settings: Settings) -> ssl.SSLContext | None:
@@ -145,10 +166,13 @@ class Connection:
 
     def read(self, wait_s: float) -> list[Incoming]:
         """Wait up to `wait_s` for something to read or write, then take all that has arrived, up to one group."""
-        if self._ready(wait_s):
-            self._client.loop_read()
-        while len(self._incoming) < MAX_GROUP_MESSAGES and self._bytes < MAX_GROUP_BYTES and self._ready(0):
-            self._client.loop_read()
+        is_ready = self._ready(wait_s)
+        while is_ready:
+            found = self._client.take(MAX_GROUP_MESSAGES - len(self._incoming), MAX_GROUP_BYTES - self._bytes)
+            self._incoming += found
+            self._bytes += sum(len(one.payload) for one in found)
+            has_room = len(self._incoming) < MAX_GROUP_MESSAGES and self._bytes < MAX_GROUP_BYTES
+            is_ready = has_room and self._ready(0)
         self.keep_alive()
         taken, self._incoming, self._bytes = self._incoming, [], 0
         return taken
@@ -182,7 +206,7 @@ class Connection:
         sock: Any = self._client.socket()
         if sock is None:
             return False
-        if self._client.has_bytes or (isinstance(sock, ssl.SSLSocket) and sock.pending()):
+        if self._client.has_packet or (isinstance(sock, ssl.SSLSocket) and sock.pending()):
             return True
         wanting = [sock] if self._client.want_write() else []
         readable, writable, _ = select.select([sock], wanting, [], wait_s)

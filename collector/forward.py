@@ -15,7 +15,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from itertools import chain
 from typing import Protocol
@@ -45,6 +45,8 @@ POLL_S = 0.25
 MAX_LINES = 5_000
 MAX_RECORDS = 500
 PAGE_RECORDS = 250
+FRESH_S = 1.0
+"""So long new records are written before anything else is looked at."""
 ROLLUPS_EVERY_S = 5.0
 ROLLUPS_BUSY_S = 60.0
 MAX_BACKOFF_S = 30.0
@@ -53,6 +55,8 @@ PROBE_STATE_EVERY_S = 30.0
 DAY_MS = 86_400_000
 SITE_DAYS = 32
 """Boards look so far back for hamlets of the register (`collector.catalogue.parts.REGISTER_WINDOW`)."""
+Sent = tuple[int, list[tuple[str, str]]]
+"""How many lines were taken, and those that never will be, with their reason."""
 
 
 class PointWriter(Protocol):
@@ -228,22 +232,41 @@ class Forwarder:
             self._park(f"delete {measurement} of {tag} {code} from {since_ms} to {until_ms}", str(error))
 
     def _fresh(self) -> bool:
-        """Write the batch behind the cursor while the next is made ready; say whether there was one."""
+        """Write batches behind the cursor, for a moment, each while the next is made ready; say whether any was there.
+
+        The next one is on its way before the cursor moves over the last, so that the server never waits for our disk.
+        """
         batch = self._ready or self._read(self._store.position())
         self._ready = None
         if batch is None:
             return False
-        reached("forward.read")
-        sent = self._sender.submit(self._send, batch.lines)
+        until_s = time.monotonic() + FRESH_S
+        sent = self._begin(batch)
         try:
-            self._ready = self._read(batch.last_n)
+            while True:
+                following = self._read(batch.last_n)
+                written = sent.result()
+                if following is None or time.monotonic() >= until_s or self._stop.is_set():
+                    self._move(batch, written)
+                    self._ready = following
+                    return True
+                sent = self._begin(following)
+                self._move(batch, written)
+                self._say()
+                batch = following
         finally:
             wait([sent])
-        self._sent(*sent.result())
+
+    def _begin(self, batch: Batch) -> Future[Sent]:
+        reached("forward.read")
+        return self._sender.submit(self._send, batch.lines)
+
+    def _move(self, batch: Batch, written: Sent) -> None:
+        """Move the cursor over a batch that the server has taken."""
+        self._sent(*written)
         reached("forward.written")
         self._store.move(batch.taken, batch.touched)
         reached("forward.moved")
-        return True
 
     def _read(self, position: int) -> Batch | None:
         """Records behind `position`, as many as make one request; None if there are none."""
@@ -300,7 +323,7 @@ class Forwarder:
         if lines:
             self._sent(*self._send(lines))
 
-    def _send(self, lines: list[str]) -> tuple[int, list[tuple[str, str]]]:
+    def _send(self, lines: list[str]) -> Sent:
         """Write lines; return how many were taken, and those that never will be with their reason."""
         parked: list[tuple[str, str]] = []
         return write_all(self._writer, lines, lambda line, reason: parked.append((line, reason))), parked

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sqlite3
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from collector.ledger_bytes import BlockReader
+from collector.ledger_engine import open_database
+from collector.ledger_place import Database, LedgerPlace
 from collector.pack import Packer
-from collector.sqlite import open_reader
 from wire import tlog
 from wire.errors import Unavailable
 
@@ -58,10 +58,10 @@ class LedgerLeaves:
     `source` is its name in `seal.db`, where `note` is a log's own first entry: the table of notes has another.
     """
 
-    def __init__(self, path: Path, source: str = "record") -> None:
+    def __init__(self, path: LedgerPlace, source: str = "record") -> None:
         self.path, self.name = path, source
         self._table = _TABLES.get(source, source)
-        self._db: sqlite3.Connection | None = None
+        self._db: Database | None = None
         self._packer: Packer | None = None
         self._blocks: BlockReader | None = None
 
@@ -78,7 +78,7 @@ class LedgerLeaves:
             return self._with_blocks(found)
         return [Leaf(row[0], row[1], self._bytes(row[3]), row[2]) for row in found]
 
-    def _with_blocks(self, rows: list[sqlite3.Row]) -> list[Leaf]:
+    def _with_blocks(self, rows: list[Any]) -> list[Leaf]:
         """Records with their bytes; what no longer reads reads as nothing, which no leaf hash fits."""
         try:
             raws = self._blocks.raws(row[0] for row in rows) if self._blocks is not None else {}
@@ -101,19 +101,20 @@ class LedgerLeaves:
         plain = None if self._packer is None else self._packer.read(packed)
         return b"" if plain is None else plain
 
-    def _rows(self, sql: str, *values: int) -> list[sqlite3.Row]:
+    def _rows(self, sql: str, *values: int) -> list[Any]:
         try:
-            return self._open().execute(sql, values).fetchall()
+            found: list[Any] = self._open().execute(sql, values).fetchall()
         except sqlite3.Error as error:
             raise self._lost(error) from error
+        return found
 
     def _lost(self, error: sqlite3.Error) -> Unavailable:
         self.close()
         return Unavailable(f"cannot read {self.path}: {error}")
 
-    def _open(self) -> sqlite3.Connection:
+    def _open(self) -> Database:
         if self._db is None:
-            db = open_reader(self.path)
+            db = open_database(self.path)
             held = db.execute("SELECT value FROM meta WHERE key = 'dictionary'").fetchone()
             if held is None:
                 raise Unavailable(f"{self.path} is still being created")

@@ -9,7 +9,6 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -20,9 +19,10 @@ from collector.core.rollup_view import CommuneTotal
 from collector.core.sample import Deliveries, HamletCounts, ProbeState, Refusal, Sample
 from collector.core.witness import Direction, Named, named_by
 from collector.ledger_bytes import BlockReader
+from collector.ledger_engine import open_database
+from collector.ledger_place import Database, LedgerPlace
 from collector.pack import Packer
 from collector.rollups import Rollups
-from collector.sqlite import open_reader
 from wire import codec
 from wire.errors import Refused, Unavailable
 from wire.notes import Receipt
@@ -35,10 +35,10 @@ class LedgerReader:
     The file need not exist yet when the reader is made: `receive` creates it.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: LedgerPlace) -> None:
         self.path = path
         self._lock = threading.Lock()
-        self._connection: sqlite3.Connection | None = None
+        self._connection: Database | None = None
         self._packer: Packer | None = None
         self._blocks: BlockReader | None = None
 
@@ -220,14 +220,15 @@ class LedgerReader:
         """Answer one statement: all of its rows at once, in one short read. Raises Unavailable."""
         with self._lock:
             try:
-                return self._open().execute(sql, values).fetchall()
+                found: list[Any] = self._open().execute(sql, values).fetchall()
+                return found
             except sqlite3.Error as error:
                 self._connection = None
                 raise Unavailable(f"cannot read {self.path}: {error}") from error
 
-    def _open(self) -> sqlite3.Connection:
+    def _open(self) -> Database:
         if self._connection is None:
-            connection = open_reader(self.path)
+            connection = open_database(self.path)
             held = connection.execute("SELECT value FROM meta WHERE key = 'dictionary'").fetchone()
             if held is None:
                 raise Unavailable(f"{self.path} is still being created")

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable
 
 from collector.blocks import Block, BlockPacker
+from collector.ledger_place import Database
 
 
 class BlockReader:
     """Raw bytes by number, over one connection. Keeps nothing between calls: what is read is what lies there now."""
 
-    def __init__(self, db: sqlite3.Connection, dictionary: bytes) -> None:
+    def __init__(self, db: Database, dictionary: bytes) -> None:
         self._db = db
         self._packer = BlockPacker(dictionary)
 

@@ -5,10 +5,10 @@ What brings nothing new is kept in a bounded number, or a flood would fill the d
 
 from __future__ import annotations
 
-import sqlite3
 from collections import Counter
 from collections.abc import Sequence
 
+from collector.ledger_place import Database
 from collector.ledger_port import DeliveryRow, RefusedBytes
 from collector.pack import MAX_PLAIN_BYTES, Packer
 
@@ -20,7 +20,7 @@ KEEP_IDLE_DELIVERIES = 65_536
 """So many deliveries that brought nothing new (refused, or held already) are kept; older ones are only counted."""
 
 
-def keep_deliveries(db: sqlite3.Connection, packer: Packer, deliveries: Sequence[DeliveryRow]) -> None:
+def keep_deliveries(db: Database, packer: Packer, deliveries: Sequence[DeliveryRow]) -> None:
     """Keep what became of messages and the bytes that were refused, and add to the totals once for all of them."""
     totals: Counter[str] = Counter()
     plain = [d for d in deliveries if not d.refusals and d.accepted]
@@ -28,9 +28,9 @@ def keep_deliveries(db: sqlite3.Connection, packer: Packer, deliveries: Sequence
     for d in deliveries:
         totals.update(accepted=d.accepted, duplicate=d.duplicate, refused=len(d.refusals))
         if d.refusals or not d.accepted:
-            cursor = db.execute(_DELIVER, _values(d))
+            n = int(db.execute(f"{_DELIVER} RETURNING n", _values(d)).fetchone()[0])
             for refused in d.refusals:
-                _refuse(db, packer, int(cursor.lastrowid or 0), d, refused)
+                _refuse(db, packer, n, d, refused)
     for key in ("accepted", "duplicate", "refused"):
         _count(db, key, totals[key])
     idle = sum(d.accepted == 0 for d in deliveries)
@@ -47,16 +47,17 @@ def _values(d: DeliveryRow) -> tuple[int, str, str | None, int, int, int, int]:
     return d.received_ms, d.topic, d.probe, d.size, d.accepted, d.duplicate, len(d.refusals)
 
 
-def _count(db: sqlite3.Connection, key: str, value: int) -> int:
+def _count(db: Database, key: str, value: int) -> int:
     """Add to a total; return what it is then."""
     row = db.execute(
-        "INSERT INTO total VALUES (?, ?) ON CONFLICT DO UPDATE SET value = value + excluded.value RETURNING value",
+        "INSERT INTO total VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = total.value + excluded.value"
+        " RETURNING value",
         (key, value),
     ).fetchone()
     return int(row[0])
 
 
-def _let_go_idle(db: sqlite3.Connection, more: int) -> None:
+def _let_go_idle(db: Database, more: int) -> None:
     """Drop the oldest deliveries that brought nothing new, once there are too many of them."""
     over = _count(db, "idle_deliveries", more) - KEEP_IDLE_DELIVERIES
     if over > 0:
@@ -66,19 +67,17 @@ def _let_go_idle(db: sqlite3.Connection, more: int) -> None:
         _count(db, "idle_deliveries", -over)
 
 
-def _refuse(
-    db: sqlite3.Connection, packer: Packer, delivery_n: int, delivery: DeliveryRow, refused: RefusedBytes
-) -> None:
+def _refuse(db: Database, packer: Packer, delivery_n: int, delivery: DeliveryRow, refused: RefusedBytes) -> None:
     packed = packer.pack(refused.raw[:MAX_PLAIN_BYTES])
-    cursor = db.execute(
+    row = db.execute(
         "INSERT INTO refusal (delivery, received_ms, topic, probe, reason, detail, size, raw)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING n",
         (
             *(delivery_n, delivery.received_ms, delivery.topic, refused.probe),
             *(refused.reason, refused.detail[:200], len(refused.raw), packed),
         ),
-    )
-    n = int(cursor.lastrowid or 0)
+    ).fetchone()
+    n = int(row[0])
     db.execute("UPDATE refusal SET raw = NULL WHERE n = ?", (n - KEEP_REFUSED_BYTES,))
     gone = db.execute("DELETE FROM refusal WHERE n <= ?", (n - KEEP_REFUSALS,)).rowcount
     if gone:

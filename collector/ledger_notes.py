@@ -2,39 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any, Protocol
+from collections.abc import Iterator, Sequence
 
+from collector.core.accept import leaf_bytes
 from collector.core.audit import TYPE
+from collector.core.row import Row, is_test
+from collector.core.witness import named_by
 from collector.leaves import LedgerLeaves
-from collector.ledger_port import NoteRow
+from collector.ledger_place import Database, LedgerPlace
+from collector.ledger_port import NoteRow, ReceiptRow
 from collector.pack import Packer
 from wire.note import split
 
-TABLE = "note"
+TABLE = "signed_note"
+"""What `seal.db` and `LedgerLeaves` call the notes: `note` is a log's own first entry there."""
 PAGE = 500
-
-
-class Database(Protocol):
-    """What of a connection is used here."""
-
-    def execute(self, sql: str, values: tuple[Any, ...], /) -> Any:
-        """Run one statement."""
-        ...
 
 
 def insert(db: Database, packer: Packer, row: NoteRow) -> bool:
     """Keep a note, inside the caller's transaction; say whether it is new."""
     cursor = db.execute(
-        "INSERT OR IGNORE INTO note (leaf, type, signer, subject, signed_ms, received_ms, raw)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO note (leaf, type, signer, subject, signed_ms, received_ms, raw)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
         (row.leaf, row.type, row.signer, row.subject, row.signed_ms, row.received_ms, packer.pack(row.raw)),
     )
     return bool(cursor.rowcount)
 
 
-def read(path: Path) -> Iterator[tuple[int, int, str, str, bytes]]:
+def insert_receipt(db: Database, packer: Packer, row: ReceiptRow) -> bool:
+    """Keep a receipt, inside the caller's transaction; say whether it is new."""
+    found = row.receipt
+    cursor = db.execute(
+        "INSERT INTO receipt (leaf, probe, point, ticket, direction, signed_ms, received_ms, raw)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        (
+            *(row.leaf, found.probe, found.point, found.ticket, found.direction, found.signed_ms),
+            *(row.received_ms, packer.pack(row.raw)),
+        ),
+    )
+    return bool(cursor.rowcount == 1)
+
+
+def link_receipts(db: Database, rows: Sequence[Row], first: int) -> None:
+    """Note which receipts records name, so that one that is named again is seen; `first`: the first one's number."""
+    tests = [(n, row.record) for n, row in enumerate(rows, first) if is_test(row.record)]
+    links = [(leaf_bytes(leaf), n, direction) for n, record in tests for direction, leaf in named_by(record)]
+    if links:
+        db.executemany("INSERT INTO witness (leaf, record, direction) VALUES (?, ?, ?)", links)
+
+
+def read(path: LedgerPlace) -> Iterator[tuple[int, int, str, str, bytes]]:
     """Notes of a ledger, oldest first: number, received (UTC ms), type, signer, bytes. Raises Unavailable."""
     leaves = LedgerLeaves(path, TABLE)
     after_n = 0

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from collector.blocks import MAX_RECORDS, Block, BlockPacker
 from collector.core.row import Row
 from collector.ledger_bytes import BlockReader
+from collector.ledger_place import Database
 from collector.ledger_port import PackedRun
 from collector.ledger_rows import INSERT, values
 from collector.ledger_words import Words
@@ -23,7 +24,7 @@ PUT_BLOCK = "INSERT INTO block (first_n, packed, signatures) VALUES (?, ?, ?)"
 class RecordWriter:
     """Rows and bytes of records, on the writer's connection. `words` are those of its rows."""
 
-    def __init__(self, db: sqlite3.Connection, dictionary: bytes) -> None:
+    def __init__(self, db: Database, dictionary: bytes) -> None:
         self._db = db
         self.words = Words(db)
         self._packer = BlockPacker(dictionary)
@@ -40,6 +41,10 @@ class RecordWriter:
         if self._last is None:
             self._last = int(self._db.execute("SELECT coalesce(max(n), 0) FROM entry").fetchone()[0])
         return self._last
+
+    def renumber(self) -> None:
+        """Another process may have stored records since: numbers go on behind what is held now."""
+        self._last = None
 
     def append(self, rows: Sequence[Row]) -> int:
         """Store records of one probe under consecutive numbers; return the first one's."""

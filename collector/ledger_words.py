@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sqlite3
+from collector.ledger_place import Database
 
 MAX_KNOWN = 50_000
 """So many are kept ready; they are read again when there are more."""
@@ -11,7 +11,7 @@ MAX_KNOWN = 50_000
 class Words:
     """Table `word`, on the writer's connection and inside its transaction. Words never change and never go."""
 
-    def __init__(self, db: sqlite3.Connection) -> None:
+    def __init__(self, db: Database) -> None:
         self._db = db
         self._known: dict[str, int] = {}
         self._unit: tuple[tuple[str, str, str], tuple[int, int, int]] | None = None
@@ -30,8 +30,8 @@ class Words:
         """Number of a word, kept from now on."""
         found = self._known.get(text) or self.find(text)
         if not found:
-            added = self._db.execute("INSERT INTO word (text) VALUES (?)", (text,)).lastrowid
-            found = self._keep(text, int(added or 0))
+            added = self._db.execute("INSERT INTO word (text) VALUES (?) RETURNING k", (text,)).fetchone()
+            found = self._keep(text, int(added[0]))
         return found
 
     def unit(self, province: str, commune: str, hamlet: str) -> tuple[int, int, int]:

@@ -1,6 +1,7 @@
-"""Writing the ledger: SQLite, the embedded default of `collector.ledger_port.Ledger`.
+"""Writing the ledger: `collector.ledger_port.Ledger` by statements of SQL, and SQLite, its embedded default.
 
-One process holds the one writable connection; all of a group is one transaction; synchronous=FULL.
+The statements are of the part that SQLite and PostgreSQL share (`collector.ledger_pg` for the latter). SQLite: one
+process holds the one writable connection; all of a group is one transaction; synchronous=FULL.
 Source: design §7, ledger; facts note 04 §1c.
 """
 
@@ -14,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from collector import ledger_notes
-from collector.core.accept import Chain, Found, GapRange, Link, Standing, leaf_bytes, leaf_of
+from collector.core.accept import Chain, Found, GapRange, Link, Standing, leaf_of
 from collector.core.place import Place
-from collector.core.row import Row, is_test
-from collector.core.witness import named_by
+from collector.core.row import Row
 from collector.ledger_delivery import keep_deliveries
+from collector.ledger_place import Database, LedgerPlace
 from collector.ledger_port import DeliveryRow, Head, NoteRow, PackedRun, ReceiptRow, Span, StoredRow
 from collector.ledger_records import RecordWriter
 from collector.ledger_rows import FOLLOWS
@@ -36,39 +37,30 @@ MAX_LOOSE_WALK = 10_000
 """How many records without a readable place are followed back from one that has a place."""
 
 
-class SqliteLedger:
-    """`ledger.db`. Not safe for several threads."""
+class SqlLedger:
+    """A ledger by statements of SQL, over the one connection that writes. Not safe for several threads."""
 
-    def __init__(self, path: Path) -> None:
-        """Open and bring up to date. Raises Misconfigured if another process writes it or it cannot be used."""
-        self.path = path
-        self._own = Ownership(path)
-        self._db = open_writer(path, "ledger")
-        # Pages of a group stay in memory until its COMMIT, and the log is folded back every 16 MiB, not every 4.
-        self._db.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
-        self._db.execute(f"PRAGMA wal_autocheckpoint={FOLD_PAGES}")
-        self.dictionary = self._dictionary()
-        self._packer = Packer(self.dictionary)
-        self._records = RecordWriter(self._db, self.dictionary)
+    begin = "BEGIN IMMEDIATE"
+
+    def __init__(self, path: LedgerPlace, db: Database, dictionary: bytes) -> None:
+        """`path` is where `db` leads, `dictionary` what its bytes are packed with."""
+        self.path, self.dictionary = path, dictionary
+        self._db = db
+        self._packer = Packer(dictionary)
+        self._records = RecordWriter(db, dictionary)
         self._words = self._records.words
-        self._rollups = RollupWriter(self._db, self._records)
+        self._rollups = RollupWriter(db, self._records)
         self._rollups.catch_up()
 
     def close(self) -> None:
-        """Close the file and give up the right to write it."""
+        """End the connection."""
         self._db.close()
-        self._own.release()
-
-    def _dictionary(self) -> bytes:
-        self._db.execute("INSERT OR IGNORE INTO meta VALUES ('dictionary', ?), ('gen', 0)", (make_dictionary(),))
-        held: bytes = self._db.execute("SELECT value FROM meta WHERE key = 'dictionary'").fetchone()[0]
-        return held
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """One durable transaction. Raises Unavailable if the disk refuses; then nothing of it is held."""
         try:
-            self._db.execute("BEGIN IMMEDIATE")
+            self._db.execute(self.begin)
             yield
             self._records.flush()
             self._rollups.flush()
@@ -106,8 +98,8 @@ class SqliteLedger:
         """Store a chain."""
         self._db.execute(
             "INSERT INTO chain (probe, epoch, upto, head, fork_seq, max_seq) VALUES (?, ?, ?, ?, ?, ?)"
-            " ON CONFLICT DO UPDATE SET upto = excluded.upto, head = excluded.head, fork_seq = excluded.fork_seq,"
-            " max_seq = excluded.max_seq",
+            " ON CONFLICT (probe, epoch) DO UPDATE SET upto = excluded.upto, head = excluded.head,"
+            " fork_seq = excluded.fork_seq, max_seq = excluded.max_seq",
             (probe, chain.epoch, chain.upto, chain.head, chain.fork_seq, chain.end_seq - 1 if chain.end_seq else None),
         )
 
@@ -176,7 +168,7 @@ class SqliteLedger:
         """Store records of one probe under consecutive numbers, add them to the sums; return the first one's number."""
         first = self._records.append(rows)
         self._add_to_probe(rows)
-        self._link_receipts(rows, first)
+        ledger_notes.link_receipts(self._db, rows, first)
         for row in rows:
             self._rollups.add(row)
         return first
@@ -189,9 +181,9 @@ class SqliteLedger:
         last = rows[-1]
         self._db.execute(
             "INSERT INTO probe (id, records, last_received_ms, last_t_ms, last_kind) VALUES (?, ?, ?, ?, ?)"
-            " ON CONFLICT DO UPDATE SET records = records + excluded.records,"
-            " last_received_ms = excluded.last_received_ms,"
-            " last_t_ms = coalesce(max(last_t_ms, excluded.last_t_ms), last_t_ms, excluded.last_t_ms),"
+            " ON CONFLICT (id) DO UPDATE SET records = probe.records + excluded.records,"
+            " last_received_ms = excluded.last_received_ms, last_t_ms ="
+            " coalesce(max(probe.last_t_ms, excluded.last_t_ms), probe.last_t_ms, excluded.last_t_ms),"
             " last_kind = excluded.last_kind",
             (
                 *(last.probe, len(rows), last.received_ms),
@@ -199,25 +191,9 @@ class SqliteLedger:
             ),
         )
 
-    def _link_receipts(self, rows: Sequence[Row], first: int) -> None:
-        """Note which receipts records name, so that one that is named again is seen."""
-        tests = [(n, row.record) for n, row in enumerate(rows, first) if is_test(row.record)]
-        links = [(leaf_bytes(leaf), n, direction) for n, record in tests for direction, leaf in named_by(record)]
-        if links:
-            self._db.executemany("INSERT INTO witness (leaf, record, direction) VALUES (?, ?, ?)", links)
-
     def keep_receipt(self, row: ReceiptRow) -> bool:
         """Keep a receipt for good, once by its leaf; say whether it is new."""
-        found = row.receipt
-        cursor = self._db.execute(
-            "INSERT OR IGNORE INTO receipt (leaf, probe, point, ticket, direction, signed_ms, received_ms, raw)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                *(row.leaf, found.probe, found.point, found.ticket, found.direction, found.signed_ms),
-                *(row.received_ms, self._packer.pack(row.raw)),
-            ),
-        )
-        return cursor.rowcount == 1
+        return ledger_notes.insert_receipt(self._db, self._packer, row)
 
     def keep_note(self, row: NoteRow) -> bool:
         """Keep a note for good, once by its leaf; say whether it is new."""
@@ -233,7 +209,8 @@ class SqliteLedger:
     def note_gap(self, probe: str, gap: GapRange, n: int) -> None:
         """Remember the range of the gap record with number `n`."""
         self._db.execute(
-            "INSERT OR IGNORE INTO gap (probe, epoch, from_seq, to_seq, last_leaf, n) VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT INTO gap (probe, epoch, from_seq, to_seq, last_leaf, n) VALUES (?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT DO NOTHING",
             (probe, gap.epoch, gap.from_seq, gap.to_seq, gap.last_leaf, n),
         )
 
@@ -291,7 +268,9 @@ class SqliteLedger:
 
     def note(self, key: str, value: int) -> None:
         """Keep a number under a name."""
-        self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+        self._db.execute(
+            "INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value", (key, value)
+        )
 
     def noted(self, key: str) -> int | None:
         """A number kept under a name; None if there is none."""
@@ -359,10 +338,10 @@ class SqliteLedger:
     def set_clock(self, probe: str, boot: str, mono_ms: int, t_ms: int) -> bool:
         """Remember what dates a boot; the first word holds. Say whether it was the first."""
         cursor = self._db.execute(
-            "INSERT OR IGNORE INTO clock (probe, boot, mono_ms, t_ms, n) VALUES (?, ?, ?, ?, 0)",
+            "INSERT INTO clock (probe, boot, mono_ms, t_ms, n) VALUES (?, ?, ?, ?, 0) ON CONFLICT DO NOTHING",
             (probe, boot, mono_ms, t_ms),
         )
-        return cursor.rowcount == 1
+        return bool(cursor.rowcount == 1)
 
     def let_go(self, policy: RetentionSettings, now_ms: int) -> dict[str, int]:
         """Drop some of what is older than the policy keeps, in a transaction of its own; rows that went, by name."""
@@ -392,8 +371,27 @@ class SqliteLedger:
     def set_status(self, probe: str, status: str, at_ms: int) -> None:
         """Keep a probe's liveness word and since when it says so."""
         self._db.execute(
-            "INSERT INTO probe (id, status, status_ms) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET"
-            " status_ms = CASE WHEN status IS excluded.status THEN status_ms ELSE excluded.status_ms END,"
+            "INSERT INTO probe (id, status, status_ms) VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE SET status_ms ="
+            " CASE WHEN probe.status = excluded.status THEN probe.status_ms ELSE excluded.status_ms END,"
             " status = excluded.status",
             (probe, status, at_ms),
         )
+
+
+class SqliteLedger(SqlLedger):
+    """`ledger.db`."""
+
+    def __init__(self, path: Path) -> None:
+        """Open and bring up to date. Raises Misconfigured if another process writes it or it cannot be used."""
+        self._own = Ownership(path)
+        db = open_writer(path, "ledger")
+        # Pages of a group stay in memory until its COMMIT, and the log is folded back every 16 MiB, not every 4.
+        db.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
+        db.execute(f"PRAGMA wal_autocheckpoint={FOLD_PAGES}")
+        db.execute("INSERT OR IGNORE INTO meta VALUES ('dictionary', ?), ('gen', 0)", (make_dictionary(),))
+        super().__init__(path, db, db.execute("SELECT value FROM meta WHERE key = 'dictionary'").fetchone()[0])
+
+    def close(self) -> None:
+        """Close the file and give up the right to write it."""
+        super().close()
+        self._own.release()

@@ -10,7 +10,7 @@ import click
 from collector import backup as backups
 from collector.command import with_config
 from collector.ledger import LedgerReader
-from collector.ledger_write import SqliteLedger
+from collector.ledger_engine import open_ledger
 from collector.proofs import Prover
 from collector.seal_store import SealReader
 from collector.settings import Settings
@@ -59,7 +59,7 @@ def restored(settings: Settings) -> None:
 
     Probes then send again what they still hold; the log opens a new shard that names the lost checkpoint.
     """
-    ledger = SqliteLedger(settings.ledger)
+    ledger = open_ledger(settings.ledger)
     try:
         click.echo(f"generation {ledger.raise_generation()}: probes send again what the backup does not hold")
     finally:

@@ -16,8 +16,9 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from collector.broker import Connection, Incoming, NotLetIn, tls_context, where
+from collector.broker import Connection, NotLetIn, tls_context, where
 from collector.config_shelf import ConfigShelf
+from collector.core.packets import Incoming
 from collector.core.throttle import Throttle
 from collector.failpoint import reached
 from collector.health import ReceiveState, StateFile, now_ms

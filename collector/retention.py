@@ -8,12 +8,12 @@ their tables. Source: issue 5 (retention policy); design §7.
 from __future__ import annotations
 
 import logging
-import sqlite3
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from collector.ledger_place import Database
 from collector.settings import RetentionSettings
 from wire.errors import Unavailable
 
@@ -85,7 +85,7 @@ def before_ms(rule: Rule, policy: RetentionSettings, now_ms: int) -> int:
     return now_ms - _days(rule, policy) * DAY_MS
 
 
-def drop(db: sqlite3.Connection, policy: RetentionSettings, now_ms: int, most: int = MOST_ROWS) -> dict[str, int]:
+def drop(db: Database, policy: RetentionSettings, now_ms: int, most: int = MOST_ROWS) -> dict[str, int]:
     """Let at most `most` rows of each thing go, inside the caller's transaction; how many went, by name."""
     gone = {rule.name: db.execute(rule.drop, (before_ms(rule, policy, now_ms), most)).rowcount for rule in RULES}
     if gone["idle_deliveries"]:

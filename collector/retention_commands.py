@@ -11,7 +11,7 @@ from collector.command import with_config
 from collector.core.view import iso
 from collector.health import now_ms
 from collector.ledger import LedgerReader
-from collector.ledger_write import SqliteLedger
+from collector.ledger_engine import open_ledger
 from collector.retention import look
 from collector.settings import Settings
 
@@ -27,7 +27,7 @@ def retention(settings: Settings, is_applied: bool, as_json: bool) -> None:
     evidence: drop what you like there, and `rebuild influx` writes it again.
     """
     if is_applied:
-        ledger = SqliteLedger(settings.ledger)
+        ledger = open_ledger(settings.ledger)
         try:
             while any(ledger.let_go(settings.retention, now_ms()).values()):
                 pass

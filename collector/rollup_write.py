@@ -6,13 +6,13 @@ Source: design §7, rollups and order; decision note on packed days.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable, Iterator
 
 from collector.core.accept import Standing
 from collector.core.clock import HOUR_MS, month_of
 from collector.core.rollup import COUNTS, Change, DayKey, Fact, Hour, merged
 from collector.core.row import Row, plmn_of
+from collector.ledger_place import Database
 from collector.ledger_records import RecordWriter
 from collector.rollup_pack import pack_hours, unpack_hours
 
@@ -31,12 +31,13 @@ _READ_DAY = f"SELECT hours FROM rollup_day WHERE {_WHERE_DAY}"  # noqa: S608 (fi
 _DROP_DAY = f"DELETE FROM rollup_day WHERE {_WHERE_DAY}"  # noqa: S608
 _PUT_DAY = (
     f"INSERT INTO rollup_day ({', '.join(_DAY_COLUMNS)}) VALUES ({', '.join('?' * len(_DAY_COLUMNS))})"  # noqa: S608
-    f" ON CONFLICT DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in _DAY_COLUMNS[len(_KEY) :])}"
+    f" ON CONFLICT ({', '.join(_KEY)}) DO UPDATE SET"
+    f" {', '.join(f'{name} = excluded.{name}' for name in _DAY_COLUMNS[len(_KEY) :])}"
 )
 _ADD_TOTAL = (
     f"INSERT INTO rollup_total ({', '.join((*_TOTAL_KEY, *_TOTAL_SUMS))})"  # noqa: S608
-    f" VALUES ({', '.join('?' * (len(_TOTAL_KEY) + len(_TOTAL_SUMS)))}) ON CONFLICT DO UPDATE SET"
-    f" {', '.join(f'{name} = {name} + excluded.{name}' for name in _TOTAL_SUMS)}"
+    f" VALUES ({', '.join('?' * (len(_TOTAL_KEY) + len(_TOTAL_SUMS)))}) ON CONFLICT ({', '.join(_TOTAL_KEY)})"
+    f" DO UPDATE SET {', '.join(f'{name} = rollup_total.{name} + excluded.{name}' for name in _TOTAL_SUMS)}"
 )
 _LAST = (
     "SELECT max(t_ms), max(received_ms) FROM record WHERE +hamlet = ? AND +province = ? AND +commune = ? AND +plmn = ?"
@@ -51,7 +52,7 @@ _RECORDS = (
 class RollupWriter:
     """Rollups of one ledger. `add`, `move` and `flush` are called inside its transaction."""
 
-    def __init__(self, db: sqlite3.Connection, records: RecordWriter) -> None:
+    def __init__(self, db: Database, records: RecordWriter) -> None:
         self._db = db
         self._records = records
         self._pending: dict[DayKey, dict[int, Change]] = {}
@@ -63,7 +64,10 @@ class RollupWriter:
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 self.rebuild()
-                self._db.execute("INSERT OR REPLACE INTO meta VALUES ('rollup', ?)", (VERSION,))
+                self._db.execute(
+                    "INSERT INTO meta VALUES ('rollup', ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+                    (VERSION,),
+                )
                 self._db.execute("COMMIT")
             finally:
                 if self._db.in_transaction:

@@ -9,11 +9,11 @@ months. A small ledger is compared whole each time. Source: design §7, rollups;
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from pathlib import Path
 
 from collector.core.clock import DAY_MS, day_of, month_of
 from collector.core.rollup import COUNTS, together
 from collector.ledger import LedgerReader
+from collector.ledger_place import LedgerPlace
 from collector.rollups import Rollups
 from collector.seal_audit import Broken
 
@@ -35,7 +35,7 @@ _SPAN = "SELECT min(t_ms), max(t_ms) FROM entry WHERE t_ms IS NOT NULL AND stand
 class DerivedCheck:
     """Compares rollups with records, some days a call."""
 
-    def __init__(self, ledger: Path) -> None:
+    def __init__(self, ledger: LedgerPlace) -> None:
         self._reader = LedgerReader(ledger)
         self._next_ms: int | None = None
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from hashlib import sha256
-from pathlib import Path
 
 from collector.ledger import LedgerReader
 from collector.ledger_delivery import KEEP_IDLE_DELIVERIES, KEEP_REFUSALS, KEEP_REFUSED_BYTES
+from collector.ledger_place import LedgerPlace
 from collector.seal_audit import Broken
 from collector.seal_store import SealStore
 
@@ -44,7 +44,7 @@ _VIEWS = (
 class TableWatch:
     """Looks at the tables beside the log before each signature."""
 
-    def __init__(self, store: SealStore, ledger: Path) -> None:
+    def __init__(self, store: SealStore, ledger: LedgerPlace) -> None:
         self._store, self._reader = store, LedgerReader(ledger)
         self._next = {view.name: 0 for view in _VIEWS}
 

@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from collector.ledger_place import LedgerPlace, Remote
 from wire.errors import Misconfigured
 
 Text = Annotated[str, Meta(min_length=1, max_length=400)]
@@ -27,6 +28,8 @@ _PLAIN = {
     "influx.url": "http://HOST:PORT, such as http://127.0.0.1:8086",
     "influx.database": "letters, digits, _ and -, such as dosong",
     "web.bind": "HOST:PORT such as 127.0.0.1:8080, or unix:PATH",
+    "ledger.url": "postgresql://ROLE@HOST/DATABASE; the password stands in ledger.password_file",
+    "ledger.worker": "letters, digits, _ and -, such as w1",
     "web.grafana_url": "a web address such as https://grafana.example",
 }
 """What stands for a regular expression in a message."""
@@ -110,6 +113,15 @@ class ApiSettings(Table, frozen=True, kw_only=True):
     bulk_at_once: Annotated[int, Meta(ge=1, le=32)] = 2
 
 
+class LedgerSettings(Table, frozen=True, kw_only=True):
+    """A ledger in PostgreSQL instead of a file here. `worker`: what this machine's `receive` is called among others,
+    each with a name of its own (None: the machine's name)."""
+
+    url: Annotated[str, Meta(pattern=r"^postgres(ql)?://\S+\Z", max_length=400)]
+    password_file: Text | None = None
+    worker: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,40}\Z")] | None = None
+
+
 class RetentionSettings(Table, frozen=True, kw_only=True):
     """How many days is kept what may go: bytes that were refused, deliveries that brought nothing. Never records."""
 
@@ -156,6 +168,7 @@ class Settings(Table, frozen=True, kw_only=True):
     influx: InfluxSettings
     web: WebSettings = WebSettings()
     api: ApiSettings = ApiSettings()
+    ledger_at: LedgerSettings | None = msgspec.field(name="ledger", default=None)
     retention: RetentionSettings = RetentionSettings()
     log_format: Literal["text", "json"] = "text"
     log: LogSettings | None = None
@@ -178,9 +191,12 @@ class Settings(Table, frozen=True, kw_only=True):
         return self.path(self.state_dir)
 
     @property
-    def ledger(self) -> Path:
-        """The system of record; only `receive` writes it."""
-        return self.state / "ledger.db"
+    def ledger(self) -> LedgerPlace:
+        """The system of record; only `receive` writes it. Raises Misconfigured if its password cannot be read."""
+        at = self.ledger_at
+        if at is None:
+            return self.state / "ledger.db"
+        return Remote(at.url, read_secret(self, "ledger.password_file", at.password_file))
 
     @property
     def registry(self) -> Path:
@@ -221,7 +237,7 @@ def read_settings(path: Path) -> Settings:
         raise Misconfigured(
             f"cannot read settings {path}: {error.strerror}; make them with dosong-provision"
         ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise Misconfigured(f"{path} is not TOML: {error}; correct that line") from error
     if "folder" in document:
         raise Misconfigured(f"{path}: unknown key `folder`; remove it")

@@ -42,6 +42,7 @@ for pair in $needs; do
   PATH="$PATH:/usr/sbin:/sbin" command -v "${pair%%:*}" >/dev/null || missing="$missing ${pair##*:}"
 done
 ls /usr/share/fonts/truetype/liberation*/LiberationSerif-Regular.ttf >/dev/null 2>&1 || missing="$missing fonts-liberation2"
+[ "$purpose" != test ] || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$missing postgresql"
 [ "$purpose" != test ] || command -v pdftotext >/dev/null || missing="$missing poppler-utils"
 python=""
 for candidate in python3.13 python3.12 python3.11 python3; do
@@ -85,7 +86,7 @@ install_quietly() {
     # shellcheck disable=SC2086
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq -o DPkg::Lock::Timeout=300 --no-install-recommends $1
   } >"$log" 2>&1 || { grep -E '^(E|Err|W):' "$log" | sort -u | tail -n 5 >&2; return 1; }
-  for unit in mosquitto.service influxdb.service gpsd.service gpsd.socket victoria-metrics.service nginx.service; do
+  for unit in mosquitto.service influxdb.service gpsd.service gpsd.socket victoria-metrics.service nginx.service postgresql.service; do
     case " $1 " in *" ${unit%.*} "*)
       if command -v systemctl >/dev/null; then systemctl disable --quiet "$unit" 2>/dev/null
       else # a machine that is only being built, or has no systemd

@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from wire.errors import Refused
 
 ED25519 = b"\x01"
+_CONTROL = bytes(byte for byte in range(0x20) if byte != 0x0A)
 DASH = "— "
 _NAME = re.compile(r"[A-Za-z0-9._/-]{1,128}")
 _ANY_NAME = re.compile(r"[^\s+]+")
@@ -180,7 +181,7 @@ def split(note: bytes) -> Note:
         raise Refused("not_a_note", "not UTF-8") from error
     if not 1 <= len(lines) <= MAX_SIGNATURES:
         raise Refused("not_a_note", f"{len(lines)} signature lines; 1 to {MAX_SIGNATURES} expected")
-    if any(byte < 0x20 and byte != 0x0A for byte in text):
+    if len(text.translate(None, _CONTROL)) != len(text):
         raise Refused("not_a_note", "control character")
     return Note(text, tuple(_parse_line(line) for line in lines))
 

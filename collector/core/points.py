@@ -117,10 +117,17 @@ def _coverage(sample: Sample, record: CoverageRecord, t_ms: int) -> Iterator[str
     head = series("coverage", tags)
     sixths = _sixths(record)
     whole = {**_metric_fields(record, metrics("coverage")), "seq": record.seq}
-    for step, (state, letter) in enumerate(zip(record.states, record.causes, strict=True)):
-        at_ns = time_ns(t_ms + step * record.step_ms, record.seq)
-        more = {**(whole if step == 0 else {}), **sixths.get(step, {})}
-        yield f"{head} {_step(state, letter, record.step_ms)}{_and(more) if more else ''} {at_ns}"
+    begins: dict[tuple[str, str], str] = {}
+    at_ns, step_ns = time_ns(t_ms, record.seq), time_ns(record.step_ms, 0)
+    for step, kind in enumerate(zip(record.states, record.causes, strict=True)):
+        begin = begins.get(kind)
+        if begin is None:
+            begin = begins[kind] = f"{head} {_step(*kind, record.step_ms)}"
+        if step == 0 or step in sixths:
+            yield f"{begin}{_and({**(whole if step == 0 else {}), **sixths.get(step, {})})} {at_ns}"
+        else:
+            yield f"{begin} {at_ns}"
+        at_ns += step_ns
 
 
 @lru_cache(maxsize=4096)

@@ -8,8 +8,24 @@ from pathlib import Path
 import pytest
 
 from collector.ledger import LedgerReader
+from collector.ledger_place import Remote
 from tests.collector.door import Door
 from tests.collector.kit import Deployment, FakeProbe, Field, Influx, Mosquitto, until
+from tests.collector.postgres import ON_POSTGRES, Cluster
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """One PostgreSQL for all tests of a run."""
+    made = Cluster().init().start()
+    yield made
+    made.remove()
+
+
+@pytest.fixture
+def postgres(cluster: Cluster) -> Remote:
+    """A fresh, prepared ledger in it."""
+    return cluster.copy()
 
 
 class Bench:
@@ -74,7 +90,8 @@ def full(tmp_path: Path, one: FakeProbe, influx: Influx) -> Iterator[Bench]:
 
 
 @pytest.fixture
-def door(tmp_path: Path, one: FakeProbe, two: FakeProbe) -> Iterator[Door]:
-    made = Door(tmp_path, one, two)
+def door(tmp_path: Path, one: FakeProbe, two: FakeProbe, request: pytest.FixtureRequest) -> Iterator[Door]:
+    place = request.getfixturevalue("postgres") if ON_POSTGRES else None
+    made = Door(tmp_path, one, two, place=place)
     yield made
     made.close()

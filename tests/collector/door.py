@@ -8,7 +8,8 @@ from typing import Any
 
 from collector.ingest import Ingest, Message, Taken
 from collector.ledger import LedgerReader
-from collector.ledger_write import SqliteLedger
+from collector.ledger_engine import open_database, open_ledger
+from collector.ledger_place import LedgerPlace, Remote
 from collector.registry import Registry
 from tests.collector.kit import ORIGIN, T0_MS, FakeProbe, document
 from wire import bundle, topics
@@ -17,11 +18,11 @@ from wire import bundle, topics
 class Door:
     """Ingest over files in a folder."""
 
-    def __init__(self, folder: Path, *probes: FakeProbe) -> None:
-        self.path = folder / "ledger.db"
+    def __init__(self, folder: Path, *probes: FakeProbe, place: LedgerPlace | None = None) -> None:
+        self.path = place or folder / "ledger.db"
         self.registry = Registry(folder / "registry.db")
         self.registry.load(document(*probes))
-        self.ledger = SqliteLedger(self.path)
+        self.ledger = open_ledger(self.path)
         self.ingest = Ingest(self.ledger, self.registry, ORIGIN)
         self.reader = LedgerReader(self.path)
         self.now_ms = T0_MS
@@ -41,9 +42,9 @@ class Door:
 
     def sql(self, text: str) -> list[Any]:
         """Look into the file, as an auditor would."""
-        connection = sqlite3.connect(self.path)
+        connection = open_database(self.path) if isinstance(self.path, Remote) else sqlite3.connect(self.path)
         try:
-            return connection.execute(text).fetchall()
+            return list(connection.execute(text).fetchall())
         finally:
             connection.close()
 

@@ -20,6 +20,7 @@ from collector.pack import Packer, make_dictionary
 from collector.sqlite import migrate, open_writer, versions
 from tests.collector.door import Door
 from tests.collector.kit import BOOT, SLOT_MS, T0_MS, FakeProbe, document
+from tests.collector.postgres import SQLITE_ONLY
 from wire import bundle, topics
 from wire.errors import Misconfigured, Unavailable
 
@@ -120,6 +121,7 @@ def test_samples_are_found_by_every_filter(door: Door, one: FakeProbe, two: Fake
     assert door.reader.last_n() == 3
 
 
+@SQLITE_ONLY
 def test_a_group_that_the_disk_refuses_leaves_nothing(door: Door, one: FakeProbe) -> None:
     door.take("p-one", one.test())
     door.ledger._db.execute("VACUUM")
@@ -136,6 +138,7 @@ def test_a_group_that_the_disk_refuses_leaves_nothing(door: Door, one: FakeProbe
     assert [sample.raw for sample in door.reader.samples(newest_first=False, after_n=1, limit=300)] == raws
 
 
+@SQLITE_ONLY
 def test_only_one_process_writes(door: Door) -> None:
     with pytest.raises(Misconfigured, match="another process"):
         SqliteLedger(door.path)
@@ -162,6 +165,7 @@ def test_several_may_open_a_new_file_at_once(tmp_path: Path) -> None:
     assert [(process.communicate(timeout=20)[1], process.returncode) for process in processes] == [(b"", 0)] * 4
 
 
+@SQLITE_ONLY
 def test_what_is_committed_is_synced_in_full(door: Door) -> None:
     assert door.ledger._db.execute("PRAGMA synchronous").fetchone()[0] == 2
     assert door.ledger._db.execute("PRAGMA journal_mode").fetchone()[0] == "wal"

@@ -20,6 +20,7 @@ from collector.core.accept import Chain, GapRange, Standing
 from collector.core.place import Place
 from collector.core.row import Row
 from collector.ledger import LedgerReader
+from collector.ledger_pg import PostgresLedger
 from collector.ledger_port import DeliveryRow, Ledger, RefusedBytes
 from collector.ledger_write import SqliteLedger
 from collector.sqlite import migrate, versions
@@ -39,18 +40,19 @@ class Closable(Ledger, Protocol):
 
 
 Open = Callable[[], Closable]
-ENGINES: dict[str, Callable[[Path], Closable]] = {"sqlite": lambda folder: SqliteLedger(folder / "ledger.db")}
+ENGINES: dict[str, Callable[[Any], Closable]] = {"sqlite": SqliteLedger, "postgres": PostgresLedger}
 
 
 @pytest.fixture(params=ENGINES)
 def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
     """Opens the ledger; opening again closes it first, so that only what was committed is there."""
     held: list[Closable] = []
+    place = tmp_path / "ledger.db" if request.param == "sqlite" else request.getfixturevalue("postgres")
 
     def again() -> Closable:
         for one in held:
             one.close()
-        held[:] = [ENGINES[request.param](tmp_path)]
+        held[:] = [ENGINES[request.param](place)]
         return held[0]
 
     yield again

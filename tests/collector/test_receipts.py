@@ -13,6 +13,7 @@ from collector import export
 from collector.core.witness import DIRECTIONS, judge
 from tests.collector.door import Door
 from tests.collector.kit import ORIGIN, T0_MS, FakeProbe
+from tests.collector.postgres import SQLITE_ONLY
 from tests.collector.test_web_world import World, get, world
 from wire import codec, notes
 from wire.note import Signer, sign
@@ -168,6 +169,7 @@ def test_a_receipt_that_comes_late_or_by_another_message_is_linked_by_its_hash(
     assert verdicts(door, 0) == ["agrees", "agrees"]
 
 
+@SQLITE_ONLY
 def test_receipts_are_append_only(door: Door, down_up: tuple[bytes, bytes]) -> None:
     door.registry.load(points())
     door.take("p-one", *down_up)

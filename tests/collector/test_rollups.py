@@ -24,6 +24,7 @@ from collector.rollups import Rollups, fact_of_sample
 from tests.collector.door import Door
 from tests.collector.harm import downgrade
 from tests.collector.kit import SLOT_MS, T0_MS, FakeProbe, document
+from tests.collector.postgres import SQLITE_ONLY
 from wire.errors import Unavailable
 from wire.records import TestRecord
 
@@ -165,6 +166,7 @@ def values_of(samples: list[Sample]) -> list[int]:
     return [r.downlink_bps for r in tests if r.downlink_bps is not None]
 
 
+@SQLITE_ONLY
 def test_a_ledger_of_before_gets_its_rollups_when_it_is_opened(door: Door, one: FakeProbe) -> None:
     door.take("p-one", *[one.test() for _ in range(9)], one.coverage())
     kept = tables(door)
@@ -177,6 +179,7 @@ def test_a_ledger_of_before_gets_its_rollups_when_it_is_opened(door: Door, one: 
     door.ledger = SqliteLedger(door.path)
 
 
+@SQLITE_ONLY
 def test_what_is_rolled_back_is_in_no_rollup(door: Door, one: FakeProbe) -> None:
     raw = one.test()
     door.sql("SELECT 1")

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collector import receive
-from collector.broker import MAX_PACKET_BYTES, BufferedClient, Connection, Incoming
+from collector.broker import BufferedClient, Connection
+from collector.core.packets import MAX_PACKET_BYTES, Incoming
 from collector.core.throttle import BURST_BYTES, MESSAGE_BYTES, RATE_BYTES_S, Throttle
 from collector.receive import Receiver
 from collector.settings import BrokerSettings, read_settings
@@ -115,5 +116,5 @@ def _length(number: int) -> bytes:
 
 def test_the_inside_of_paho_that_we_stand_on_is_there() -> None:
     """`BufferedClient` overrides and calls these; another paho that lacks them must be seen here, not in the field."""
-    for name in ("_sock_recv", "_packet_queue"):
+    for name in ("_sock_recv", "_packet_queue", "_packet_read", "_loop_rc_handle"):
         assert callable(getattr(super(BufferedClient, BufferedClient), name))

@@ -1,0 +1,215 @@
+"""PostgreSQL through psycopg 3, made to speak as our SQLite connections do: `?` for values, rows by number and name.
+
+Many rows go in by one `INSERT ... SELECT ... FROM unnest(...)`, an array a column. What PostgreSQL says is raised as
+`sqlite3.Error`, the one family that the ledger's modules know. Source: psycopg 3 documentation;
+decision note on PostgreSQL.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from operator import itemgetter
+from typing import Any, cast
+
+import psycopg
+from psycopg.adapt import Loader
+from psycopg.pq import TransactionStatus
+
+from collector.ledger_place import Remote
+from wire.errors import Unavailable
+
+CONNECT_WITHIN_S = 5
+SCHEMA = "dosong"
+_KEEPALIVE: Any = {
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
+"""A server that fell silent is given up after some ten seconds."""
+_MARK = re.compile(r"\?([0-9]*)")
+_UNARY_PLUS = re.compile(r"\b(WHERE|AND|OR) \+(?=[a-z_])")
+_VALUES = re.compile(r"INSERT INTO (\w+) \(([^)]*)\) VALUES \([?, ]*\)(.*)", re.DOTALL)
+_ELSEWHERE = {
+    "SELECT value FROM meta WHERE key = 'dictionary'": "SELECT value FROM dictionary",
+    "BEGIN IMMEDIATE": "BEGIN",
+}
+"""Statements that are said otherwise here."""
+
+
+class PgError(sqlite3.OperationalError):
+    """PostgreSQL refused, or is not there."""
+
+
+class Row(tuple[Any, ...]):
+    """A row by number, and by the name of its column, as `sqlite3.Row` is."""
+
+    __slots__ = ()
+    _places: dict[str, int] = {}  # noqa: RUF012 (of each subclass, set where it is made)
+
+    def __getitem__(self, key: Any) -> Any:
+        return tuple.__getitem__(self, self._places[key] if isinstance(key, str) else key)
+
+    def keys(self) -> list[str]:
+        """Names of the columns, in order."""
+        return list(self._places)
+
+
+@lru_cache(maxsize=512)
+def _row_type(names: tuple[str, ...]) -> type[Row]:
+    return type("Row", (Row,), {"__slots__": (), "_places": {name: at for at, name in enumerate(names)}})
+
+
+def _rows(cursor: psycopg.Cursor[Any]) -> Any:
+    """Row factory of psycopg: plain tuples become `Row`."""
+    if cursor.description is None:
+        return tuple
+    return _row_type(tuple(column.name for column in cursor.description))
+
+
+class _Whole(Loader):
+    """Sums of whole numbers come as `numeric`: whole numbers again."""
+
+    def load(self, raw: Any) -> Any:
+        text = bytes(raw).decode()
+        return int(text) if "." not in text else float(text)
+
+
+class Answer:
+    """What a statement gave, asked as a cursor of SQLite is."""
+
+    __slots__ = ("_cursor",)
+
+    def __init__(self, cursor: psycopg.Cursor[Any] | None) -> None:
+        self._cursor = cursor
+
+    @property
+    def rowcount(self) -> int:
+        """Rows that the statement touched."""
+        return self._cursor.rowcount if self._cursor is not None else 0
+
+    def fetchone(self) -> Any:
+        """The next row; None if there is none."""
+        return None if self._cursor is None or self._cursor.description is None else self._cursor.fetchone()
+
+    def fetchall(self) -> list[Any]:
+        """All rows that are left."""
+        return [] if self._cursor is None or self._cursor.description is None else self._cursor.fetchall()
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.fetchall())
+
+
+class PgDatabase:
+    """One connection. Transactions are explicit, as with our SQLite. Not safe for several threads at once."""
+
+    def __init__(self, place: Remote, options: Sequence[str] = ()) -> None:
+        """Connect; `options` are server settings such as "statement_timeout=5000". Raises Unavailable."""
+        self._place, self._options = place, options
+        self._types: dict[tuple[str, str], str] = {}
+        self._db = self._connect()
+
+    def _connect(self) -> psycopg.Connection[Any]:
+        words = " ".join(f"-c {one}" for one in (f"search_path={SCHEMA}", "join_collapse_limit=16", *self._options))
+        try:
+            db: psycopg.Connection[Any] = psycopg.connect(
+                self._place.url,
+                autocommit=True,
+                password=self._place.password,
+                connect_timeout=CONNECT_WITHIN_S,
+                options=words,
+                cursor_factory=cast(Any, psycopg.RawCursor),
+                row_factory=cast(Any, _rows),
+                **_KEEPALIVE,
+            )
+        except psycopg.Error as error:
+            raise Unavailable(
+                f"cannot reach {self._place}: {_said(error)}; start PostgreSQL or correct ledger.url"
+            ) from error
+        db.adapters.register_loader("numeric", _Whole)
+        return db
+
+    def __del__(self) -> None:
+        if hasattr(self, "_db"):
+            self._db.close()
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a transaction is open, also one that failed."""
+        return self._db.info.transaction_status in {TransactionStatus.INTRANS, TransactionStatus.INERROR}
+
+    def execute(self, sql: str, values: Sequence[Any] = (), /) -> Answer:
+        """Run one statement with `?` for values; BEGIN on a connection that was lost makes a new one.
+
+        Raises PgError; BEGIN also Unavailable.
+        """
+        if sql.startswith("BEGIN") and self._db.closed:
+            self._db = self._connect()
+        try:
+            given = [_clean(value) for value in values]
+            return Answer(self._db.execute(_spoken(sql), given or None))
+        except psycopg.Error as error:
+            if sql == "ROLLBACK":
+                self._db.close()  # then the server does it
+                return Answer(None)
+            raise PgError(_said(error)) from error
+
+    def executemany(self, sql: str, rows: Iterable[Sequence[Any]], /) -> Answer | None:
+        """Insert many rows by one statement; any other statement once for each row. Raises PgError."""
+        given = list(rows)
+        found = _VALUES.fullmatch(sql)
+        if not given:
+            return None
+        if found is None:
+            for row in given:
+                last = self.execute(sql, row)
+            return last
+        return self._insert(found[1], [name.strip() for name in found[2].split(",")], found[3], given)
+
+    def _insert(self, table: str, columns: list[str], rest: str, rows: list[Sequence[Any]]) -> Answer:
+        types = [self._type(table, column) for column in columns]
+        arrays = ", ".join(f"${at}::{kind}[]" for at, kind in enumerate(types, 1))
+        sql = f"INSERT INTO {table} ({', '.join(columns)}) SELECT * FROM unnest({arrays}){rest}"  # noqa: S608 (ours)
+        lists = [list(map(itemgetter(at), rows)) for at in range(len(columns))]
+        for at, kind in enumerate(types):
+            if kind == "text":
+                lists[at] = [_clean(value) for value in lists[at]]
+        try:
+            return Answer(self._db.execute(sql, lists, binary=True))
+        except psycopg.Error as error:
+            raise PgError(_said(error)) from error
+
+    def _type(self, table: str, column: str) -> str:
+        if (table, column) not in self._types:
+            sql = (
+                "SELECT attname, format_type(atttypid, NULL) FROM pg_attribute"
+                " WHERE attrelid = $1::regclass AND attnum > 0"
+            )
+            for name, kind in self.execute(sql, (table,)):
+                self._types[table, name] = kind
+        return self._types[table, column]
+
+    def close(self) -> None:
+        """End the connection; what was not committed is gone."""
+        self._db.close()
+
+
+@lru_cache(maxsize=1024)
+def _spoken(sql: str) -> str:
+    """A statement of ours as PostgreSQL reads it: `$1` for `?`, no unary plus, which only SQLite's planner minds."""
+    marks = iter(range(1, 10_000))
+    sql = _UNARY_PLUS.sub(r"\1 ", _ELSEWHERE.get(sql, sql))
+    return _MARK.sub(lambda found: f"${found[1] or next(marks)}", sql)
+
+
+def _clean(value: Any) -> Any:
+    """Text of PostgreSQL holds no NUL; only what strangers sent could have one."""
+    return value.replace("\0", "\ufffd") if isinstance(value, str) and "\0" in value else value
+
+
+def _said(error: psycopg.Error) -> str:
+    """What PostgreSQL said, on one line."""
+    return " ".join(str(error).split()) or type(error).__name__
