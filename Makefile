@@ -187,3 +187,8 @@ deb: ready ## Debian packages of probe, collector and measurement point, into bu
 install-check: ## a fresh Debian 12 with systemd: docs/install-collector.md as printed, then a probe, upgrades and back (root; 15 minutes)
 	@scripts/setup.sh install
 	@$(PY) -m tests.install.check $(ARGS)
+
+.PHONY: fuzz
+fuzz: ready ## every parser of bytes from outside under atheris, a minute each; what breaks one is kept (50 minutes; ARGS='--seconds 5')
+	@.venv/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[fuzz]'
+	@$(PY) -m tests.fuzz $(ARGS)

@@ -249,7 +249,7 @@ def read_settings(path: Path) -> Settings:
         raise Misconfigured(
             f"cannot read settings {path}: {error.strerror}; make them with dosong-provision"
         ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise Misconfigured(f"{path} is not TOML: {error}; correct that line") from error
     if "folder" in document:
         raise Misconfigured(f"{path}: unknown key `folder`; remove it")

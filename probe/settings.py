@@ -242,7 +242,7 @@ def load(path: Path) -> Settings:
         document = tomllib.loads(path.read_text())
     except OSError as error:
         raise Misconfigured(f"cannot read {path}: {error.strerror}; make it with dosong-provision") from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise Misconfigured(f"{path} is not TOML: {error}; correct that line") from error
     for name in {"folder", "file"} & document.keys():
         raise Misconfigured(f"{path}: {name} is not a setting; remove the line")

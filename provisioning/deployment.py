@@ -264,7 +264,7 @@ def load(root: Path) -> Deployment:
     try:
         table = tomllib.loads((root / "deployment.toml").read_text())
         return Deployment(root, *(table[name] for name in ("origin", "host", "port", "enrol_url", "socket")))
-    except (OSError, tomllib.TOMLDecodeError, KeyError) as error:
+    except (OSError, ValueError, RecursionError, KeyError) as error:
         raise Misconfigured(f"{root} holds no deployment; run: dosong-provision init --dir {root}") from error
 
 
