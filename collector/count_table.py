@@ -8,19 +8,26 @@ from __future__ import annotations
 import csv
 import io
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
 from openpyxl import Workbook, load_workbook
+from openpyxl.utils.exceptions import InvalidFileException
 
 from collector.people import MOST, Entry
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 HEAD = ("Mã đơn vị", "Tên", "Ngày", "Số người cài đặt", "Số mẫu đã đo")
-MOST_ROWS, MOST_INSIDE = 5_000, 20_000_000
+MOST_ROWS, MOST_INSIDE, MOST_DIGITS = 5_000, 20_000_000, 12
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_BROKEN = (
+    *(InvalidFileException, zipfile.BadZipFile, zlib.error, OSError, EOFError, SyntaxError, ArithmeticError),
+    *(AttributeError, LookupError, RuntimeError, TypeError, ValueError),
+)
+"""What zipfile and openpyxl raise for a workbook whose bytes were changed; an XML error is a SyntaxError."""
 Cells = Sequence[object]
 
 
@@ -113,7 +120,7 @@ def _number(cell: object, column: str) -> int | None:
     if isinstance(cell, bool | float):
         raise _Wrong(column, cell, "number")
     text = str(cell).strip()
-    if not text.isascii() or not text.isdigit() or int(text) > MOST:
+    if not text.isascii() or not text.isdigit() or len(text) > MOST_DIGITS or int(text) > MOST:
         raise _Wrong(column, cell, "number")
     return int(text)
 
@@ -137,11 +144,16 @@ def _xlsx(raw: bytes) -> Iterator[list[Any]]:
             parts = archive.infolist()
             if sum(part.file_size for part in parts) > MOST_INSIDE:
                 raise _Wrong("file", "", "large")
-            if any(b"<!DOCTYPE" in archive.open(part).read(4096) for part in parts if part.filename.endswith(".xml")):
+            # In UTF-16 a NUL stands beside every letter; a part may have any name.
+            if any(b"<!DOCTYPE" in archive.open(part).read(4096).replace(b"\0", b"") for part in parts):
                 raise _Wrong("file", "", "large")
         book = load_workbook(io.BytesIO(raw), read_only=True, data_only=False, keep_links=False)
-    except (zipfile.BadZipFile, KeyError, ValueError, OSError):
+        yield from _first_sheet(book)
+    except _BROKEN:
         raise _Wrong("file", "", "utf8") from None
+
+
+def _first_sheet(book: Any) -> Iterator[list[Any]]:
     try:
         for number, row in enumerate(book.worksheets[0].iter_rows(max_col=5, max_row=MOST_ROWS + 1), 1):
             for cell in row:

@@ -20,6 +20,7 @@ from typing import Any
 
 from collector import ledger_notes
 from collector.core import count, coverage
+from collector.core.audit import TYPE as DEED
 from collector.core.clock import HOUR_MS
 from collector.core.csv_line import BOM
 from collector.core.period import Period
@@ -257,6 +258,8 @@ class Packer:
         keys |= {(k.name, k.key_id) for p in known["places"] for k in map(note.parse_vkey, self._registry.keys(p))}
         lines = []
         for n, _, kind, _, raw in ledger_notes.read(self._settings.ledger):
+            if kind == DEED:  # a line of the audit trail: not signed, and it names accounts, not stations
+                continue
             signed = note.split(raw).signatures[0]
             body = json.loads(raw.split(b"\n", 2)[1])
             is_ours = kind == "rules" or any(body.get(name) in about for name in _SUBJECTS)

@@ -15,7 +15,7 @@ from functools import lru_cache
 
 from collector import light
 from collector.core import run
-from collector.core.run import Piece, Shape
+from collector.core.run import Pieces, Run, Shape
 from collector.failpoint import reached
 from collector.follow import Follower
 from collector.ingest_place import Placer
@@ -29,7 +29,6 @@ from collector.registry_rows import ProbeEntry
 from collector.statements import NOTES, Statements
 from collector.verify import checker
 from wire import bundle, codec, topics
-from wire.codec import Opened
 from wire.errors import Refused, Unavailable
 from wire.failure import RefusalReason
 from wire.note import Verifier
@@ -313,7 +312,7 @@ class Ingest:
         except Refused as error:
             tally.refuse(error, raw, "receipt: ")
 
-    def _pieces(self, work: Work, found: tuple[Task, Proof] | None) -> list[Piece]:
+    def _pieces(self, work: Work, found: tuple[Task, Proof] | None) -> Pieces:
         """What a probe brought, opened: by what the opener said, if that is of these records and of the key of now."""
         key = work.key
         if found is not None and len(found[1].ways) == len(work.raws):
@@ -331,57 +330,55 @@ class Ingest:
         """Place what a probe brought, run by run."""
         pieces = self._pieces(work, found)
         reached("receive.verified")
-        at = 0
-        for together in run.runs(pieces):
-            tallies = work.tallies[at : at + len(together)]
-            at += len(together)
-            opened = [piece.opened for piece in together if piece.opened is not None]
-            if len(opened) == len(together) and self._take_run(work, opened, tallies, received_ms):
-                continue
-            for piece, tally in zip(together, tallies, strict=True):
-                self._take_single(work, piece, tally, received_ms)
+        for one in run.runs(pieces):
+            if isinstance(one, int):
+                self._take_single(work, pieces, one, received_ms)
+            elif not self._take_run(work, one, received_ms):
+                for at in range(one.at, one.at + len(one)):
+                    self._take_single(work, pieces, at, received_ms)
 
-    def _take_run(self, work: Work, opened: list[Opened], tallies: list[Tally], received_ms: int) -> bool:
+    def _take_run(self, work: Work, one: Run, received_ms: int) -> bool:
         """Let a run go on at its chain's head; False if each of its records must be asked."""
-        head = opened[0].head
-        if head is None or not work.key.ring.is_of(work.key.ring.keys[-1][1], head.epoch):
+        epoch = one.records[0].epoch
+        if not work.key.ring.is_of(work.key.ring.keys[-1][1], epoch):
             return False
-        held = self.placer.extend(work.entry, opened, received_ms)
+        held = self.placer.extend(work.entry, one, received_ms)
         if held is None:
             return False
-        for at, (one, tally) in enumerate(zip(opened, tallies, strict=True)):
-            _note_epochs(one, tally)
+        tallies = work.tallies
+        for at, record in enumerate(one.records):
+            tally = tallies[one.at + at]
+            tally.epochs.add(epoch)
+            if isinstance(record, GapRecord):
+                tally.epochs.add(record.gap_epoch)
             if at < held:
                 tally.duplicate += 1
             else:
                 tally.accepted += 1
         return True
 
-    def _take_single(self, work: Work, piece: Piece, tally: Tally, received_ms: int) -> None:
+    def _take_single(self, work: Work, pieces: Pieces, at: int, received_ms: int) -> None:
         """Place one record that nothing but its own signature vouches for."""
+        raw, tally = pieces.raws[at], work.tallies[at]
         try:
-            opened = piece.opened if piece.signed else None
+            opened = pieces.opened(at) if pieces.ways[at] == run.SIGNED else None
             keys = work.key.ring
-            verifier = keys.signer_of(piece.raw)
+            verifier = keys.signer_of(raw)
             if opened is None:
-                opened = codec.open_record(piece.raw, self._origin, work.entry.id, verifier)
+                opened = codec.open_record(raw, self._origin, work.entry.id, verifier)
             if opened.head is not None:
                 keys.check(verifier, opened.head.epoch)
         except Refused as error:
-            tally.refuse(error, piece.raw)
+            tally.refuse(error, raw)
             return
-        _note_epochs(opened, tally)
+        if opened.head is not None:
+            tally.epochs.add(opened.head.epoch)
+        if isinstance(opened.record, GapRecord):
+            tally.epochs.add(opened.record.gap_epoch)
         if self.placer.place(work.entry, opened, received_ms):
             tally.accepted += 1
         else:
             tally.duplicate += 1
-
-
-def _note_epochs(opened: Opened, tally: Tally) -> None:
-    if opened.head is not None:
-        tally.epochs.add(opened.head.epoch)
-    if isinstance(opened.record, GapRecord):
-        tally.epochs.add(opened.record.gap_epoch)
 
 
 def _delivery(tally: Tally, received_ms: int) -> DeliveryRow:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -9,9 +10,11 @@ from functools import lru_cache
 from collector.core import count
 from collector.core.accept import Standing
 from collector.core.clock import date_from
+from collector.core.place import Place
 from collector.core.row import Row, is_test
+from collector.core.run import Run
 from collector.ledger_port import Ledger
-from collector.registry import Registry
+from collector.registry import ALWAYS, Registry
 from collector.registry_rows import ProbeEntry
 from wire import topics
 from wire.codec import Opened
@@ -94,6 +97,41 @@ class Judge:
             fault_detail=own.fault_detail,
             raw=own.raw,
         )
+
+    def rows(self, entry: ProbeEntry, one: Run, received_ms: int, taken: set[tuple[str, int]]) -> list[Row]:
+        """The rows of proved records that go on at the head of their chain; `taken`: slots of other counted samples.
+
+        Same as `row` for each. Slots that these take are added to `taken`.
+        """
+        rows: list[Row] = []
+        probe, part, quarantine = entry.id, _part(entry.id), entry.state == "quarantine"
+        moments, places = self._registry.stays(probe)
+        for raw, leaf, record in zip(one.raws, one.leaves, one.records, strict=True):
+            t_ms = self._time_of(probe, record) if record.t_ms is None else record.t_ms
+            place = places[bisect_right(moments, ALWAYS if t_ms is None else t_ms)]
+            why: tuple[str, ...] = count.NO_TEST
+            if quarantine or is_test(record):
+                why = count.reasons(record, self._standing(entry, record, t_ms, place, taken))
+                if not why and is_test(record) and record.slot_ms is not None:
+                    taken.add((record.modem, record.slot_ms))
+            # By place: keywords would cost half as much again.
+            row = Row(part, probe, Standing.IN_CHAIN, record, t_ms, None, place, why, record.epoch, record.seq, leaf)
+            row.prev, row.received_ms, row.raw, row.follows = record.prev, received_ms, raw, bool(rows)
+            rows.append(row)
+        return rows
+
+    def _standing(
+        self,
+        entry: ProbeEntry,
+        record: AnyRecord,
+        t_ms: int | None,
+        place: Place | None,
+        taken: AbstractSet[tuple[str, int]],
+    ) -> count.Standing:
+        """Of a record that is in its place, without a fault."""
+        is_taken = is_test(record) and (record.modem, record.slot_ms) in taken
+        unit, quarantine = self._unit_of(record, t_ms), entry.state == "quarantine"
+        return count.Standing(None, True, False, quarantine, entry.simulated, t_ms, place, unit, is_taken)
 
     def _unit_of(self, record: AnyRecord | None, t_ms: int | None) -> str | None:
         """Unit of a test's referral code at that time; None without a code, or if it belonged to none."""

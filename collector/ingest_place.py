@@ -8,6 +8,7 @@ from dataclasses import replace
 from collector.core import accept, run
 from collector.core.accept import Arrival, Chain, Duplicate, Look, Mark, NoteGap, Settle, Standing, Store
 from collector.core.row import Row, is_clock, is_test, prev_of
+from collector.core.run import Run
 from collector.failpoint import reached
 from collector.ingest_judge import Bytes, Judge
 from collector.ledger_port import Ledger, StoredRow
@@ -30,67 +31,57 @@ class Placer:
 
     # --- runs -----------------------------------------------------------------------------------------------------
 
-    def extend(self, entry: ProbeEntry, opened: Sequence[Opened], received_ms: int) -> int | None:
+    def extend(self, entry: ProbeEntry, one: Run, received_ms: int) -> int | None:
         """Let a run go on at its chain's head; return how many of it were held, None if each must be asked."""
-        head = opened[0].head
-        if head is None:
-            return None
-        chain = self._ledger.chain(entry.id, head.epoch)
-        places = run.overlap(chain, opened)
+        epoch = one.records[0].epoch
+        chain = self._ledger.chain(entry.id, epoch)
+        places = run.overlap(chain, one)
         if places is None:
             return None
-        held = self._ledger.leaves(entry.id, head.epoch, places) if places else {}
-        found = run.extend(chain, opened, held)
+        held = self._ledger.leaves(entry.id, epoch, places) if places else {}
+        found = run.extend(chain, one, held)
         if found is None:
             return None
-        if found.held < len(opened):
-            first = self._keep(entry, opened[found.held :], received_ms)
+        if found.held < len(one):
+            first = self._keep(entry, one.part(found.held, len(one)), received_ms)
             reached("receive.stored")
             self._ledger.keep_chain(entry.id, found.chain)
             for at, gap in found.gaps:
                 if at >= found.held:
                     self._ledger.note_gap(entry.id, gap, first + at - found.held)
-                    if gap.epoch != head.epoch:
+                    if gap.epoch != epoch:
                         self._look(entry, Look(gap.epoch, gap.from_seq), found.chain)
         return found.held
 
-    def _keep(self, entry: ProbeEntry, opened: Sequence[Opened], received_ms: int) -> int:
+    def _keep(self, entry: ProbeEntry, one: Run, received_ms: int) -> int:
         """Store records that go on at the head; return the first one's number, of consecutive ones.
 
         Behind a record that dates its boot the others are judged with what it says.
         """
-        first, start = 0, 0
-        undated = any(one.record is not None and one.record.t_ms is None for one in opened)
-        for at, one in enumerate(opened):
-            if at == len(opened) - 1 or self._dates(entry.id, one.record, undated=undated):
-                n = self._keep_stretch(entry, opened[start : at + 1], received_ms)
-                first, start = first or n, at + 1
+        clocks = [at for at, record in enumerate(one.records) if is_clock(record)]
+        undated = bool(clocks) and any(record.t_ms is None for record in one.records)
+        first, start, boot = 0, 0, None
+        for at in clocks:
+            dates = undated or bool(self._ledger.undated(entry.id, one.records[at].boot))
+            boot = self._set_clock(entry.id, one.records[at])
+            if dates:
+                n = self._keep_stretch(entry, one.part(start, at + 1), received_ms, boot)
+                first, start, boot = first or n, at + 1, None
+        if start < len(one):
+            # Nothing held gets its time by the clocks of this last part.
+            n = self._keep_stretch(entry, one.part(start, len(one)), received_ms, None)
+            first = first or n
         return first
 
-    def _dates(self, probe: str, record: AnyRecord | None, *, undated: bool) -> bool:
-        """Whether records may get their time by this one: those before it (`undated`: some have none), or held ones."""
-        return is_clock(record) and (undated or bool(self._ledger.undated(probe, record.boot)))
-
-    def _keep_stretch(self, entry: ProbeEntry, opened: Sequence[Opened], received_ms: int) -> int:
-        for one in opened[:-1]:
-            self._set_clock(entry.id, one.record)  # nothing held gets its time by it
-        dates_boot = self._set_clock(entry.id, opened[-1].record)
-        taken = self._slots(entry.id, opened)
-        rows = []
-        for one in opened:
-            row = self._judge.row(
-                entry, one.record, Bytes.of(one, received_ms), Standing.IN_CHAIN, None, forked=False, taken=taken
-            )
-            if row.counted and is_test(one.record) and one.record.slot_ms is not None:
-                taken.add((one.record.modem, one.record.slot_ms))
-            rows.append(row)
+    def _keep_stretch(self, entry: ProbeEntry, one: Run, received_ms: int, dates_boot: str | None) -> int:
+        """Store records of which none dates those before it; the last may date what is held of `dates_boot`."""
+        rows = self._judge.rows(entry, one, received_ms, self._slots(entry.id, one.records))
         first = self._ledger.insert(rows)
         self._date(entry, dates_boot)
         return first
 
-    def _slots(self, probe: str, opened: Sequence[Opened]) -> Slots:
+    def _slots(self, probe: str, records: Sequence[AnyRecord | None]) -> Slots:
         """Slots of these records that counted samples hold already."""
-        records = [one.record for one in opened]
         slots = [one.slot_ms for one in records if is_test(one) and one.slot_ms is not None]
         return self._ledger.slots_taken(probe, min(slots), max(slots)) if slots else set()
 
@@ -164,7 +155,7 @@ class Placer:
         dates_boot = self._set_clock(entry.id, opened.record)
         own = replace(Bytes.of(opened, received_ms), prev=prev_of(opened, accept.loose_prev(opened.raw)))
         forked = chain.fork_seq is not None
-        taken = self._slots(entry.id, [opened])
+        taken = self._slots(entry.id, [opened.record])
         row = self._judge.row(entry, opened.record, own, store.standing, store.fault, forked=forked, taken=taken)
         n = self._ledger.insert([row])
         if store.standing is Standing.FORK and opened.head is not None:

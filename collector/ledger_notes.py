@@ -14,7 +14,8 @@ from collector.ledger_port import NoteRow, ReceiptRow
 from collector.pack import Packer
 from wire.note import split
 
-TABLE = "note"
+TABLE = "signed_note"
+"""What `seal.db` and `LedgerLeaves` call the notes: `note` is a log's own first entry there."""
 PAGE = 500
 
 

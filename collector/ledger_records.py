@@ -49,12 +49,9 @@ class RecordWriter:
     def append(self, rows: Sequence[Row]) -> int:
         """Store records of one probe under consecutive numbers; return the first one's."""
         first = self.last() + 1
-        befores: list[Row | None] = [None, *rows[:-1]]
-        given = [values(first + at, row, self.words, befores[at]) for at, row in enumerate(rows)]
-        self._db.executemany(INSERT, given)
+        self._db.executemany(INSERT, values(first, rows, self.words))
         self._last = first + len(rows) - 1
-        for n, row in enumerate(rows, first):
-            self._take(n, row.raw, row.leaf)
+        self._gather(first, [row.raw for row in rows], [row.leaf for row in rows])
         return first
 
     def offer(self, runs: Sequence[PackedRun]) -> None:
@@ -72,6 +69,21 @@ class RecordWriter:
         self._offered.clear()
         self._expected = self._last = None
         self.words.forget()
+
+    def _gather(self, first: int, raws: list[bytes], leaves: list[bytes]) -> None:
+        """Gather records numbered from `first` on; a block that is offered of some in a row is written as it is."""
+        at = 0
+        while at < len(raws):
+            offered = self._offered.get(leaves[at]) if self._offered else None
+            count = 0 if offered is None else len(offered.leaves)
+            if offered is not None and offered.leaves == tuple(leaves[at : at + count]):
+                self._write(first + at - 1)
+                self._put(first + at, offered)
+                del self._offered[leaves[at]]
+                at += count
+            else:
+                self._take(first + at, raws[at], leaves[at])
+                at += 1
 
     def _take(self, n: int, raw: bytes, leaf: bytes) -> None:
         """Gather record `n`; write a block that is full with it, and what came before a block that begins with it."""
@@ -92,8 +104,11 @@ class RecordWriter:
         raws, leaves = zip(*self._open, strict=True)
         block: Block | PackedRun
         block = expected if expected is not None and expected.leaves == leaves else self._packer.pack(raws, leaves)
-        self._db.execute(PUT_BLOCK, (last_n - len(self._open) + 1, block.packed, block.signatures))
+        self._put(last_n - len(self._open) + 1, block)
         self._open.clear()
+
+    def _put(self, first_n: int, block: Block | PackedRun) -> None:
+        self._db.execute(PUT_BLOCK, (first_n, block.packed, block.signatures))
 
     def raws(self, numbers: Iterable[int]) -> dict[int, bytes]:
         """Bytes of these records, of this very transaction too. Raises sqlite3.Error."""

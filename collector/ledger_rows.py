@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from collector.core.accept import Standing, leaf_of
@@ -15,7 +15,8 @@ COLUMNS = (
     *("not_counted", "outcome", "invalid_path", "steps"),
 )
 INSERT = f"INSERT INTO entry ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"  # noqa: S608
-KINDS = {"test": 1, "coverage": 2, "boot": 3, "event": 4, "gap": 5}
+TEST, COVERAGE = 1, 2
+KINDS: dict[object, int] = {"test": TEST, "coverage": COVERAGE, "boot": 3, "event": 4, "gap": 5}
 OUTCOMES = {"ok": 1, "partial": 2, "failed": 3, "skipped": 4}
 FOLLOWS = 1
 """`prev` of a record that names the leaf of the one before it in its place."""
@@ -27,35 +28,51 @@ class Words(Protocol):
     def number(self, text: str) -> int:
         """Number of a word."""
 
-    def unit(self, province: str, commune: str, hamlet: str) -> tuple[int, int, int]:
-        """Numbers of three codes."""
+    def reasons(self, reasons: tuple[str, ...]) -> int:
+        """Number of reasons, one behind the other."""
 
 
-def values(n: int, row: Row, words: Words, before: Row | None) -> tuple[Any, ...]:
-    """The values of `COLUMNS` of record `n`; `before`: the one that was stored before it, None for a first one."""
-    record, place, number = row.record, row.place, words.number
-    unit = words.unit(place.province, place.commune, place.hamlet) if place else (1, 1, 1)
-    return (
-        *(n, row.part, number(row.probe), row.epoch, row.seq, int(row.standing), row.leaf, _prev(row, before)),
-        row.received_ms,
-        *((KINDS[row.kind or ""], number(record.boot)) if record else (None, None)),
-        *(row.t_ms, None if row.fault is None else number(row.fault), row.fault_detail, *unit),
-        *_of_kind(row, number),
-    )
+Values = tuple[Any, ...]
 
 
-def _of_kind(row: Row, number: Callable[[str], int]) -> tuple[Any, ...]:
-    """From `modem` on."""
-    record, reasons = row.record, number(" ".join(row.not_counted))
-    if is_test(record):
-        return (
-            *(number(record.modem), number(plmn_of(record)), record.slot_ms, int(row.counted), reasons),
-            *(OUTCOMES[record.outcome], int(invalid_path(record)), 0),
+def values(first: int, rows: Sequence[Row], words: Words) -> list[Values]:
+    """The values of `COLUMNS` of records of one probe, numbered from `first` on."""
+    number, found = words.number, list[Values]()
+    probe, unit, place, before = number(rows[0].probe), (1, 1, 1), None, None
+    for n, row in enumerate(rows, first):
+        record = row.record
+        if row.place is not place:
+            place = row.place
+            unit = (number(place.province), number(place.commune), number(place.hamlet)) if place else (1, 1, 1)
+        if record is None:
+            kind, boot = None, None
+        else:
+            kind, boot = KINDS[record.__struct_config__.tag], number(record.boot)
+        prev = FOLLOWS if row.follows else _prev(row, before)
+        fault = None if row.fault is None else number(row.fault)
+        found.append(
+            (
+                *(n, row.part, probe, row.epoch, row.seq, int(row.standing), row.leaf, prev, row.received_ms),
+                *(kind, boot, row.t_ms, fault, row.fault_detail, *unit, *_of_kind(row, kind, words)),
+            )
         )
-    if is_coverage(record):
-        steps = packed_steps(*(record.states.count(letter) for letter in "CDNU"))
-        return (number(record.modem), number(plmn_of(record)), None, int(row.counted), reasons, None, 0, steps)
-    return (None, 1, None, int(row.counted), reasons, None, 0, 0)
+        before = row
+    return found
+
+
+def _of_kind(row: Row, kind: int | None, words: Words) -> Values:
+    """From `modem` on."""
+    record, number = row.record, words.number
+    counted, reasons = int(not row.not_counted), words.reasons(row.not_counted)
+    if kind == TEST and is_test(record):
+        modem, plmn = number(record.modem), number(plmn_of(record))
+        invalid = int(invalid_path(record))
+        return (modem, plmn, record.slot_ms, counted, reasons, OUTCOMES[record.outcome], invalid, 0)
+    if kind == COVERAGE and is_coverage(record):
+        states = record.states
+        steps = packed_steps(states.count("C"), states.count("D"), states.count("N"), states.count("U"))
+        return (number(record.modem), number(plmn_of(record)), None, counted, reasons, None, 0, steps)
+    return (None, 1, None, counted, reasons, None, 0, 0)
 
 
 def packed_steps(covered: int, degraded: int, no_service: int, unknown: int) -> int:

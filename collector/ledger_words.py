@@ -14,7 +14,7 @@ class Words:
     def __init__(self, db: Database) -> None:
         self._db = db
         self._known: dict[str, int] = {}
-        self._unit: tuple[tuple[str, str, str], tuple[int, int, int]] | None = None
+        self._reasons: dict[tuple[str, ...], int] = {}
 
     def find(self, text: str) -> int:
         """Number of a word; 0, which no word has, if it was never kept."""
@@ -34,12 +34,12 @@ class Words:
             found = self._keep(text, int(added[0]))
         return found
 
-    def unit(self, province: str, commune: str, hamlet: str) -> tuple[int, int, int]:
-        """Numbers of three codes; those of the newest are at hand, for records of one probe come together."""
-        asked = (province, commune, hamlet)
-        if self._unit is None or self._unit[0] != asked:
-            self._unit = asked, (self.number(province), self.number(commune), self.number(hamlet))
-        return self._unit[1]
+    def reasons(self, reasons: tuple[str, ...]) -> int:
+        """Number of reasons, one behind the other, as one word."""
+        found = self._reasons.get(reasons)
+        if found is None:
+            found = self._reasons[reasons] = self.number(" ".join(reasons))
+        return found
 
     def _keep(self, text: str, number: int) -> int:
         if len(self._known) >= MAX_KNOWN:
@@ -50,4 +50,4 @@ class Words:
     def forget(self) -> None:
         """The transaction was rolled back: words that were new in it are gone."""
         self._known.clear()
-        self._unit = None
+        self._reasons.clear()

@@ -181,8 +181,7 @@ class SqlLedger:
         first = self._records.append(rows)
         self._add_to_probe(rows)
         ledger_notes.link_receipts(self._db, rows, first)
-        for row in rows:
-            self._rollups.add(row)
+        self._rollups.add(rows)
         return first
 
     def offer(self, runs: Sequence[PackedRun]) -> None:

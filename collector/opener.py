@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import BinaryIO
 
@@ -94,11 +94,12 @@ class Opener:
         """Prove and pack the records of one probe."""
         shape, check = self._key(task.name, task.public)
         raws = [raw for payload in task.payloads for raw in records_of(payload, self._receipt)]
-        ways, leaves = run.prove(raws, shape, task.probe, check)
+        found = run.open_backwards(raws, shape, task.probe, check)
+        ways, leaves = found.ways, found.leaves
         blocks = list(self._blocks(raws, ways, leaves))
         return Proof(ways, b"".join(leaf or bytes(LEAF_BYTES) for leaf in leaves), blocks)
 
-    def _blocks(self, raws: list[bytes], ways: bytes, leaves: list[bytes]) -> Iterator[Packed]:
+    def _blocks(self, raws: list[bytes], ways: bytes, leaves: Sequence[bytes]) -> Iterator[Packed]:
         """Whole runs of proved records, as far as they fill blocks well."""
         at = 0
         while at < len(raws):

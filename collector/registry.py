@@ -41,7 +41,8 @@ from wire.errors import Refused, Unavailable
 from wire.fold import matches
 
 E = TypeVar("E", ProvinceEntry, CommuneEntry, HamletEntry, SiteEntry, UserEntry, PointEntry)
-_ALWAYS = 2**53 - 1
+ALWAYS = 2**53 - 1
+"""Later than any moment: as the registry is now."""
 _TIMELINES = {
     "probe_site": "SELECT valid_from_ms, site FROM probe_site WHERE probe = ? ORDER BY valid_from_ms, n",
     "site_hamlet": "SELECT valid_from_ms, hamlet FROM site_hamlet WHERE site = ? ORDER BY valid_from_ms, n",
@@ -196,7 +197,7 @@ class Registry:
         """Commune or hamlet code that a referral code belonged to at `at_ms` (None: now); None if to none."""
         with self._lock:
             self._refresh()
-            return self._at("referral_unit", code, _ALWAYS if at_ms is None else at_ms)
+            return self._at("referral_unit", code, ALWAYS if at_ms is None else at_ms)
 
     def referrals(self) -> list[tuple[str, str, int]]:
         """All referral assignments to a unit: code, unit code, valid from (UTC ms)."""
@@ -207,16 +208,38 @@ class Registry:
 
     def place(self, probe: str, at_ms: int | None = None) -> Place | None:
         """Where a probe stood at `at_ms` (None: where it stands now); None if it stood nowhere."""
-        asked = _ALWAYS if at_ms is None else at_ms
+        moments, places = self.stays(probe)
+        return places[bisect_right(moments, ALWAYS if at_ms is None else at_ms)]
+
+    def stays(self, probe: str) -> tuple[list[int], list[Place | None]]:
+        """Every moment at which the probe's place may have changed, and the place before, between and after them."""
         with self._lock:
             self._refresh()
             stays = self._stays.get(probe)
             if stays is None:
                 stays = self._stays[probe] = self._stays_of(probe)
-            return stays[1][bisect_right(stays[0], asked)]
+            return stays
+
+    def places_left(self, probe: str) -> list[Place]:
+        """Every place that was ever entered for a probe, one a hamlet and commune, but where it stands now.
+
+        Also those that a back-dated row took out of its history: points may have been written there meanwhile.
+        """
+        now = self.place(probe)
+        with self._lock:
+            sites = {site for site in self._timeline("probe_site", probe)[1] if site is not None}
+            stays = {(site, hamlet) for site in sites for hamlet in self._timeline("site_hamlet", site)[1] if hamlet}
+            rows = [(*stay, one) for stay in stays for one in self._timeline("hamlet_commune", stay[1])[1] if one]
+            places = [place for row in sorted(rows) if (place := self._read_place(*row)) is not None]
+        here = None if now is None else (now.commune, now.hamlet)
+        return list({key: place for place in places if (key := (place.commune, place.hamlet)) != here}.values())
+
+    def hamlets_left(self) -> list[str]:
+        """Hamlets that had a site once and have none any more (merged, or their site was moved), by code."""
+        sql = "SELECT DISTINCT hamlet FROM site_hamlet WHERE hamlet IS NOT NULL"
+        return sorted({row[0] for row in self._rows(sql)} - {site.hamlet for site in self.sites()})
 
     def _stays_of(self, probe: str) -> tuple[list[int], list[Place | None]]:
-        """Every moment at which the probe's place may have changed, and the place before, between and after them."""
         sites = [site for site in self._timeline("probe_site", probe)[1] if site is not None]
         moved = [self._timeline("site_hamlet", site) for site in sites]
         hamlets = [hamlet for _, values in moved for hamlet in values if hamlet is not None]

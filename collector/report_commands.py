@@ -175,7 +175,7 @@ def office(settings: Settings, unit: str, file: Path | None) -> None:
     if file is not None:
         try:
             wanted = msgspec.convert(tomllib.loads(file.read_text(encoding="utf-8")), Office)
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
+        except (ValueError, RecursionError) as error:
             raise Misconfigured(f"{file}: {error}; keys are emails, webhook and those of [head]") from error
         desk.store.set_office(unit, wanted, "command line", now_ms())
     held = desk.store.office(unit)

@@ -7,11 +7,12 @@ Source: design §7, rollups and order; decision note on packed days.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from operator import add
 
 from collector.core.accept import Standing
-from collector.core.clock import HOUR_MS, month_of
+from collector.core.clock import HOUR_MS, day_of, month_of
 from collector.core.rollup import COUNTS, Change, DayKey, Fact, Hour, merged
-from collector.core.row import Row, plmn_of
+from collector.core.row import Row, is_coverage, is_test, plmn_of
 from collector.ledger_place import Database
 from collector.ledger_records import RecordWriter
 from collector.rollup_pack import pack_hours, unpack_hours
@@ -75,23 +76,33 @@ class RollupWriter:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
 
-    def add(self, row: Row) -> None:
-        """A record was stored, or was dated for the first time."""
-        fact = fact_of(row)
-        if fact is not None:
-            self._put(fact)
+    def add(self, rows: Sequence[Row]) -> None:
+        """Records of one probe were stored."""
+        change, last, hour_ms = Change(), None, 0
+        for row in rows:
+            t_ms, record = row.t_ms, row.record
+            if t_ms is None or row.standing is not Standing.IN_CHAIN or not (is_test(record) or is_coverage(record)):
+                continue
+            plmn, place = plmn_of(record), row.place
+            if last != (t_ms // HOUR_MS, plmn, place):
+                last = (t_ms // HOUR_MS, plmn, place)
+                day_ms, hour_ms = day_of(t_ms)[0], t_ms - t_ms % HOUR_MS
+                codes = (place.province, place.commune, place.hamlet) if place else ("", "", "")
+                change = self._change_of(DayKey(day_ms, *codes, plmn), (t_ms - day_ms) // HOUR_MS)
+            change.apply(record, row.not_counted, 1)
+            change.see(t_ms, row.received_ms, hour_ms)
 
     def move(self, was: Row, now: Row) -> None:
         """A stored record was judged again: it was in the rollups as `was`, and is as `now` from here on."""
         old, new = fact_of(was), fact_of(now)
         if old is not None and new is not None and old.place == new.place and old.t_ms == new.t_ms:
             change = self._change(old)
-            change.apply(old, -1)
-            change.apply(new, 1)
+            change.apply(old.record, old.not_counted, -1)
+            change.apply(new.record, new.not_counted, 1)
             return
         if old is not None:
             change = self._change(old)
-            change.apply(old, -1)
+            change.apply(old.record, old.not_counted, -1)
             change.stale = True
         if new is not None:
             self._put(new)
@@ -112,7 +123,7 @@ class RollupWriter:
             _, province, commune, _, plmn = key
             for span, start_ms in (("day", key.day_ms), ("month", month_of(key.day_ms)[0])):
                 total = totals.setdefault((span, start_ms, province, commune, plmn), [0] * len(sums))
-                total[:] = [a + b for a, b in zip(total, sums, strict=True)]
+                total[:] = map(add, total, sums)
         self._db.executemany(_PUT_DAY, written)
         self._db.executemany(_ADD_TOTAL, ((*named, *total) for named, total in totals.items()))
         for named, total in totals.items():
@@ -157,8 +168,8 @@ class RollupWriter:
     def _put(self, fact: Fact) -> None:
         key, number = fact.place
         change = self._change_of(key, number)
-        change.apply(fact, 1)
-        change.see(fact, key.day_ms + number * HOUR_MS)
+        change.apply(fact.record, fact.not_counted, 1)
+        change.see(fact.t_ms, fact.received_ms, key.day_ms + number * HOUR_MS)
 
     def _read_days(self, keys: Sequence[DayKey]) -> dict[DayKey, bytes]:
         found = ((key, self._db.execute(_READ_DAY, key).fetchone()) for key in keys)
@@ -206,12 +217,12 @@ def day_row(key: DayKey, hours: dict[int, Hour]) -> tuple[object, ...]:
 
 def _sums(changes: Iterable[Change]) -> list[int]:
     """What some changes add to a total: COUNTS, then number and sum of the values that have a mean."""
-    counts = [0] * len(COUNTS)
+    held = list(changes)
     means = [0] * len(_MEAN_NAMES)
-    for change in changes:
-        counts = [a + b for a, b in zip(counts, change.counts, strict=True)]
+    for change in held:
         for place, (_, metric) in enumerate(_MEANS):
             plus, minus = change.plus[metric], change.minus[metric]
-            means[2 * place] += len(plus) - len(minus)
-            means[2 * place + 1] += sum(plus) - sum(minus)
-    return counts + means
+            if plus or minus:
+                means[2 * place] += len(plus) - len(minus)
+                means[2 * place + 1] += sum(plus) - sum(minus)
+    return list(map(sum, zip(*(change.counts for change in held), strict=True))) + means

@@ -160,8 +160,8 @@ class Rollups:
             if fact is not None and hamlet in {None, fact.hamlet}:
                 key, number = fact.place
                 change = changes.setdefault(key, {}).setdefault(number, Change())
-                change.apply(fact, 1)
-                change.see(fact, key.day_ms + number * HOUR_MS)
+                change.apply(fact.record, fact.not_counted, 1)
+                change.see(fact.t_ms, fact.received_ms, key.day_ms + number * HOUR_MS)
         for key, numbered in changes.items():
             found = {number: merged(None, change) for number, change in numbered.items()}
             yield key, {number: hour for number, hour in found.items() if hour is not None}

@@ -110,7 +110,7 @@ class Door:
         try:
             connection.settimeout(READ_WAIT_S)
             submission = msgspec.msgpack.decode(_received(connection), type=Submission)
-        except (OSError, ValueError, msgspec.DecodeError):
+        except (OSError, ValueError, RecursionError):
             connection.close()
             return
         self._queue.put(_Waiting(submission, connection))

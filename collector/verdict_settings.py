@@ -26,7 +26,7 @@ def read_network(path: Path | None, lte_category: int) -> Network:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise Misconfigured(f"verdict.prefixes_file: cannot read {path}: {error.strerror}; correct the path") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise Misconfigured(f"{path} is not TOML: {error}; write {_EXAMPLE}") from error
     rows = document.get("prefixes")
     if not isinstance(rows, dict) or set(document) != {"prefixes"}:

@@ -70,7 +70,7 @@ def line_of(minute: Minute) -> str:
 def _row(line: str) -> Minute | None:
     try:
         found = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(found, dict) or set(found) != set(COLUMNS):
         return None

@@ -90,7 +90,7 @@ def load(path: Path | None) -> Settings:
         document = tomllib.loads(path.read_text())
     except OSError as error:
         raise Misconfigured(f"cannot read the settings file {path}: {error.strerror}; correct --config") from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise Misconfigured(f"{path} is not TOML: {error}; correct that line") from error
     table = document.get("point", {})
     if set(document) - {"point"} or not isinstance(table, dict):

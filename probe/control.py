@@ -168,7 +168,7 @@ class Control:
             if request.do == "look":
                 return Reply(self._desk.look(near=request.near))
             self._desk.ask_test(request.modem or "")
-        except msgspec.DecodeError as error:
+        except (ValueError, RecursionError) as error:
             return Reply(refused=f"no request of ours: {error}")
         except Refused as refusal:
             return Reply(refused=refusal.detail)

@@ -103,7 +103,7 @@ def read_claim(path: Path) -> Claim:
         return msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), Claim)
     except OSError as error:
         raise Misconfigured(f"cannot read {path}: {error.strerror}; ask the office for the claim file") from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+    except (ValueError, RecursionError) as error:
         raise Misconfigured(
             f"{path} is no claim file or was damaged on the way; ask the office for it again"
         ) from error
@@ -202,7 +202,7 @@ def _identity(folder: Path) -> tuple[str, str]:
         found = tomllib.loads((folder / DONE).read_text())
         probe, origin = str(found["probe"]), str(found["origin"])
         key = (folder / "tls.key").read_bytes()
-    except (OSError, tomllib.TOMLDecodeError, KeyError) as error:
+    except (OSError, ValueError, RecursionError, KeyError) as error:
         raise Misconfigured(f"{folder} holds no enrolled probe; run: dosong-probe enrol CLAIMFILE") from error
     vkey = keyfile.read_signer(folder / "record.key").verifier.vkey
     return probe, enrolment.fingerprint(origin, probe, vkey, tls_key.key_sha256(key))

@@ -100,7 +100,7 @@ def settings_text(identity: str, site: str, station: str, page: str, broker: str
     """
     try:
         said = tomllib.loads(station)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise Misconfigured(f"{STATION} is not TOML: {error}; correct that line") from error
     state = "" if "state_dir" in said else 'state_dir = "/var/lib/dosong-probe"\n'
     # Until the office's signed plan arrives, which brings the month's seed.

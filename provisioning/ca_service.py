@@ -119,7 +119,7 @@ class Service:
             connection.settimeout(READ_WAIT_S)
             question = msgspec.json.decode(_line(connection), type=Question)
             self._waiting.put_nowait((question, connection))
-        except (OSError, ValueError, msgspec.DecodeError, queue.Full):
+        except (OSError, ValueError, RecursionError, queue.Full):
             connection.close()
 
 

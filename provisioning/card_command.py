@@ -80,7 +80,7 @@ def card_(
 def _claim(path: Path) -> Claim:
     try:
         return msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), Claim)
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise Refused(
             "bad_file", f"{path} is no claim file; make one: dosong-provision claim PROBE --site SITE"
         ) from error
@@ -90,7 +90,7 @@ def _toml(path: Path) -> bytes:
     raw = path.read_bytes()
     try:
         tomllib.loads(raw.decode())
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise Misconfigured(f"--station {path} is not TOML: {error}; correct that line") from error
     return raw
 
@@ -110,7 +110,7 @@ def _check_free(held: dict[str, bytes], probe: str, *, is_forced: bool) -> None:
         return
     try:
         other = str(tomllib.loads(raw.decode()).get("probe"))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError):
+    except (ValueError, RecursionError):
         other = "somebody"
     if other != probe:
         raise Refused("wrong_probe", f"this card holds the claim of {other} already; take another card, or say --force")

@@ -195,7 +195,7 @@ class Issuer:
             body = text.partition("\n")[2].partition("\n")[0]
             shown = parse_vkey(str(msgspec.json.decode(body)["record_key"]))
             public = pki.read_request(request.encode())
-        except (Refused, msgspec.DecodeError, KeyError, TypeError) as error:
+        except (Refused, KeyError, TypeError, ValueError, RecursionError) as error:
             raise Denied("bad_request", str(error)[:200]) from error
         _check_name(shown.vkey, self._origin, probe)
         note = _open(text, notes.Enrol, self._origin, shown, probe)

@@ -41,7 +41,7 @@ def read_document(path: Path) -> dict[str, Any] | None:
         if path.suffix == ".json":
             found = json.loads(path.read_text(encoding="utf-8"))
             return found if isinstance(found, dict) else {}
-    except (tomllib.TOMLDecodeError, json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         kind = path.suffix[1:].upper()
         raise Refused("bad_file", f"{path} is not {kind}: {error}; correct that line") from error
     return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,11 @@ from wire.fold import fold
 
 MOST_BYTES, MOST_INSIDE, MOST_ROWS, MOST_COLUMNS = 20_000_000, 400_000_000, 200_000, 64
 DECLARED, GUIDE = "Khai báo", "Hướng dẫn"
+BROKEN = (
+    *(InvalidFileException, zipfile.BadZipFile, zlib.error, OSError, EOFError, SyntaxError, ArithmeticError),
+    *(AttributeError, LookupError, RuntimeError, TypeError, ValueError),
+)
+"""What zipfile and openpyxl raise for a workbook whose bytes were changed; an XML error is a SyntaxError."""
 _MARKS: dict[str, Mark] = {",": "comma", ".": "dot"}
 
 
@@ -30,11 +36,15 @@ def read(path: Path) -> tuple[list[Table], Mark | None]:
 
     Raises Refused if it is no workbook, too large, or holds what only an attack needs.
     """
-    _check(path)
     try:
-        book = load_workbook(path, read_only=True, data_only=False, keep_links=False)
-    except (InvalidFileException, zipfile.BadZipFile, KeyError, ValueError, OSError) as error:
+        _check(path)
+        return _read(path)
+    except BROKEN as error:
         raise Refused("bad_file", f"{path} is no XLSX workbook ({error}); save it as .xlsx") from error
+
+
+def _read(path: Path) -> tuple[list[Table], Mark | None]:
+    book = load_workbook(path, read_only=True, data_only=False, keep_links=False)
     try:
         tables = [_table(sheet) for sheet in book.worksheets if sheet.title not in (DECLARED, GUIDE)]
         return [table for table in tables if table.head], _declared(book)
@@ -46,15 +56,13 @@ def _check(path: Path) -> None:
     """Refuse what would take the machine's memory, and entity tricks, before any XML is parsed."""
     if path.stat().st_size > MOST_BYTES:
         raise Refused("bad_file", f"{path} is larger than {MOST_BYTES // 10**6} MB; divide it")
-    try:
-        with zipfile.ZipFile(path) as archive:
-            if sum(member.file_size for member in archive.infolist()) > MOST_INSIDE:
-                raise Refused("bad_file", f"{path} unpacks to more than {MOST_INSIDE // 10**6} MB; divide it")
-            for member in archive.infolist():
-                if member.filename.endswith((".xml", ".rels")) and b"<!DOCTYPE" in archive.open(member).read(4096):
-                    raise Refused("bad_file", f"{path} holds XML declarations that no spreadsheet writes; save it anew")
-    except zipfile.BadZipFile as error:
-        raise Refused("bad_file", f"{path} is no XLSX workbook ({error}); save it as .xlsx") from error
+    with zipfile.ZipFile(path) as archive:
+        if sum(member.file_size for member in archive.infolist()) > MOST_INSIDE:
+            raise Refused("bad_file", f"{path} unpacks to more than {MOST_INSIDE // 10**6} MB; divide it")
+        for member in archive.infolist():
+            # In UTF-16 a NUL stands beside every letter; a part may have any name.
+            if b"<!DOCTYPE" in archive.open(member).read(4096).replace(b"\0", b""):
+                raise Refused("bad_file", f"{path} holds XML declarations that no spreadsheet writes; save it anew")
 
 
 def _table(sheet: Any) -> Table:

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from sim import demo_grafana, demo_world
+from sim import demo_grafana, demo_seed, demo_world
 from sim.demo_live import Cut, Feed, Quiet
 from sim.demo_lock import Claim, claimed
 from sim.demo_scene import PLACES, SHOW
@@ -184,6 +184,8 @@ def bring_up(world: World, steps: Steps) -> None:
         for place in PLACES:
             with steps.step(f"simulated history of {place.probe}, {world.pace.history_days} days, signed and sent"):
                 demo_world.send_history(world, place, key)
+        with steps.step("a disputed test, a weak spot, a hamlet head's sheet"):
+            demo_seed.seed(world.web_url, world.root)
         (world.root / "ready").touch()
     for place in PLACES:
         rates = f"{place.downlink_bps // 1_000_000}/{place.uplink_bps // 1_000_000} Mbit/s"
@@ -204,11 +206,23 @@ def welcome(world: World, steps: Steps, wanted_port: int) -> None:
     steps.say(f"  InfluxDB   {world.influx_url}   database dosong{elsewhere}")
     for line in demo_grafana.instructions(world):
         steps.say(f"  {line}")
+    _who(world, steps)
     if world.link == "loopback":
         steps.say(LOOPBACK_BANNER)
     steps.say(
         "  Each site tests once in 30 s here; in the field it is once in about 2.4 hours. Ctrl-C ends everything.\n"
     )
+
+
+def _who(world: World, steps: Steps) -> None:
+    """Tell who may log in here; the password is the demonstration's and works nowhere else."""
+    steps.say(f"\n  Logins of this demonstration, password {demo_seed.PASSWORD} (guides: docs/vi, docs/en):")
+    for name, who in demo_seed.LOGINS:
+        steps.say(f"    {name:<9}  {who}")
+    sheet = demo_seed.remembered(world.root)
+    if sheet is not None:
+        steps.say(f"    hamlet head, trưởng thôn: {world.web_url}{sheet.path}   PIN {sheet.pin}")
+    steps.say("")
 
 
 def live(world: World, steps: Steps, length_s: float) -> None:

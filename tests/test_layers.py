@@ -114,7 +114,11 @@ OWNERS["sqlite3"] += (
 )
 OWNERS["sqlite3"] += ("collector/ledger_bytes.py", "collector/ledger_records.py", "collector/ledger_words.py")
 OWNERS["sqlite3"] += ("collector/ledger_move.py",)
-OWNERS["sqlite3"] += ("collector/pg.py", "collector/pg_schema.py")  # as the family of errors
+OWNERS["sqlite3"] += (
+    "collector/pg.py",
+    "collector/pg_schema.py",
+    "collector/ledger_transfer.py",
+)  # as the family of errors
 OWNERS["click"] += ("collector/postgres_commands.py",)
 OWNERS["psycopg"] = ("collector/pg.py",)
 OWNERS["segno"] += ("collector/qr.py",)

@@ -81,7 +81,8 @@ class Chain:
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """The outcome. `included` counts entries proved to stand in the log; `checkpoint` is the largest one seen."""
+    """The outcome. `included` counts entries proved to stand in the log, `others` those that are no records (receipts,
+    notes, lines of the audit trail: of them only that is checked); `checkpoint` is the largest one seen."""
 
     entries: int
     authentic: int
@@ -90,6 +91,7 @@ class Audit:
     chains: tuple[Chain, ...]
     findings: tuple[Finding, ...]
     included: int = 0
+    others: int = 0
     checkpoint: tlog.Checkpoint | None = None
 
     @property
@@ -162,7 +164,9 @@ def audit(
     """
     opened: list[tuple[Entry, Seen]] = []
     findings: list[Finding] = []
-    for entry in entries:
+    origins = {_names(key)[0] for key in keys.values()} if log_keys else set[str]()
+    records = [entry for entry in entries if not plain.is_other_leaf(entry.raw, origins)]
+    for entry in records:
         try:
             result = open_entry(entry, keys, see)
         except Refused as refusal:
@@ -174,7 +178,8 @@ def audit(
     chains, duplicates = _chains(opened, findings)
     included, seen = _log(entries, log_keys or {}, checkpoint, findings)
     valid = sum(1 for _, one in opened if one.fault is None)
-    return Audit(len(entries), len(opened), valid, duplicates, chains, tuple(findings), included, seen)
+    others = len(entries) - len(records)
+    return Audit(len(entries), len(opened), valid, duplicates, chains, tuple(findings), included, others, seen)
 
 
 def add(outcome: Audit, findings: Sequence[Finding]) -> Audit:

@@ -103,7 +103,17 @@ def _records(raw: bytes) -> Iterator[Given]:
 
 
 def recheck(pack: Opened, chains: Sequence[audit.Chain], log_keys: audit.LogKeys) -> Recounted:
-    """Hold every file against its digest and every number against the records."""
+    """Hold every file against its digest and every number against the records.
+
+    Raises Refused("bad_pack") if the registry's extract or a record has another form than a pack's.
+    """
+    try:
+        return _rechecked(pack, chains, log_keys)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError, csv.Error) as error:
+        raise Refused("bad_pack", f"its numbers cannot be counted again, a file has another form: {error}") from error
+
+
+def _rechecked(pack: Opened, chains: Sequence[audit.Chain], log_keys: audit.LogKeys) -> Recounted:
     tests = recount.samples(pack.records, pack.known, pack.asked)
     rows, findings = _table(pack, SAMPLES, SAMPLE_COLUMNS)
     counted, more, stated = _counted(tests, rows)

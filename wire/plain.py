@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -54,6 +55,13 @@ def leaf_hash(raw: bytes) -> bytes:
 def leaf_text(leaf: bytes) -> str:
     """A leaf hash as it stands in `prev` and `head`: base64."""
     return base64.b64encode(leaf).decode()
+
+
+def is_other_leaf(raw: bytes, origins: Collection[str]) -> bool:
+    """Whether bytes call themselves a leaf of one of these deployments that is no record: a receipt, a note, a line
+    of the audit trail (unsigned, so only the log vouches for it), or the checkpoint that a restored log begins with."""
+    origin, slash, rest = raw.partition(b"\n")[0].decode("utf-8", "replace").partition("/")
+    return bool(slash) and origin in origins and rest != "sample/v1"
 
 
 def peek_key_name(raw: bytes) -> str:

@@ -40,6 +40,7 @@ examples:
 FILE may be one raw record, an entry bundle of the log (each record behind its length, 16 bits), or JSON lines.
 A file NAME.tlog-proof beside the raw record NAME is its proof. With --log-vkey every record must be proved to
 stand in the log: by its proof, or because all records together, in order, are the log of --checkpoint.
+Entries of a log that are no records (receipts, notes, lines of the audit trail) are held against the log alone.
 An evidence pack brings keys with it; keys that you give are believed instead. Its numbers are counted again from
 its records, and each that differs is named by file, row and field.
 
@@ -274,8 +275,9 @@ def _time(t_ms: int | None) -> str:
 
 
 def _summary(outcome: audit.Audit) -> str:
-    counts = f"{outcome.entries} records, {outcome.authentic} authentic, {outcome.valid} valid"
+    counts = f"{outcome.entries - outcome.others} records, {outcome.authentic} authentic, {outcome.valid} valid"
     counts += f", {outcome.duplicates} twice" if outcome.duplicates else ""
+    counts += f", {outcome.others} other leaves (receipts, notes, audit lines)" if outcome.others else ""
     if outcome.checkpoint is not None:
         counts += f", {outcome.included} proved in {outcome.checkpoint.origin} at size {outcome.checkpoint.size}"
     return f"{'OK' if outcome.ok else f'NOT OK ({len(outcome.findings)} findings)'}: {counts}"

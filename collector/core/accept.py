@@ -23,7 +23,7 @@ from enum import IntEnum
 
 from wire.codec import Opened, leaf_text
 from wire.failure import RefusalReason
-from wire.records import GapRecord
+from wire.records import AnyRecord, GapRecord
 
 _PREV = re.compile(rb'"prev":"([A-Za-z0-9+/]{43}=)"')
 _LEAF = re.compile(r"[A-Za-z0-9+/]{43}=")
@@ -180,7 +180,7 @@ def _arrive(chain: Chain, event: Arrival) -> tuple[Chain, tuple[Effect, ...]]:
 def _take(chain: Chain, event: Arrival, seq: int, prev: str, fault: str | None) -> tuple[Chain, tuple[Effect, ...]]:
     """A record with a new identity takes its place."""
     leaf = event.opened.leaf
-    gap = gap_of(event.opened)
+    gap = gap_named(event.opened.record)
     effects: list[Effect] = [NoteGap(gap)] if gap else []
     end = max(chain.end_seq, seq + 1)
     if seq < chain.next_seq:
@@ -209,9 +209,8 @@ def expected(chain: Chain) -> str:
     return "" if chain.head is None else leaf_text(chain.head)
 
 
-def gap_of(opened: Opened) -> GapRange | None:
+def gap_named(record: AnyRecord | None) -> GapRange | None:
     """The range that a gap record names; None if it is no gap, or claims places that it cannot know of."""
-    record = opened.record
     if not isinstance(record, GapRecord) or record.gap_epoch > record.epoch:
         return None
     if record.gap_epoch == record.epoch and record.to_seq >= record.seq:

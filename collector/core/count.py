@@ -69,14 +69,15 @@ class Standing:
         return self.fault is not None or self.fork or self.quarantine
 
 
-_NO_TEST = (Reason.NOT_A_TEST,)
+NO_TEST = (Reason.NOT_A_TEST,)
+"""Why a record of any other kind does not count that is in its place."""
 
 
 def reasons(record: AnyRecord | None, standing: Standing) -> tuple[Reason, ...]:
     """Return every reason why this record does not count; empty for a counted sample."""
     if record is not None and not is_test(record) and standing.in_chain and not standing.has_trouble:
-        return _NO_TEST
-    found = list(_of_chain(standing))
+        return NO_TEST
+    found = [] if standing.in_chain and not standing.has_trouble else list(_of_chain(standing))
     if record is None:
         found.append(Reason.FAULT)
     elif not is_test(record):
@@ -100,32 +101,30 @@ def _of_chain(standing: Standing) -> Iterable[Reason]:
         yield Reason.QUARANTINE
 
 
-def _of_test(record: TestRecord, standing: Standing) -> Iterable[Reason]:
+def _of_test(record: TestRecord, standing: Standing) -> list[Reason]:
+    found: list[Reason] = []
     if record.outcome != "ok":
-        yield Reason.OUTCOME
+        found.append(Reason.OUTCOME)
     if record.path is None or record.path.verdict != "ok":
-        yield Reason.INVALID_PATH
+        found.append(Reason.INVALID_PATH)
     if record.simulated != standing.registered_simulated:
-        yield Reason.SIMULATED
+        found.append(Reason.SIMULATED)
     if standing.t_ms is None:
-        yield Reason.UNDATED
+        found.append(Reason.UNDATED)
     elif record.t_ms is not None and record.clock != "trusted":
-        yield Reason.CLOCK
-    yield from _of_place(record, standing)
-    if record.slot_ms is None:
-        yield Reason.NO_SLOT
-    elif standing.slot_taken:
-        yield Reason.SAME_SLOT
-
-
-def _of_place(record: TestRecord, standing: Standing) -> Iterable[Reason]:
+        found.append(Reason.CLOCK)
     place = standing.place
     if place is None:
-        yield Reason.NO_PLACE
-    elif standing.unit not in {place.hamlet, place.commune}:
-        yield Reason.REFERRAL
+        found.append(Reason.NO_PLACE)
+    elif standing.unit not in (place.commune, place.hamlet):
+        found.append(Reason.REFERRAL)
     if not _position_holds(record.position, place):
-        yield Reason.POSITION
+        found.append(Reason.POSITION)
+    if record.slot_ms is None:
+        found.append(Reason.NO_SLOT)
+    elif standing.slot_taken:
+        found.append(Reason.SAME_SLOT)
+    return found
 
 
 def _position_holds(position: Position | None, place: Place | None) -> bool:

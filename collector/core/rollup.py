@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import add
 from typing import NamedTuple
 
 from collector.core.clock import HOUR_MS, day_of
@@ -88,23 +89,23 @@ class Change:
     failures: dict[str, int] = field(default_factory=dict)
     steps: dict[str, int] = field(default_factory=dict)
     reasons: dict[str, int] = field(default_factory=dict)
-    plus: list[list[int]] = field(default_factory=lambda: [[] for _ in METRICS])
-    minus: list[list[int]] = field(default_factory=lambda: [[] for _ in METRICS])
+    plus: list[list[int]] = field(default_factory=lambda: [[], [], [], [], []])
+    minus: list[list[int]] = field(default_factory=lambda: [[], [], [], [], []])
     stale: bool = False
 
-    def apply(self, fact: Fact, sign: int) -> None:
+    def apply(self, record: AnyRecord | None, not_counted: Sequence[str], sign: int) -> None:
         """Add (`sign` 1) or take away (-1) what a record is to its hour; its times are not touched."""
-        record = fact.record
         if is_test(record):
-            self._test(record, fact.not_counted, sign)
+            self._test(record, not_counted, sign)
         elif is_coverage(record):
             self._coverage(record, sign)
 
-    def see(self, fact: Fact, hour_ms: int) -> None:
-        """Remember the times of a record that was added."""
-        self.last_t = max(self.last_t, fact.t_ms - hour_ms)
-        received = fact.received_ms - hour_ms
-        self.last_received = received if self.last_received is None else max(self.last_received, received)
+    def see(self, t_ms: int, received_ms: int, hour_ms: int) -> None:
+        """Remember the times of a record that was added to the hour that begins at `hour_ms`."""
+        at, received = t_ms - hour_ms, received_ms - hour_ms
+        self.last_t = max(self.last_t, at)
+        if self.last_received is None or received > self.last_received:
+            self.last_received = received
 
     def _test(self, record: TestRecord, not_counted: Sequence[str], sign: int) -> None:
         counts = self.counts
@@ -150,7 +151,7 @@ def _add(into: dict[str, int], key: str, number: int) -> None:
 def merged(held: Hour | None, change: Change) -> Hour | None:
     """The hour after the change; None if nothing is left in it."""
     was = held or EMPTY
-    counts = [a + b for a, b in zip(was.counts, change.counts, strict=True)]
+    counts = list(map(add, was.counts, change.counts)) if held else change.counts
     if counts[_TESTS] == 0 and counts[_COVERAGES] == 0:
         return None
     received = change.last_received
@@ -172,6 +173,8 @@ def _sum(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:
     """Both added up, without what came to nothing, by key."""
     if not other:
         return dict(one)
+    if not one and len(other) == 1:
+        return {key: n for key, n in other.items() if n}
     return {key: n for key in sorted({*one, *other}) if (n := one.get(key, 0) + other.get(key, 0))}
 
 

@@ -49,6 +49,8 @@ class Row:
     received_ms: int = 0
     fault_detail: str | None = None
     raw: bytes = field(default=b"", repr=False)
+    follows: bool = False
+    """Whether it is known to stand behind the row before it, in its chain and by its hash."""
 
     @property
     def kind(self) -> str | None:

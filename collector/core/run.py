@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from binascii import Error, a2b_base64
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
-from collector.core.accept import Chain, GapRange, expected, gap_of
+from collector.core.accept import Chain, GapRange, expected, gap_named
 from wire.bundle import MAX_RECORD_BYTES
 from wire.codec import Head, Opened, decode_body, domain, leaf_hash, leaf_text
 from wire.errors import Refused
@@ -61,59 +61,51 @@ class Shape:
         return found[4:] if len(found) == 68 and found[:4] == self.key_id and packed[-2] in _LAST else None
 
 
-# Made for every record: a frozen one takes three times as long to make.
-@dataclass(slots=True)
-class Piece:
-    """One record: `opened` is None if it must go the slow way; `signed`: its own signature was checked."""
-
-    raw: bytes
-    opened: Opened | None
-    signed: bool
-
-
 SLOW, HASHED, SIGNED = 0, 1, 2
 """How a record was proved: not here (it goes the slow way), by the record behind it, by its own signature."""
 
 
-def open_backwards(raws: Sequence[bytes], shape: Shape, probe: str, check: Check) -> list[Piece]:
+@dataclass(frozen=True, slots=True)
+class Pieces:
+    """Records of one probe in order of arrival, as columns: made for every record, objects would cost a third of all.
+
+    Of a slow one (see `ways`) the leaf is empty or zeros, and the record None.
+    """
+
+    raws: Sequence[bytes] = field(repr=False)
+    ways: bytes
+    leaves: Sequence[bytes]
+    records: Sequence[AnyRecord | None] = field(repr=False)
+
+    def opened(self, at: int) -> Opened | None:
+        """One record as `wire.codec` gives it; None of a slow one."""
+        record = self.records[at]
+        if record is None:
+            return None
+        head = Head(record.probe, record.epoch, record.seq, record.prev)
+        return Opened(self.raws[at], self.leaves[at], record, head, None)
+
+
+def open_backwards(raws: Sequence[bytes], shape: Shape, probe: str, check: Check) -> Pieces:
     """Open records of one probe, in order of arrival, with as few signatures as their hashes allow."""
-    pieces: list[Piece] = []
-    wanted: str | None = None
-    for raw in reversed(raws):
-        how, leaf, record = _look(raw, shape, probe, check, wanted)
-        pieces.append(_piece(raw, how, leaf, record))
-        wanted = None if record is None else record.prev
-    return pieces[::-1]
-
-
-def prove(raws: Sequence[bytes], shape: Shape, probe: str, check: Check) -> tuple[bytes, list[bytes]]:
-    """The same for somebody who has the records: how each was proved, and the leaf of each (b"" of a slow one)."""
-    ways, leaves = bytearray(), list[bytes]()
+    ways, leaves, records = bytearray(), list[bytes](), list[AnyRecord | None]()
     wanted: str | None = None
     for raw in reversed(raws):
         how, leaf, record = _look(raw, shape, probe, check, wanted)
         ways.append(how)
         leaves.append(leaf)
+        records.append(record)
         wanted = None if record is None else record.prev
-    return bytes(reversed(ways)), leaves[::-1]
+    return Pieces(raws, bytes(reversed(ways)), leaves[::-1], records[::-1])
 
 
 def proved(
     raws: Sequence[bytes], ways: bytes, leaves: Sequence[bytes], shape: Shape, read: Callable[[bytes], AnyRecord]
-) -> list[Piece]:
-    """Records as `open_backwards` gives them, of what `prove` said of them; `read` reads the object of a proved one."""
-    pieces: list[Piece] = []
-    begin, end = len(shape.first), 1 + _B64 + len(shape.last)
-    for raw, how, leaf in zip(raws, ways, leaves, strict=True):
-        pieces.append(_piece(raw, how, leaf, None if how == SLOW else read(raw[begin:-end])))
-    return pieces
-
-
-def _piece(raw: bytes, how: int, leaf: bytes, record: AnyRecord | None) -> Piece:
-    if record is None:
-        return Piece(raw, None, signed=False)
-    head = Head(record.probe, record.epoch, record.seq, record.prev)
-    return Piece(raw, Opened(raw, leaf, record, head, None), how == SIGNED)
+) -> Pieces:
+    """The same, of what `open_backwards` said elsewhere; `read` reads the object of a proved one."""
+    begin, end = len(shape.first), -1 - _B64 - len(shape.last)
+    records = [None if how == SLOW else read(raw[begin:end]) for raw, how in zip(raws, ways, strict=True)]
+    return Pieces(raws, ways, leaves, records)
 
 
 def _look(
@@ -135,23 +127,41 @@ def _look(
     return (how, leaf, record) if record.probe == probe else (SLOW, b"", None)
 
 
-def runs(pieces: Sequence[Piece]) -> Iterator[list[Piece]]:
-    """Split into runs: neighbours that follow each other in one epoch by place and hash; each of the rest by itself."""
-    run: list[Piece] = []
-    for piece in pieces:
-        if run and not _follows(run[-1].opened, piece.opened):
-            yield run
-            run = []
-        run.append(piece)
-    if run:
-        yield run
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Proved records that follow each other in one epoch by place and hash; the first of them at place `at`."""
+
+    at: int
+    raws: Sequence[bytes] = field(repr=False)
+    leaves: Sequence[bytes]
+    records: Sequence[AnyRecord] = field(repr=False)
+
+    def __len__(self) -> int:
+        return len(self.raws)
+
+    def part(self, start: int, stop: int) -> Run:
+        """Its records from place `start` to `stop`."""
+        if (start, stop) == (0, len(self.raws)):
+            return self
+        cut = slice(start, stop)
+        return Run(self.at + start, self.raws[cut], self.leaves[cut], self.records[cut])
 
 
-def _follows(before: Opened | None, after: Opened | None) -> bool:
-    if before is None or after is None or before.head is None or after.head is None:
-        return False
-    one, two = before.head, after.head
-    return one.epoch == two.epoch and one.seq + 1 == two.seq and leaf_text(before.leaf) == two.prev
+def runs(pieces: Pieces) -> Iterator[Run | int]:
+    """Split into runs; of a slow record its place."""
+    records, ways = pieces.records, pieces.ways
+    start = 0
+    for at, record in enumerate(records):
+        # HASHED: the one behind names its leaf.
+        after = records[at + 1] if ways[at] == HASHED and at + 1 < len(records) else None
+        if record is None:
+            yield at
+        elif after is None or after.epoch != record.epoch or after.seq != record.seq + 1:
+            proved_ones = [one for one in records[start : at + 1] if one is not None]
+            yield Run(start, pieces.raws[start : at + 1], pieces.leaves[start : at + 1], proved_ones)
+        else:
+            continue
+        start = at + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,34 +174,28 @@ class Extension:
     """Place in the run of the gap record, and its range."""
 
 
-def overlap(chain: Chain, run: Sequence[Opened]) -> range | None:
+def overlap(chain: Chain, run: Run) -> range | None:
     """Places of the run below the chain's head, which must be byte-equal; None if the run cannot just go on there."""
-    first = _head(run[0]).seq
+    first = run.records[0].seq
     if chain.fork_seq is not None or chain.end_seq != chain.next_seq or first > chain.next_seq:
         return None
     return range(first, min(chain.next_seq, first + len(run)))
 
 
-def extend(chain: Chain, run: Sequence[Opened], held: Mapping[int, bytes]) -> Extension | None:
+def extend(chain: Chain, run: Run, held: Mapping[int, bytes]) -> Extension | None:
     """Let a run go on at its chain's head, as `accept.step` would record by record; None if it must be asked.
 
     `held`: leaves that are held in the places of `overlap`.
     """
     places = overlap(chain, run)
-    if places is None or any(held.get(seq) != run[at].leaf for at, seq in enumerate(places)):
+    if places is None or any(held.get(seq) != run.leaves[at] for at, seq in enumerate(places)):
         return None
-    new = run[len(places) :]
-    if not new:
-        return Extension(len(run), chain, ())
-    if _head(new[0]).prev != expected(chain):
+    count = len(places)
+    if count == len(run):
+        return Extension(count, chain, ())
+    if run.records[count].prev != expected(chain):
         return None
-    end = _head(new[-1]).seq + 1
-    after = replace(chain, next_seq=end, head=new[-1].leaf, end_seq=end)
-    named = ((at, gap_of(one)) for at, one in enumerate(run) if isinstance(one.record, GapRecord))
-    return Extension(len(places), after, tuple((at, gap) for at, gap in named if gap is not None))
-
-
-def _head(opened: Opened) -> Head:
-    if opened.head is None:
-        raise ValueError("a run is of records whose place can be read")
-    return opened.head
+    end = run.records[-1].seq + 1
+    after = replace(chain, next_seq=end, head=run.leaves[-1], end_seq=end)
+    named = ((at, gap_named(one)) for at, one in enumerate(run.records) if isinstance(one, GapRecord))
+    return Extension(count, after, tuple((at, gap) for at, gap in named if gap is not None))

@@ -85,9 +85,16 @@ def quantity(value: int, unit: str, language: Language) -> str:
     return f"{decimal(value / scale, digits, language)} {name}".rstrip()
 
 
+_END_OF_9999_MS = 253_402_300_799_999
+_DAY_MS = 86_400_000
+
+
 def local(t_ms: int) -> datetime:
-    """Vietnam time of a UTC instant in milliseconds."""
-    return datetime.fromtimestamp(t_ms / 1000, ICT)
+    """Vietnam time of a UTC instant in milliseconds; what lies behind the year 9999 gets that year's last day.
+
+    A probe may sign any number as its time, and no page may fall over it.
+    """
+    return datetime.fromtimestamp(min(max(t_ms, 0), _END_OF_9999_MS - _DAY_MS) / 1000, ICT)
 
 
 def moment(t_ms: int | None) -> str:
@@ -108,9 +115,6 @@ def time_of_day(t_ms: int | None) -> str:
 def day(t_ms: int | None) -> str:
     """`dd/mm/yyyy`, Vietnam time."""
     return NONE if t_ms is None else f"{local(t_ms):%d/%m/%Y}"
-
-
-_END_OF_9999_MS = 253_402_300_799_999
 
 
 def iso(t_ms: int) -> str:

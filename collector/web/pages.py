@@ -11,7 +11,7 @@ from collector.core.view import short_code
 from collector.core.view_record import EXACT, groups
 from collector.registry_rows import HamletEntry
 from collector.web import access
-from collector.web.demo import DEMO_LOGINS
+from collector.web.demo import DEMO_DOORS, DEMO_LOGINS
 from collector.web.present import PAGE_HAMLETS, Pages
 from wire import codec, note
 from wire.errors import Refused
@@ -26,7 +26,7 @@ def blueprint(pages: Pages, origin: str) -> Blueprint:
 
     @routes.get("/")
     def first() -> str:
-        return render_template("first.html", demo=DEMO_LOGINS, **_first(pages))
+        return render_template("first.html", demo=DEMO_DOORS, more=DEMO_LOGINS[len(DEMO_DOORS) :], **_first(pages))
 
     @routes.get("/live")
     def first_live() -> str:

@@ -102,7 +102,7 @@ def read_note(body: bytes, kind: str) -> dict[str, Any]:
         raise NotOurs(f"no {kind} note")
     try:
         claims = json.loads(lines[1])
-    except ValueError:
+    except (ValueError, RecursionError):
         raise NotOurs(f"no {kind} note") from None
     if not isinstance(claims, dict):
         raise NotOurs(f"no {kind} note")

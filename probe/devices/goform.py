@@ -93,6 +93,6 @@ class GoformModem:
 def _decoded(body: bytes) -> dict[str, Any] | None:
     try:
         told = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return told if isinstance(told, dict) else None

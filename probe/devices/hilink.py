@@ -153,6 +153,6 @@ class HilinkModem:
         line, _, self._rest = self._rest.partition(b"\n")
         try:
             answer = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             return {}
         return answer if isinstance(answer, dict) else {}

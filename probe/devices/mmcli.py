@@ -105,7 +105,7 @@ class MmModem:
         text = self._call("-J", *words, until_s=until_s)
         try:
             answer = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ModemMute("mmcli answers no JSON; its version is too old (1.10 or later)") from error
         if not isinstance(answer, dict):
             raise ModemMute("mmcli answers no JSON object")
