@@ -69,6 +69,7 @@ faults: ## power cuts, kills at every step, tampering, restores, outages: each p
 	@$(PY) -m tests.faults.tamper
 	@$(PY) -m tests.faults.restore
 	@$(PY) -m tests.faults.outage
+	@$(PY) -m tests.faults.workers
 	@$(PY) -m tests.faults.extras
 	@$(PY) -m tests.faults.kills --kills 100
 	@$(PY) -m tests.faults.operations

@@ -8,7 +8,7 @@ both have it. Source: design §7, §9; decision note on PostgreSQL.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import lru_cache
 from operator import itemgetter
@@ -18,7 +18,7 @@ from collector.core.accept import Chain
 from collector.core.rollup import DayKey
 from collector.core.row import Row
 from collector.ledger_place import Remote
-from collector.ledger_port import Head, StoredRow
+from collector.ledger_port import Fenced, Head, StoredRow
 from collector.ledger_records import PUT_BLOCK
 from collector.ledger_rows import FOLLOWS, INSERT
 from collector.ledger_write import SqlLedger
@@ -195,6 +195,17 @@ class PostgresLedger(SqlLedger):
             self._last_slots.clear()
             yield
             self._writer.send()
+
+    def hold(self, worker: str, fences: Mapping[int, int]) -> None:
+        """Inside a transaction: `worker` has these partitions under these numbers, and keeps them until COMMIT.
+
+        Raises Fenced.
+        """
+        sql = "SELECT part, fence FROM lease WHERE worker = ? AND part = ANY(?) FOR SHARE"
+        held = dict(self._db.execute(sql, (worker, sorted(fences))).fetchall())
+        lost = [part for part, fence in fences.items() if held.get(part) != fence]
+        if lost:
+            raise Fenced(f"another worker has partition {lost[0]} now")
 
     def expect(self, probes: Sequence[str]) -> None:
         """Records of these probes come in this transaction: read now what each of them will ask."""

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from collector.core.accept import Chain, Found, GapRange, Standing
 from collector.core.row import Row
+from wire.errors import Unavailable
 from wire.notes import Receipt
 from wire.records import AnyRecord
 
@@ -101,6 +102,10 @@ class PackedRun:
     leaves: tuple[bytes, ...]
     packed: bytes = field(repr=False)
     signatures: bytes = field(repr=False)
+
+
+class Fenced(Unavailable):
+    """Another worker has a partition now that this one was writing: nothing of the group is held."""
 
 
 class Ledger(Protocol):

@@ -179,7 +179,7 @@ class SqlLedger:
     def insert(self, rows: Sequence[Row]) -> int:
         """Store records of one probe under consecutive numbers, add them to the sums; return the first one's number."""
         first = self._records.append(rows)
-        self._add_to_probe(rows)
+        ledger_notes.add_to_probe(self._db, rows)
         ledger_notes.link_receipts(self._db, rows, first)
         self._rollups.add(rows)
         return first
@@ -187,22 +187,6 @@ class SqlLedger:
     def offer(self, runs: Sequence[PackedRun]) -> None:
         """Blocks of records that may be inserted in this transaction, to be taken where they come as they are."""
         self._records.offer(runs)
-
-    def _add_to_probe(self, rows: Sequence[Row]) -> None:
-        last = rows[-1]
-        self._db.executemany(
-            "INSERT INTO probe (id, records, last_received_ms, last_t_ms, last_kind) VALUES (?, ?, ?, ?, ?)"
-            " ON CONFLICT (id) DO UPDATE SET records = probe.records + excluded.records,"
-            " last_received_ms = excluded.last_received_ms, last_t_ms ="
-            " coalesce(max(probe.last_t_ms, excluded.last_t_ms), probe.last_t_ms, excluded.last_t_ms),"
-            " last_kind = excluded.last_kind",
-            [
-                (
-                    *(last.probe, len(rows), last.received_ms),
-                    *(max((row.t_ms for row in rows if row.t_ms is not None), default=None), last.kind),
-                )
-            ],
-        )
 
     def keep_receipt(self, row: ReceiptRow) -> bool:
         """Keep a receipt for good, once by its leaf; say whether it is new."""

@@ -120,6 +120,7 @@ OWNERS["sqlite3"] += (
     "collector/ledger_transfer.py",
 )  # as the family of errors
 OWNERS["click"] += ("collector/postgres_commands.py",)
+OWNERS["sqlite3"] += ("collector/leases.py", "collector/seal_lock.py")
 OWNERS["psycopg"] = ("collector/pg.py",)
 OWNERS["segno"] += ("collector/qr.py",)
 OWNERS["openpyxl"] += ("collector/count_table.py",)
