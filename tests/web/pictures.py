@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from grafana.png import shrink
+from scripts import assets
 from tests.web.browser import DESKTOP, PHONE, Browser
 from tests.web.scene import Scene, scene, served
 
@@ -80,6 +81,8 @@ def listed(taken: Mapping[Path, str]) -> str:
 def main(arguments: list[str]) -> int:
     """Write the pictures and name them."""
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    if assets.main([]):
+        return 1  # a map without its library is no picture of the page
     folder = Path(arguments[0]) if arguments else FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as place, scene(Path(place), days=14) as made, served(made) as address:
