@@ -92,7 +92,7 @@ page-pictures:
 
 board-pictures:
 	@scripts/setup.sh bench
-	@$(PY) -m bench.boards --hamlets 150 --only-pictures --pictures docs/pictures
+	@$(PY) -m bench.boards --quick --only-pictures --pictures docs/pictures
 
 .PHONY: fuzz-api
 fuzz-api: ## the running collector is asked all that its OpenAPI document allows, and more (2 minutes)
