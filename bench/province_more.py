@@ -147,7 +147,7 @@ def _judge(whole: Province, folder: Path, days: int) -> None:
                 continue
             for test in made.tests:
                 word = rng.choice(_WORDS) if test.counted else "claimed"
-                hits = [[rng.choice(("path.wifi", "receipt.fewer", "chain.broken")), {}]] if word == "suspect" else []
+                hits = [[rng.choice(("path.other", "receipt.fewer", "chain.broken")), {}]] if word == "suspect" else []
                 rows.append(
                     (len(rows) + 1, link.probe, "m", whole.day_ms(day) + test.offset_ms, word, json.dumps(hits))
                 )

@@ -231,7 +231,9 @@ def draw_timeseries(panel: Json, frames: Sequence[Frame], canvas: Canvas) -> str
     right = [c for c in curves if c.custom.get("axisPlacement") == "right"]
     left = [c for c in curves if c not in right]
     under = 17 * (_legend_lines((c.label for c in curves), canvas.width) - 1)
-    box = svg.Box(54, 10, canvas.width - (46 if right else 12), canvas.height - 50 - under)
+    digits = len(f"{svg.nice_ticks(0, _top(left, panel['fieldConfig']['defaults']), 4)[-1]:.0f}") if left else 1
+    edge = 54 + 7 * max(0, digits - 4)
+    box = svg.Box(edge, 10, canvas.width - (46 if right else 12), canvas.height - 50 - under)
     x = svg.Scale(canvas.from_ms, canvas.to_ms, box.left, box.right)
     parts, floor = [svg.time_axis(box, canvas.from_ms, canvas.to_ms, x)], dict[int, float]()
     scales: dict[str, svg.Scale] = {}

@@ -169,6 +169,8 @@ REFUSALS: dict[str, Pair] = {
     "not_canonical": ("JSON sai dạng chuẩn", "JSON of another form"),
     "schema": ("Sai quy cách", "Breaks the schema"),
     "wrong_probe": ("Ghi tên trạm khác", "Names another probe"),
+    "fork": ("Hai bản ghi một số", "Fork"),
+    "broken_chain": ("Đứt chuỗi", "Broken chain"),
 }
 REASONS: dict[str, Pair] = {
     "not_a_test": ("Không phải lần đo", "Not a test"),
