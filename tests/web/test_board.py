@@ -164,3 +164,10 @@ def test_a_fleet_page_that_stays_open_follows_by_itself(tmp_path: Path) -> None:
         page.run(look)
         until(lambda: page.run("document.getElementById('live-word').className") == "on")
         assert page.run("document.querySelector('input[name=note]').value") == "half a"
+
+
+def test_a_printed_sheet_lends_its_look_to_no_page() -> None:
+    """`.sheet` is a page of a desk elsewhere: the printed one keeps its frame and its middle to itself."""
+    style = (Path("collector/web/static") / "site.css").read_text(encoding="utf-8")
+    assert ".sheets .sheet {" in style
+    assert not re.search(r"(?:^|[},])\s*\.sheet\b", style, re.MULTILINE)
