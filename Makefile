@@ -70,6 +70,7 @@ faults: ## power cuts, kills at every step, tampering, restores, outages: each p
 	@$(PY) -m tests.faults.restore
 	@$(PY) -m tests.faults.outage
 	@$(PY) -m tests.faults.workers
+	@$(PY) -m tests.faults.failover
 	@$(PY) -m tests.faults.extras
 	@$(PY) -m tests.faults.kills --kills 100
 	@$(PY) -m tests.faults.operations
@@ -189,7 +190,11 @@ install-check: ## a fresh Debian 12 with systemd: docs/install-collector.md as p
 	@scripts/setup.sh install
 	@$(PY) -m tests.install.check $(ARGS)
 
-.PHONY: bench-postgres
+.PHONY: bench-postgres bench-workers
+bench-workers: ## records a second against 1 to 4 receive workers on one PostgreSQL (4 minutes, QUICK=1: one)
+	@scripts/setup.sh test
+	@$(PY) -m bench.workers $(if $(QUICK),--quick) $(ARGS)
+
 bench-postgres: ## the ledger in PostgreSQL beside the bare unnest of the same rows (2 minutes, QUICK=1: half)
 	@scripts/setup.sh test
 	@$(PY) -m bench.postgres $(if $(QUICK),--quick) $(ARGS)
