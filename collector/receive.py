@@ -115,9 +115,7 @@ class Receiver:
         while connection.alive and not connection.subscribed and connection.refused is None:
             if time.monotonic() > deadline_s or self._stop.is_set():
                 connection.close()
-                raise NotLetIn(
-                    f"what listens at {where(self._at)} does not answer as a broker; correct [broker]"
-                )
+                raise NotLetIn(f"what listens at {where(self._at)} does not answer as a broker; correct [broker]")
             self._early += connection.read(WAIT_S)
         if connection.refused is not None:
             connection.close()
