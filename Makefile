@@ -69,6 +69,7 @@ faults: ## power cuts, kills at every step, tampering, restores, outages: each p
 	@$(PY) -m tests.faults.tamper
 	@$(PY) -m tests.faults.restore
 	@$(PY) -m tests.faults.outage
+	@$(PY) -m tests.faults.workers
 	@$(PY) -m tests.faults.extras
 	@$(PY) -m tests.faults.kills --kills 100
 	@$(PY) -m tests.faults.operations
@@ -187,6 +188,11 @@ deb: ready ## Debian packages of probe, collector and measurement point, into bu
 install-check: ## a fresh Debian 12 with systemd: docs/install-collector.md as printed, then a probe, upgrades and back (root; 15 minutes)
 	@scripts/setup.sh install
 	@$(PY) -m tests.install.check $(ARGS)
+
+.PHONY: bench-postgres
+bench-postgres: ## the ledger in PostgreSQL beside the bare unnest of the same rows (2 minutes, QUICK=1: half)
+	@scripts/setup.sh test
+	@$(PY) -m bench.postgres $(if $(QUICK),--quick) $(ARGS)
 
 .PHONY: fuzz
 fuzz: ready ## every parser of bytes from outside under atheris, a minute each; what breaks one is kept (50 minutes; ARGS='--seconds 5')
