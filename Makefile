@@ -213,3 +213,11 @@ soak: ## 10,000 power cuts, then half an hour of the demonstration under faults:
 bench-load: ## 10,000 TLS sessions, ACK latency, storms, a flood, slow clients on the pages (12 minutes, QUICK=1: one)
 	@scripts/setup.sh test
 	@$(PY) -m bench.load $(if $(QUICK),--quick) $(ARGS)
+
+.PHONY: lock sbom
+lock: ready ## requirements.lock anew from pyproject.toml and constraints.txt: every package with its SHA-256 (network)
+	@.venv/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[lock]'
+	@.venv/bin/uv pip compile pyproject.toml --extra dev --extra fuzz -c constraints.txt --generate-hashes --universal --no-header --no-annotate -q -o requirements.lock
+
+sbom: ready ## software bill of materials, CycloneDX 1.6, into build/sbom.cdx.json; fails if lock and constraints differ
+	@$(PY) scripts/sbom.py
