@@ -71,6 +71,7 @@ faults: ## power cuts, kills at every step, tampering, restores, outages: each p
 	@$(PY) -m tests.faults.outage
 	@$(PY) -m tests.faults.extras
 	@$(PY) -m tests.faults.kills --kills 100
+	@$(PY) -m tests.faults.cluster --kills 10
 	@$(PY) -m tests.faults.operations
 
 .PHONY: years
@@ -140,6 +141,11 @@ bench-national: ## 100 million tests in the rollups of a country, and what pages
 bench-forward: ## ledger to InfluxDB, beside the server's own rate with the same lines
 	@scripts/setup.sh bench
 	@$(PY) -m bench.forward $(ARGS)
+
+.PHONY: bench-country
+bench-country: ## probes that come back to three broker nodes after two days, and a country of them in a model (2 minutes)
+	@scripts/setup.sh test
+	@$(PY) -m bench.country $(ARGS)
 
 bench-idle-traffic: ## what a month of coverage and management traffic costs the SIM (root; 9 minutes)
 	@scripts/setup.sh bench
