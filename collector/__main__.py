@@ -32,6 +32,7 @@ from collector.log_commands import COMMANDS, REBUILDS
 from collector.opener import Hello
 from collector.opener_line import OpenerLine
 from collector.pack_command import pack
+from collector.partitions import partitions_of
 from collector.postgres_commands import COMMANDS as POSTGRES_COMMANDS
 from collector.proofs import Prover
 from collector.published import fill_new, forward_target
@@ -101,10 +102,10 @@ for _command in (*COMMANDS, *identity_commands.COMMANDS, pack):
 
 
 def _stop_on_signals() -> threading.Event:
-    """An event that SIGTERM and SIGINT set."""
+    """An event that SIGTERM and SIGINT set: from another thread, for it may be held by the one that the signal met."""
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+        signal.signal(number, lambda *_: threading.Thread(target=stop.set, daemon=True).start())
     return stop
 
 
@@ -124,12 +125,16 @@ def receive(settings: Settings) -> None:
     ingest = Ingest(ledger, registry, settings.origin)
     ingest.statements = statements_of(settings)
     line = OpenerLine(Hello(settings.origin, ledger.dictionary))
+    partitions = None
     ingest.line = line if len(os.sched_getaffinity(0)) > 1 else None
     try:
         receiver = Receiver(settings, ingest, signer, stop)
         receiver.sweep = Sweeper(lambda: ledger.let_go(settings.retention, now_ms()))
+        receiver.partitions = partitions = partitions_of(settings, ledger, ingest)
         receiver.run()
     finally:
+        if partitions is not None:
+            partitions.close()
         line.close()
         ledger.close()
         registry.close()
