@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from flask import Blueprint, Response, abort, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as Answer
 
-from collector.campaigns import Campaigns
+from collector.campaigns import Campaigns, soonest
 from collector.core.report_changes import Changed
 from collector.core.report_model import KINDS, shown
 from collector.core.report_page import laid_out
@@ -21,7 +21,7 @@ from collector.core.view import LANGUAGES, Language
 from collector.ledger import LedgerReader
 from collector.registry import Registry
 from collector.settings import Settings
-from collector.web import access
+from collector.web import access, letterheads
 from collector.web.present import Pages
 from wire.errors import Misconfigured, Refused, Unavailable
 
@@ -43,6 +43,7 @@ def blueprint(pages: Pages, settings: Settings) -> Blueprint:
     _daily(routes, pages, desk)
     _reading(routes, pages, desk)
     _writing(routes, pages, desk)
+    letterheads.add_routes(routes, pages, desk)
     _public(routes, desk)
     return routes
 
@@ -69,9 +70,8 @@ def _reading(routes: Blueprint, pages: Pages, desk: OpenDesk) -> None:
         now_ms = pages.now_ms()
         kept = [one for one in desk().store.newest(10 * SHOWN) if access.inside(one.unit)][:SHOWN]
         views = Campaigns(pages.reader, pages.registry).at(now_ms, access.scope())
-        due = sorted(((one, view) for view in views for one in view.due), key=lambda pair: pair[0].deadline)
         return render_template(
-            "reports.html", kept=kept, due=due[:8], kinds=KINDS, topics=TOPICS, days=first_and_last,
+            "reports.html", kept=kept, due=soonest(views)[:8], kinds=KINDS, topics=TOPICS, days=first_and_last,
             unit=request.args.get("unit", access.scope())[:32], wrong=request.args.get("wrong", ""),
             done="done" in request.args,
         )  # fmt: skip
