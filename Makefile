@@ -65,6 +65,7 @@ faults: ## all 25 faults by the real programs, 1,000 power cuts and 1,000 simula
 	@scripts/setup.sh test
 	@$(PY) -m tests.faults.matrix $(ARGS)
 	@$(if $(ARGS),,$(PY) -m tests.faults.workers)
+	@$(if $(ARGS),,$(PY) -m tests.faults.failover)
 	@$(if $(ARGS),,$(PY) -m tests.faults.cluster --kills 10)
 
 .PHONY: mutants
@@ -72,14 +73,6 @@ mutants: ## defects put into the programs, and into the simulated years, one by 
 	@scripts/setup.sh test
 	@$(PY) -m tests.faults.mutants
 	@$(PY) -m tests.years --mutants
-	@$(PY) -m tests.faults.tamper
-	@$(PY) -m tests.faults.restore
-	@$(PY) -m tests.faults.outage
-	@$(PY) -m tests.faults.workers
-	@$(PY) -m tests.faults.failover
-	@$(PY) -m tests.faults.extras
-	@$(PY) -m tests.faults.kills --kills 100
-	@$(PY) -m tests.faults.operations
 
 .PHONY: years
 years: ## years of a probe and its collector from seeds, on simulated disks, lines and clocks (20 minutes; ARGS='--seeds 50')
