@@ -65,6 +65,7 @@ faults: ## all 25 faults by the real programs, 1,000 power cuts and 1,000 simula
 	@scripts/setup.sh test
 	@$(PY) -m tests.faults.matrix $(ARGS)
 	@$(if $(ARGS),,$(PY) -m tests.faults.workers)
+	@$(if $(ARGS),,$(PY) -m tests.faults.cluster --kills 10)
 
 .PHONY: mutants
 mutants: ## defects put into the programs, and into the simulated years, one by one: each must be seen (15 minutes)
@@ -140,6 +141,11 @@ bench-forward: ## ledger to InfluxDB, beside the server's own rate with the same
 	@scripts/setup.sh bench
 	@$(PY) -m bench.forward $(ARGS)
 
+.PHONY: bench-country
+bench-country: ## probes that come back to three broker nodes after two days, and a country of them in a model (2 minutes)
+	@scripts/setup.sh test
+	@$(PY) -m bench.country $(ARGS)
+
 bench-idle-traffic: ## what a month of coverage and management traffic costs the SIM (root; 9 minutes)
 	@scripts/setup.sh bench
 	@$(PY) bench/idle_traffic.py
@@ -196,6 +202,11 @@ bench-postgres: ## the ledger in PostgreSQL beside the bare unnest of the same r
 fuzz: ready ## every parser of bytes from outside under atheris, a minute each; what breaks one is kept (50 minutes; ARGS='--seconds 5')
 	@.venv/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[fuzz]'
 	@$(PY) -m tests.fuzz $(ARGS)
+
+.PHONY: guides
+guides: ## each step of docs/vi and docs/en done on a real demonstration, pictures by the way (root; 8 minutes)
+	@scripts/setup.sh test
+	@$(PY) -m tests.guides.follow $(ARGS)
 
 .PHONY: soak bench-load
 soak: ## 10,000 power cuts, 100 kills at every step, a million deliveries, then half an hour of the demonstration under faults: memory, handles, disk, lag stay flat (root; two and a half hours, MINUTES=3: to try it)
