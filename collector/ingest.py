@@ -21,7 +21,7 @@ from collector.follow import Follower
 from collector.ingest_place import Placer
 from collector.keyring import KeyRing, ring
 from collector.ledger_port import DeliveryRow, Head, Ledger, PackedRun, RefusedBytes
-from collector.opener import LEAF_BYTES, Proof, Task
+from collector.opener import LEAF_BYTES, Packed, Proof, Task
 from collector.opener_line import OpenerLine
 from collector.receipts import open_receipt, receipt_begins
 from collector.registry import Registry
@@ -158,6 +158,7 @@ class Ingest:
         """
         self.placer.forks.clear()
         with self._registry.still(), self._ledger.transaction():
+            self._ledger.offer(_offered(proofs or {}))
             tallies: list[Tally] = []
             works: dict[str, Work] = {}
             for message in messages:
@@ -318,9 +319,6 @@ class Ingest:
             if (task.name, task.public) == (key.newest.name, key.newest.public):
                 size = LEAF_BYTES
                 leaves = [proof.leaves[at : at + size] for at in range(0, len(proof.leaves), size)]
-                self._ledger.offer(
-                    [PackedRun(tuple(leaves[b.at : b.at + b.count]), b.packed, b.signatures) for b in proof.blocks]
-                )
                 return run.proved(work.raws, proof.ways, leaves, key.shape, light.read)
         return run.open_backwards(work.raws, key.shape, work.entry.id, key.check)
 
@@ -377,6 +375,16 @@ class Ingest:
             tally.accepted += 1
         else:
             tally.duplicate += 1
+
+
+def _offered(proofs: Proofs) -> list[PackedRun]:
+    """The opener's blocks with the leaves of their records, which may be of several probes behind each other."""
+    leaves: list[bytes] = []
+    blocks: list[tuple[int, Packed]] = []
+    for _, proof in proofs.values():
+        blocks += ((len(leaves) + one.at, one) for one in proof.blocks)
+        leaves += (proof.leaves[at : at + LEAF_BYTES] for at in range(0, len(proof.leaves), LEAF_BYTES))
+    return [PackedRun(tuple(leaves[at : at + one.count]), one.packed, one.signatures) for at, one in blocks]
 
 
 def _delivery(tally: Tally, received_ms: int) -> DeliveryRow:

@@ -42,6 +42,7 @@ MAX_DUE_OLDER = 20_000
 SAY_REFUSED_EVERY_S = 10.0
 MAX_NAMED = 20
 DOUBTS_EVERY_S = 2.0
+FOLLOW_BUSY_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,7 @@ class Receiver:
         self._throttle = Throttle()
         self._doubts = SealReader(settings.seal) if settings.log is not None else None
         self._doubted, self._doubts_due_s = 0, 0.0
+        self._follow_due_s = 0.0
         self._delayed = 0
         self._delayed_unsaid: dict[str, int] = {}
         self._say_delayed_due_s = 0.0
@@ -143,7 +145,7 @@ class Receiver:
             self._send_acks(connection)
             self._send_configs(connection)
             self._send_checkpoint(connection)
-            self._follow_registry()
+            self._follow_registry(busy=ahead is not None)
             self._say()
             taken = connection.read(WAIT_S if ahead is None else 0)
         if self._stop.is_set():
@@ -214,8 +216,14 @@ class Receiver:
         except Unavailable as error:
             self._lose_ledger(str(error))
 
-    def _follow_registry(self) -> None:
-        """Judge records again that the registry says otherwise of now: a few at a time, between groups."""
+    def _follow_registry(self, *, busy: bool) -> None:
+        """Judge records again that the registry says otherwise of now: a few at a time, between groups; fewer if busy.
+
+        Each time is a commit of its own, which a backlog would wait for.
+        """
+        if busy and time.monotonic() < self._follow_due_s:
+            return
+        self._follow_due_s = time.monotonic() + FOLLOW_BUSY_S
         try:
             self._ingest.follower.step()
         except Unavailable as error:
