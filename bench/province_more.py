@@ -9,20 +9,22 @@ from __future__ import annotations
 import json
 import random
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from bench.province import PROVINCE, SEED, Link, Province
 from collector.board_lines import BoardLines
-from collector.core.clock import DAY_MS, HOUR_MS
+from collector.core.clock import DAY_MS, HOUR_MS, hour_of
 from collector.core.measures import measure_line
 from collector.core.points import line, series
+from collector.forward_store import ForwardStore
 from collector.ledger import LedgerReader
 from collector.place_lines import site_lines
 from collector.registry import Registry
 from collector.rollups import Rollups
-from collector.unit_lines import every_unit
+from collector.unit_lines import UnitLines, every_unit
 from collector.verdict_store import VerdictStore
 
 STATE_DAYS, QUOTA_DAYS, JUDGED_DAYS = 31, 62, 38
@@ -35,29 +37,53 @@ def beside(whole: Province, folder: Path, reader: LedgerReader, registry: Regist
     yield list(site_lines(registry, whole.now_ms // DAY_MS * DAY_MS))
     yield from every_unit(Rollups(reader), registry, end_ms)
     yield list(states(whole, days))
+    yield list(referrals(whole, days))
     _judge(whole, folder, days)
     _refuse(folder / "ledger.db", end_ms)
+    store = ForwardStore(folder / "forward.db")
+    units = UnitLines(reader, registry, store, lambda *_: None)
     for back in range(QUOTA_DAYS):
-        boards = BoardLines(folder, reader, registry, set(), list)
+        boards = BoardLines(folder, reader, registry, units, list)
         at_ms = end_ms - back * DAY_MS - HOUR_MS
         wanted = (boards._quotas, boards._refusals) if back else (boards._quotas, boards._refusals, boards._judged)
         yield [text for source in wanted for text in source(at_ms) if text]
+    store.close()
 
 
 def states(whole: Province, days: int) -> Iterator[str]:
     """`probe_state` each hour of a month and twice a minute at the end; events; the collector each ten minutes."""
     rng, end_ms = random.Random(SEED), whole.day_ms(days)  # noqa: S311
+    worst: dict[tuple[str, int], dict[str, int]] = {}
     probes = {link.probe: link for link in whole.links}
     for number, (probe, link) in enumerate(probes.items()):
         tags = (("province", PROVINCE), ("commune", link.commune), ("hamlet", link.hamlet), ("probe", probe))
         recent = (*range(end_ms - STATE_DAYS * DAY_MS, end_ms, HOUR_MS), *range(end_ms - 600_000, end_ms, 30_000))
         for at_ms in recent:
-            yield line(series("probe_state", tags), felt(whole, link, number, at_ms, days, rng), at_ms * 10**6)
+            fields = felt(whole, link, number, at_ms, days, rng)
+            yield line(series("probe_state", tags), fields, at_ms * 10**6)
+            held = worst.setdefault((link.commune, hour_of(at_ms)), {})
+            held |= {name: max(held.get(name, 0), fields[name]) for name in ("spool_records", "cpu_temp_c_x10")}
         for event in rng.sample(("boot", "recovery", "clock_set", "outage_begin", "outage_end", "undervoltage"), 2):
             at_ms = end_ms - rng.randrange(20 * HOUR_MS)
             yield line(series("probe_state", tags), {"event": event}, at_ms * 10**6 + number)
+    for (commune, hour_ms), most in worst.items():
+        yield measure_line("fleet_1h", (("province", PROVINCE), ("commune", commune)), most, hour_ms)
     for at_ms in range(end_ms - STATE_DAYS * DAY_MS, end_ms, 600_000):
         yield measure_line("system", (("part", "collector"),), _system(whole, at_ms, days), at_ms)
+
+
+def referrals(whole: Province, days: int) -> Iterator[str]:
+    """`referral_1d` of every commune's code and day: tests, counted ones, those that were not ok."""
+    for day in range(days):
+        found: dict[str, Counter[str]] = {}
+        for link in whole.links:
+            made = whole.made(link, day)
+            for test in made.tests if made else ():
+                counts = found.setdefault(link.commune, Counter(tests=0, counted=0, failed=0))
+                counts.update(tests=1, counted=test.counted, failed="ok=0i" in test.fields)
+        for commune, counts in found.items():
+            tags = (("province", PROVINCE), ("commune", commune), ("referral", f"TN{commune}A"))
+            yield measure_line("referral_1d", tags, dict(counts), whole.day_ms(day))
 
 
 def silent_at(whole: Province, link: Link, at_ms: int, days: int) -> bool:
@@ -72,7 +98,7 @@ def felt(whole: Province, link: Link, number: int, at_ms: int, days: int, rng: r
     ppm = min(1_000_000, 250_000 + number * 7_919 % 720_000)
     clock = int(number % 53 != 7)
     return {
-        "online": 1 - silent, "age_s": since_s if silent else rng.randrange(10, 3_000), "upto": 40 * days,
+        "here": 1, "online": 1 - silent, "age_s": since_s if silent else rng.randrange(10, 3_000), "upto": 40 * days,
         "state": 2 * silent, "word": "silent" if silent else "clock" if not clock else "ok",
         "cause": ("offline", "power")[number % 2] if silent else "none" if clock else "clock",
         "ill": int(silent or not clock), "silent": silent, "since_s": since_s, "missing": 0,

@@ -34,7 +34,7 @@ from collector.opener_line import OpenerLine
 from collector.pack_command import pack
 from collector.postgres_commands import COMMANDS as POSTGRES_COMMANDS
 from collector.proofs import Prover
-from collector.published import forward_target
+from collector.published import fill_new, forward_target
 from collector.receive import Receiver
 from collector.reconcile import PointCounter, hour_text, hours_found, reconcile_counts
 from collector.registry import Registry
@@ -149,6 +149,7 @@ def forward(settings: Settings) -> None:
     stop = _stop_on_signals()
     writer = forward_target(settings, _influx)
     store = ForwardStore(settings.forward)
+    fill_new(store, settings.influx.public)
     registry = Registry(settings.registry)
     try:
         Forwarder(settings, LedgerReader(settings.ledger), registry, store, writer, stop).run()
@@ -212,7 +213,7 @@ for _command in REBUILDS:
 @with_config
 def rebuild_influx(settings: Settings) -> None:
     """Drop every point and write all of them again. Safe beside a running forward; if interrupted, run it again."""
-    reader, writer = LedgerReader(settings.ledger), _influx(settings)
+    reader, writer = LedgerReader(settings.ledger), forward_target(settings, _influx)
     registry = Registry(settings.registry)
     parked: list[str] = []
     writer.prepare()

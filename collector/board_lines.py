@@ -23,7 +23,6 @@ from collector.health import read_health
 from collector.ledger import LedgerReader
 from collector.probe_watch import Watched
 from collector.registry import Registry
-from collector.rollups import Rollups
 from collector.unit_lines import UnitLines
 from collector.verdict_store import VerdictReader
 from wire.errors import Misconfigured, Unavailable
@@ -38,7 +37,7 @@ Source = Callable[[int], Iterator[str]]
 class BoardLines:
     """Gives the lines that are due.
 
-    `seen`: local days and provinces whose rollup points were written; `watched`: how every probe was a moment ago.
+    `units`: points of whole units and days; `watched`: how every probe was a moment ago.
     """
 
     def __init__(
@@ -46,20 +45,19 @@ class BoardLines:
         state: Path,
         reader: LedgerReader,
         registry: Registry,
-        seen: set[tuple[int, str]],
+        units: UnitLines,
         watched: Callable[[], Sequence[Watched]],
     ) -> None:
         self._state = state
         self._reader = reader
         self._registry = registry
-        self._units = UnitLines(Rollups(reader), registry)
-        self._seen = seen
+        self._units = units
         self._verdicts: VerdictReader | None = None
         self._told: set[str] = set()
         self._watched = watched
         self._kinds: dict[str, tuple[float, Source]] = {
             "system": (60, self._system),
-            "unit": (60, lambda at_ms: self._units.lines(self._seen, at_ms)),
+            "unit": (5, units.lines),
             "quota": (600, self._quotas),
             "judged": (600, self._judged),
             "refusal": (600, self._refusals),
@@ -69,13 +67,18 @@ class BoardLines:
         self._whole_due_ms = 0
 
     def lines(self, at_ms: int) -> Iterator[list[str]]:
-        """The lines of each kind that is due. A kind whose source cannot be read is passed over, and told once."""
+        """The lines of each kind that is due; who asks for the next has written the last.
+
+        A kind whose source cannot be read is passed over, and told once.
+        """
         for name, (every_s, source) in self._kinds.items():
             began = time.monotonic()
             if began < self._due_s[name]:
                 continue
             try:
                 yield [text for text in source(at_ms) if text]
+                if name == "unit":
+                    self._units.written()
                 self._told.discard(name)
             except (Unavailable, Misconfigured) as error:
                 if name not in self._told:

@@ -17,12 +17,14 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from itertools import chain
 from typing import Protocol
 
 from collector.board_lines import BoardLines
 from collector.core import points
 from collector.core.rollup import DayKey
 from collector.core.sample import Sample
+from collector.day_lines import every_day
 from collector.failpoint import reached
 from collector.forward_rollups import ALL_HOURS, ANEW, Deleter, RollupPoints, rollup_points, touched_by
 from collector.forward_store import ForwardStore
@@ -30,12 +32,12 @@ from collector.health import ForwardState, StateFile, now_ms, read_health
 from collector.ledger import LedgerReader
 from collector.nightly import Nightly
 from collector.place_lines import site_lines
-from collector.probe_watch import ProbeWatch, Watched, state_lines
+from collector.probe_watch import ProbeWatch, Watched, left_lines, state_lines
 from collector.reconcile import WINDOW_MS, PointCounter
 from collector.registry import Registry
 from collector.rollups import Rollups
 from collector.settings import Settings
-from collector.unit_lines import every_unit
+from collector.unit_lines import UnitLines, every_unit
 from wire.errors import Misconfigured, Refused, Unavailable
 
 LOG = logging.getLogger("collector.forward")
@@ -51,6 +53,8 @@ MAX_BACKOFF_S = 30.0
 BOARDS_EVERY_S = 60.0
 PROBE_STATE_EVERY_S = 30.0
 DAY_MS = 86_400_000
+SITE_DAYS = 32
+"""Boards look so far back for hamlets of the register (`collector.catalogue.parts.REGISTER_WINDOW`)."""
 Sent = tuple[int, list[tuple[str, str]]]
 """How many lines were taken, and those that never will be, with their reason."""
 
@@ -128,7 +132,8 @@ class Forwarder:
         self._watch = ProbeWatch(reader, registry, lambda: read_health(settings.state, now_ms()))
         self._rollup_points = RollupPoints(Rollups(reader), store, writer, self._write)
         self._watched: list[Watched] = []
-        self._boards = BoardLines(settings.state, reader, registry, self._rollup_points.seen, lambda: self._watched)
+        units = UnitLines(reader, registry, store, self._forget)
+        self._boards = BoardLines(settings.state, reader, registry, units, lambda: self._watched)
         self._nightly = Nightly(reader, store, writer, self.again)
         self._sender = ThreadPoolExecutor(1, "forward")
         self._ready: Batch | None = None
@@ -214,17 +219,17 @@ class Forwarder:
         again = [sample for _, sample in changed if sample.probe not in spans]
         for probe, (since, until) in spans.items():
             for measurement in ("test", "coverage", "probe_state"):
-                self._forget(measurement, probe, since, until + WINDOW_MS)
+                self._forget(measurement, "probe", probe, since, until + WINDOW_MS)
             again += self._reader.samples(
                 probe=probe, since_ms=since - WINDOW_MS, until_ms=until + WINDOW_MS, limit=2**53
             )
         return again
 
-    def _forget(self, measurement: str, probe: str, since_ms: int, until_ms: int) -> None:
+    def _forget(self, measurement: str, tag: str, code: str, since_ms: int, until_ms: int) -> None:
         try:
-            self._writer.forget(measurement, "probe", probe, since_ms, until_ms)
+            self._writer.forget(measurement, tag, code, since_ms, until_ms)
         except Refused as error:
-            self._park(f"delete {measurement} of {probe} from {since_ms} to {until_ms}", str(error))
+            self._park(f"delete {measurement} of {tag} {code} from {since_ms} to {until_ms}", str(error))
 
     def _fresh(self) -> bool:
         """Write batches behind the cursor, for a moment, each while the next is made ready; say whether any was there.
@@ -297,6 +302,7 @@ class Forwarder:
         key = (self._registry.version(), at_ms // DAY_MS)
         if key != self._sites_at:
             self._write(list(site_lines(self._registry, at_ms // DAY_MS * DAY_MS)))
+            self._left(at_ms)
             self._sites_at = key
         if time.monotonic() >= self._probe_states_due_s:
             self._watched = self._watch.now(at_ms)
@@ -306,6 +312,12 @@ class Forwarder:
             self._boards_due_s = time.monotonic() + BOARDS_EVERY_S
             for lines in self._boards.lines(at_ms):
                 self._write(lines)
+
+    def _left(self, at_ms: int) -> None:
+        """End the series of places that probes left, and forget hamlets that have no site any more."""
+        self._write(list(left_lines(self._registry, at_ms)))
+        for hamlet in self._registry.hamlets_left():
+            self._forget("site", "hamlet", hamlet, at_ms - SITE_DAYS * DAY_MS, at_ms + DAY_MS)
 
     def _write(self, lines: list[str]) -> None:
         if lines:
@@ -383,6 +395,6 @@ def rebuild(
         if len(waiting) >= MAX_LINES:
             written += write_all(writer, waiting, park)
             waiting = []
-    for lines in every_unit(Rollups(reader), registry, at_ms):
+    for lines in chain(every_unit(Rollups(reader), registry, at_ms), every_day(reader, at_ms)):
         written += write_all(writer, lines, park)
     return written + write_all(writer, waiting, park)

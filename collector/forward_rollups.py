@@ -7,14 +7,14 @@ Source: design §7, forward and registry.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from typing import Protocol
 
-from collector.core.clock import DAY_MS
+from collector.core.clock import DAY_MS, month_of
 from collector.core.rollup import DayKey, Hour
 from collector.core.rollup_points import CAUSES, DAILY, HOURLY, rollup_lines
 from collector.core.sample import Sample
-from collector.forward_store import ForwardStore
+from collector.forward_store import Due, ForwardStore
 from collector.rollups import Rollups, fact_of_sample
 from wire.errors import Refused
 
@@ -57,22 +57,21 @@ class RollupPoints:
         self._store = store
         self._deleter = deleter
         self._write = write
-        self.seen: set[tuple[int, str]] = set()
-        """Local days and provinces written since somebody last took them from here."""
 
     def once(self) -> bool:
         """Write the points of some touched days; say whether there was anything. Raises Unavailable, Misconfigured."""
         touched = self._store.touched(BATCH_DAYS)
         lines: list[str] = []
+        anew: set[DayKey] = set()
         for key, hours in touched.items():
             held = self._rollups.day(key)
             if hours & ANEW or any(hours >> number & 1 and number not in held for number in range(24)):
+                anew.add(key)
                 lines += self._anew(key)
             else:
                 lines += rollup_lines(key, held, hours)
         self._write(lines)
-        self._store.settle(touched)
-        self.seen.update((key.day_ms, key.province) for key in touched)
+        self._store.settle(touched, _hanging(touched, anew))
         return bool(touched)
 
     def _anew(self, key: DayKey) -> list[str]:
@@ -87,6 +86,20 @@ class RollupPoints:
                 )
         days = self._rollups.days(key.day_ms, until_ms, hamlet=key.hamlet)
         return [line for day, hours in days for line in rollup_lines(day, hours, ALL_HOURS)]
+
+
+def _hanging(touched: Iterable[DayKey], anew: Container[DayKey]) -> dict[str, dict[Due, bool]]:
+    """Days and months of provinces, and their days of tests, that hang on some touched days."""
+    found: dict[str, dict[Due, bool]] = {"day": {}, "month": {}, "tests": {}}
+    for key in touched:
+        month_ms = month_of(key.day_ms)[0]
+        for span, due in (
+            ("day", (key.day_ms, key.province)),
+            ("month", (month_ms, key.province)),
+            ("tests", (key.day_ms, key.province)),
+        ):
+            found[span][due] = found[span].get(due, False) or key in anew
+    return found
 
 
 def rollup_points(days: Iterable[tuple[DayKey, dict[int, Hour]]]) -> Iterable[str]:

@@ -11,6 +11,9 @@ from collector.core.rollup import DayKey
 from collector.sqlite import Ownership, open_writer
 from wire.errors import Unavailable
 
+Due = tuple[int, str]
+"""What one span of points is of: its first moment (UTC ms of a local day or month) and its province."""
+_DUE = "INSERT INTO due VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET anew = max(anew, excluded.anew)"
 _TOUCH = "INSERT INTO touched VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET hours = hours | excluded.hours"
 
 
@@ -59,11 +62,21 @@ class ForwardStore:
         """Days with hours whose rollup points are to be written again, and those hours as bits."""
         return {DayKey(*row[:5]): row[5] for row in self._rows("SELECT * FROM touched LIMIT ?", limit)}
 
-    def settle(self, done: Mapping[DayKey, int]) -> None:
-        """These rollup points are written."""
+    def settle(self, done: Mapping[DayKey, int], due: Mapping[str, Mapping[Due, bool]]) -> None:
+        """These rollup points are written; what hangs on them is due (by span; True: to be deleted first)."""
         self._write(
-            ("DELETE FROM touched WHERE (day_ms, province, commune, hamlet, plmn, hours) = (?,?,?,?,?,?)", _rows(done))
+            ("DELETE FROM touched WHERE (day_ms, province, commune, hamlet, plmn, hours) = (?,?,?,?,?,?)", _rows(done)),
+            (_DUE, ((span, *key, int(anew)) for span, keys in due.items() for key, anew in keys.items())),
         )
+
+    def due(self, span: str, limit: int) -> dict[Due, bool]:
+        """What is due of a span, newest first; True: to be deleted before it is written."""
+        sql = "SELECT start_ms, province, anew FROM due WHERE span = ? ORDER BY anew DESC, start_ms DESC LIMIT ?"
+        return {(row[0], row[1]): bool(row[2]) for row in self._rows(sql, span, limit)}
+
+    def written(self, span: str, keys: Iterable[Due]) -> None:
+        """These points of a span are written."""
+        self._write(("DELETE FROM due WHERE (span, start_ms, province) = (?, ?, ?)", ((span, *key) for key in keys)))
 
     def noted(self, key: str) -> int | None:
         """A number kept under a name; None if there is none."""

@@ -52,6 +52,14 @@ class RegistrySide(Protocol):
     def still(self) -> AbstractContextManager[None]: ...
 
 
+class LeftSide(Protocol):
+    """What is asked of the registry about places of before."""
+
+    def probes(self) -> Sequence[ProbeEntry]: ...
+
+    def places_left(self, probe: str) -> Sequence[Place]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Watched:
     """One probe of the registry, now. `place` None: it stands nowhere; `chain` None: it never sent anything.
@@ -140,14 +148,21 @@ def state_lines(watched: Sequence[Watched], now_ms: int) -> Iterator[str]:
     """One point of `probe_state` for each probe that stands somewhere."""
     for one in watched:
         if one.place is not None:
-            tags = (
-                ("province", one.place.province),
-                ("commune", one.place.commune),
-                ("hamlet", one.place.hamlet),
-                ("probe", one.entry.id),
-            )
-            fields = {**_judged(one, now_ms), **_vital(one.vitals)}
-            yield points.line(points.series("probe_state", tags), fields, now_ms * 1_000_000)
+            fields = {"here": 1, **_judged(one, now_ms), **_vital(one.vitals)}
+            yield points.line(_series(one.place, one.entry.id), fields, now_ms * 1_000_000)
+
+
+def left_lines(registry: LeftSide, now_ms: int) -> Iterator[str]:
+    """The end of `probe_state` wherever a probe stood once: `here` 0, so that no board goes on counting it there."""
+    for entry in registry.probes():
+        for place in registry.places_left(entry.id):
+            fields: dict[str, points.Field] = {"here": 0, "silent": 0, "ill": 0}
+            yield points.line(_series(place, entry.id), fields, now_ms * 1_000_000)
+
+
+def _series(place: Place, probe: str) -> str:
+    tags = (("province", place.province), ("commune", place.commune), ("hamlet", place.hamlet), ("probe", probe))
+    return points.series("probe_state", tags)
 
 
 def _judged(one: Watched, now_ms: int) -> dict[str, points.Field]:

@@ -8,6 +8,7 @@ Source: facts note 06 §2.4, §6 (privacy); issue 7, part 7.
 from __future__ import annotations
 
 import re
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol, TypeVar
 
@@ -29,6 +30,8 @@ class Writer(PointCounter, Protocol):
     def prepare(self) -> None: ...
 
     def write(self, lines: list[str]) -> None: ...
+
+    def drop(self) -> None: ...
 
     def forget(self, measurement: str, tag: str, code: str, since_ms: int, until_ms: int) -> None: ...
 
@@ -64,11 +67,37 @@ class Published:
     def forget(self, measurement: str, tag: str, code: str, since_ms: int, until_ms: int) -> None:
         """Delete the points of a tag's code. Raises Refused where the server cannot, Unavailable, Misconfigured."""
         self._own.forget(measurement, tag, code, since_ms, until_ms)
+        if measurement in OPEN:
+            self._public.forget(measurement, tag, code, since_ms, until_ms)
+
+    def drop(self) -> None:
+        """Drop every point of both. Raises Unavailable, Misconfigured."""
+        self._own.drop()
+        self._public.drop()
 
     def close(self) -> None:
         """Close both."""
         self._own.close()
         self._public.close()
+
+
+class Notes(Protocol):
+    """What forward remembers, of which one number is ours."""
+
+    def noted(self, key: str) -> int | None: ...
+
+    def note(self, key: str, value: int) -> None: ...
+
+    def start_over(self) -> None: ...
+
+
+def fill_new(notes: Notes, name: str | None) -> None:
+    """A public database that was not there at the last start gets the whole history: everything is written again."""
+    mark = 0 if name is None else zlib.crc32(name.encode()) or 1
+    if mark != (notes.noted("public") or 0):
+        if mark:
+            notes.start_over()
+        notes.note("public", mark)
 
 
 W = TypeVar("W", bound=Writer)

@@ -63,6 +63,7 @@ class Receiver:
         self._ingest = ingest
         self._signer = signer
         self._stop = stop
+        self._at, self._turn = settings.broker, 0
         self.sweep: Callable[[], None] = lambda: None
         """Asked at every turn of a connection: lets go what may go with time."""
         tls_context(settings)  # unusable files are said before anything else starts
@@ -109,14 +110,15 @@ class Receiver:
 
     def _connect(self) -> Connection:
         """Open, be accepted, subscribe. Reads the TLS files at each attempt. Raises Unavailable, Misconfigured."""
-        connection = Connection(self._settings.broker, tls_context(self._settings))
+        self._at, self._turn = self._settings.broker.turn(self._turn), self._turn + 1
+        connection = Connection(self._at, tls_context(self._settings))
         deadline_s = time.monotonic() + CONNECT_WITHIN_S
         self._early: list[Incoming] = []
         while connection.alive and not connection.subscribed and connection.refused is None:
             if time.monotonic() > deadline_s or self._stop.is_set():
                 connection.close()
                 raise NotLetIn(
-                    f"what listens at {where(self._settings.broker)} does not answer as a broker; correct [broker]"
+                    f"what listens at {where(self._at)} does not answer as a broker; correct [broker]"
                 )
             self._early += connection.read(WAIT_S)
         if connection.refused is not None:
@@ -124,7 +126,7 @@ class Receiver:
             raise NotLetIn(connection.refused)
         if not connection.alive:
             raise NotLetIn(
-                f"broker at {where(self._settings.broker)} hangs up before it lets us in; correct [broker], or make"
+                f"broker at {where(self._at)} hangs up before it lets us in; correct [broker], or make"
                 " cert_file and tls_key_file anew with dosong-provision; the broker's log says more"
             )
         return connection
@@ -151,7 +153,7 @@ class Receiver:
         if self._stop.is_set():
             connection.close()
         else:
-            self._lose_broker(f"broker at {where(self._settings.broker)} was lost; start mosquitto if it ended")
+            self._lose_broker(f"broker at {where(self._at)} was lost; start mosquitto if it ended")
 
     def _work(self, connection: Connection, taken: list[Incoming], ahead: Group | None) -> Group | None:
         """Commit the group that the opener has had, while it has the one that came now; return that, None: no such.
@@ -352,7 +354,7 @@ class Receiver:
     def _find_broker(self) -> None:
         self._connected, self._broker_error, self._broker_since_ms = True, None, now_ms()
         self._say(now=True)
-        LOG.info("broker %s connected", where(self._settings.broker))
+        LOG.info("broker %s connected", where(self._at))
 
     def _lose_broker(self, sentence: str, *, needs_person: bool = False) -> None:
         """Say a loss once, and what a person must put right whenever that is something new."""

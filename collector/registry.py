@@ -220,6 +220,25 @@ class Registry:
                 stays = self._stays[probe] = self._stays_of(probe)
             return stays
 
+    def places_left(self, probe: str) -> list[Place]:
+        """Every place that was ever entered for a probe, one a hamlet and commune, but where it stands now.
+
+        Also those that a back-dated row took out of its history: points may have been written there meanwhile.
+        """
+        now = self.place(probe)
+        with self._lock:
+            sites = {site for site in self._timeline("probe_site", probe)[1] if site is not None}
+            stays = {(site, hamlet) for site in sites for hamlet in self._timeline("site_hamlet", site)[1] if hamlet}
+            rows = [(*stay, one) for stay in stays for one in self._timeline("hamlet_commune", stay[1])[1] if one]
+            places = [place for row in sorted(rows) if (place := self._read_place(*row)) is not None]
+        here = None if now is None else (now.commune, now.hamlet)
+        return list({key: place for place in places if (key := (place.commune, place.hamlet)) != here}.values())
+
+    def hamlets_left(self) -> list[str]:
+        """Hamlets that had a site once and have none any more (merged, or their site was moved), by code."""
+        sql = "SELECT DISTINCT hamlet FROM site_hamlet WHERE hamlet IS NOT NULL"
+        return sorted({row[0] for row in self._rows(sql)} - {site.hamlet for site in self.sites()})
+
     def _stays_of(self, probe: str) -> tuple[list[int], list[Place | None]]:
         sites = [site for site in self._timeline("probe_site", probe)[1] if site is not None]
         moved = [self._timeline("site_hamlet", site) for site in sites]

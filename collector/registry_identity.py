@@ -214,6 +214,10 @@ class Identities:
         """Probes that may say nothing any more, by id."""
         return [str(row[0]) for row in self._rows("SELECT id FROM probe WHERE state = 'revoked' ORDER BY id")]
 
+    def live_probes(self) -> list[str]:
+        """Probes that are known and not revoked, by id."""
+        return [str(row[0]) for row in self._rows("SELECT id FROM probe WHERE state != 'revoked' ORDER BY id")]
+
     def add_key(self, probe: str, from_epoch: int, vkey: str, now_ms: int) -> None:
         """A record key and the epoch from which it signs, inside a transaction."""
         self._db.execute("INSERT INTO probe_key VALUES (?, ?, ?, ?)", (probe, from_epoch, vkey, now_ms))

@@ -58,7 +58,7 @@ class SealService:
         self._store = SealStore(settings.seal)
         leaves = [LedgerLeaves(settings.ledger, table) for table in SOURCES]
         self._public = signer.verifier
-        checks = (DerivedCheck(settings.ledger), TableWatch(self._store, settings.ledger))
+        checks = (DerivedCheck(settings.ledger), TableWatch(self._store, settings.ledger, settings.retention))
         self._sealer = Sealer(
             self._store, leaves, settings.log_folder, signer, settings.origin, step=_reached, checks=checks
         )

@@ -120,8 +120,11 @@ class SealReader:
         return int(rows[0][0]) if rows else 0
 
     def watched(self, view: str, gen: int, after_n: int, limit: int) -> list[tuple[int, int, bytes]]:
-        """Stretches of a table that is no part of a log, as they were first seen: first and last row, digest."""
-        sql = "SELECT first_n, last_n, digest FROM watch WHERE view = ? AND gen = ? AND first_n > ?"
+        """Stretches of a table that is no part of a log, as they were first seen: first and last row, digest.
+
+        Those of which the collector's own rules may have let go a row are left out.
+        """
+        sql = "SELECT first_n, last_n, digest FROM watch WHERE view = ? AND gen = ? AND first_n > ? AND let_go = 0"
         return [
             (row[0], row[1], row[2]) for row in self._rows(f"{sql} ORDER BY first_n LIMIT ?", view, gen, after_n, limit)
         ]
@@ -209,10 +212,19 @@ class SealStore(SealReader):
             db.executemany("INSERT OR IGNORE INTO unsigned (n, leaf, found_ms) VALUES (?, ?, ?)", found)
             db.execute("INSERT OR REPLACE INTO audited VALUES (1, ?, ?)", (gen, n))
 
-    def watch(self, gen: int, seen: Sequence[tuple[str, int, int, bytes]]) -> None:
-        """Remember stretches that are new: view, first and last row, digest."""
+    def watch(self, gen: int, seen: Sequence[tuple[str, int, int, bytes, int | None]]) -> None:
+        """Remember stretches that are new: view, first and last row, digest, when its oldest row came that may go."""
         with self._transaction() as db:
-            db.executemany("INSERT INTO watch VALUES (?, ?, ?, ?, ?)", [(one[0], gen, *one[1:]) for one in seen])
+            sql = "INSERT INTO watch (gen, view, first_n, last_n, digest, oldest_ms) VALUES (?, ?, ?, ?, ?, ?)"
+            db.executemany(sql, [(gen, *one) for one in seen])
+
+    def let_go(self, view: str, gen: int, upto_n: int, before_ms: int | None) -> None:
+        """Rows up to `upto_n`, and rows that came before a moment, may go: compare their stretches no more."""
+        where = "view = ? AND gen = ? AND let_go = 0 AND (first_n <= ? OR oldest_ms < ?)"
+        values = (view, gen, upto_n, before_ms)
+        if self._rows(f"SELECT 1 FROM watch WHERE {where} LIMIT 1", *values):  # noqa: S608 (fixed texts)
+            with self._transaction() as db:
+                db.execute(f"UPDATE watch SET let_go = 1 WHERE {where}", values)  # noqa: S608 (fixed texts)
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:

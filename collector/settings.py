@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, structs
 
 from collector.ledger_place import LedgerPlace, Remote
 from wire.errors import Misconfigured
@@ -25,6 +25,7 @@ Url = Annotated[str, Meta(pattern=r"^https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\
 _PLAIN = {
     "origin": "a name in small letters, as dosong-provision init was given, such as dosong.example",
     "broker.client_id": "letters, digits, . _ and -, with a . in it: no probe's id has one",
+    "broker.others[...]": "HOST:PORT, such as mq2.sokhcn.example:8883",
     "influx.url": "http://HOST:PORT, such as http://127.0.0.1:8086",
     "influx.database": "letters, digits, _ and -, such as dosong",
     "web.bind": "HOST:PORT such as 127.0.0.1:8080, or unix:PATH",
@@ -40,17 +41,28 @@ class Table(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class BrokerSettings(Table, frozen=True, kw_only=True):
-    """Where mosquitto listens for the collector: a unix socket, or host and port with TLS files (all three or none)."""
+    """Where mosquitto listens for the collector: a unix socket, or host and port with TLS files (all three or none).
+
+    `others`: HOST:PORT of further brokers of the same cluster, tried in turn.
+    """
 
     socket: Text | None = None
     host: Text | None = None
     port: Port = 8883
+    others: Annotated[tuple[Annotated[str, Meta(pattern=r"^\S+:[0-9]{1,5}\Z")], ...], Meta(max_length=8)] = ()
     ca_file: Text | None = None
     cert_file: Text | None = None
     tls_key_file: Text | None = None
     # With a dot, which no probe's id has: a probe's id is its client id, and the broker throws out an elder namesake.
     client_id: Annotated[str, Meta(pattern=r"^(?=.*\.)[A-Za-z0-9._-]{1,64}\Z")] = "collector.dosong"
     keepalive_s: Annotated[int, Meta(ge=5, le=1200)] = 30
+
+    def turn(self, number: int) -> BrokerSettings:
+        """The settings of the broker that is tried as the `number`th: each of the cluster in its turn."""
+        if not self.others or number % (len(self.others) + 1) == 0:
+            return self
+        host, _, port = self.others[number % (len(self.others) + 1) - 1].rpartition(":")
+        return structs.replace(self, host=host.strip("[]"), port=int(port))
 
 
 class InfluxSettings(Table, frozen=True, kw_only=True):

@@ -46,7 +46,8 @@ class Alert:
 
 def _of_probe(part: str) -> str:
     tags = '"province", "commune", "hamlet", "probe"'
-    return f'SELECT {part} AS "value" FROM "probe_state" WHERE $timeFilter GROUP BY {tags}'  # noqa: S608
+    inner = f'SELECT {part} AS "value", last("here") AS "here" FROM "probe_state" WHERE $timeFilter GROUP BY {tags}'  # noqa: S608
+    return f'SELECT "value" FROM ({inner}) WHERE $timeFilter AND "here" = 1 GROUP BY {tags}'  # noqa: S608
 
 
 def _of_system(part: str) -> str:

@@ -15,6 +15,7 @@ from grafana.words import Language, Pair, say
 Json = dict[str, Any]
 SCHEMA_VERSION = 42
 ALL = {"selected": True, "text": ["All"], "value": ["$__all"]}
+NO_ALL = frozenset({"hamlet"})
 LABELS: dict[str, Pair] = {
     "province": ("Tỉnh (mã)", "Province (code)"),
     "commune": ("Xã, phường (mã)", "Commune (code)"),
@@ -49,12 +50,16 @@ def _datasource() -> Json:
         "multi": False,
         "includeAll": False,
         "options": [],
-        "current": {},
     }
 
 
 def _chained(name: str, before: Sequence[str], language: Language) -> Json:
-    """A variable of codes: many may be chosen, All stands for `.*`, read anew when the time range changes."""
+    """A variable of codes: many may be chosen, All stands for `.*`, read anew when the time range changes.
+
+    Hamlets have no All: their board reads single tests, and all hamlets of a commune or province have boards of their
+    own, from figures of whole units (decision 0039).
+    """
+    everyone = name not in NO_ALL
     return {
         "name": name,
         "type": "query",
@@ -67,11 +72,9 @@ def _chained(name: str, before: Sequence[str], language: Language) -> Json:
         "sort": 1,
         "hide": 0,
         "multi": True,
-        "includeAll": True,
-        "allValue": ".*",
+        "includeAll": everyone,
         "options": [],
-        "current": ALL,
-    }
+    } | ({"allValue": ".*", "current": ALL} if everyone else {})
 
 
 def _bucket(language: Language) -> Json:

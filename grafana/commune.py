@@ -136,7 +136,8 @@ def commune_board(language: Language) -> Json:
         text(language, 1, (0, 0, 8, 6), _TEXT),
         stats(
             language, 2, (8, 0, 4, 6), ("Lần đo trong khoảng", "Tests in the range"),
-            ("Tất cả lần đo, kể cả không thành công.", "All tests, failed ones included."), "commune_totals",
+            ("Tất cả lần đo của những ngày bắt đầu trong khoảng, kể cả không thành công.",
+             "All tests of the days that begin in the range, failed ones included."), "commune_totals",
         ),
         quota_table(language, 3, (12, 0, 12, 6)),
         hamlet_map(language, 4, (0, 6, 10, 13), ("Bản đồ thôn, xóm", "Map of hamlets"), "hamlets_of_commune"),

@@ -22,7 +22,7 @@ def hours(language: Language) -> Json:
                  target("B", "coverage_hours_cause", f"$tag_hamlet $tag_plmn {cause}")],
         options={"mergeValues": True, "showValue": "auto", "alignValue": "left", "rowHeight": 0.8,
                  "legend": legend(), "tooltip": {"mode": "single", "sort": "none"}},
-        defaults={"custom": {"lineWidth": 0, "fillOpacity": 85, "spanNulls": False},
+        defaults={"custom": {"lineWidth": 0, "fillOpacity": 85},
                   "mappings": [*words(WORST, language), *why], "color": fixed(NONE), "unit": "none"},
     )  # fmt: skip
 

@@ -162,7 +162,10 @@ def check_panels(
 
 
 def view_of(board: Json, from_ms: int, to_ms: int, *, bucket: str | None = None, **chosen: Sequence[str]) -> View:
-    """A view with All in every chained variable but those given (code lists); `bucket` None is the board's."""
+    """A view with All in every chained variable but those given (code lists); `bucket` None is the board's.
+
+    Where a board has no All it is asked all the same: right answers are wanted there too.
+    """
     choices = _constant_choices(board)
     if bucket is not None:
         duration_ms(bucket)
@@ -170,7 +173,7 @@ def view_of(board: Json, from_ms: int, to_ms: int, *, bucket: str | None = None,
     for variable in board["templating"]["list"]:
         if variable["type"] == "query":
             codes = tuple(chosen.get(variable["name"], ()))
-            choices[variable["name"]] = Choice(codes, all_value=None if codes else variable["allValue"])
+            choices[variable["name"]] = Choice(codes, all_value=None if codes else variable.get("allValue", ".*"))
     return View(from_ms, to_ms, choices)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from collector.catalogue import ALL, CHAIN, REGISTER_WINDOW, TIME_ZONE
 from collector.catalogue import variable as variable_query
+from grafana.board import NO_ALL
 from grafana.fields import config_of
 from grafana.frames import Field, series_name
 from grafana.harness import panels_of
@@ -93,14 +94,15 @@ def panel_no_targets(board: Json) -> Iterator[str]:
 
 
 def template_on_time_change(board: Json) -> Iterator[str]:
-    """Chained variables: object form, read anew with the range, many or All as `.*`."""
+    """Chained variables: object form, read anew with the range, many or All as `.*`; hamlets are named."""
     before: list[str] = []
     for one in board["templating"]["list"]:
         if one["type"] != "query":
             continue
-        form = (one["refresh"], one["multi"], one["includeAll"], one["allValue"])
+        form = (one["refresh"], one["multi"], one["includeAll"], one.get("allValue"))
         known = one["name"] in CHAIN and one["query"]["query"] == variable_query(one["name"], before)
-        if form != (2, True, True, ".*") or not known:
+        wanted = (2, True, False, None) if one["name"] in NO_ALL else (2, True, True, ".*")
+        if form != wanted or not known:
             yield f"variable {one['name']}: not refresh 2, multi, All as .*, query of the catalogue"
         before.append(one["name"])
 

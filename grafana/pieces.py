@@ -30,7 +30,7 @@ Grid = tuple[int, int, int, int]
 Text = tuple[str, str]
 MONTH = "62d"
 """Panels that show the newest month look so far back, whatever the board's range: a month stands at its first day."""
-TABLE: Json = {"showHeader": True, "cellHeight": "sm", "footer": {"show": False, "reducer": ["sum"]}}
+TABLE: Json = {"showHeader": True, "cellHeight": "sm"}
 CODES: dict[str, Pair] = {
     "province": ("Mã tỉnh", "Province code"),
     "commune": ("Mã xã", "Commune code"),

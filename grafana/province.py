@@ -54,7 +54,8 @@ def _head(language: Language) -> list[Json]:
         ),
         stats(
             language, 4, (18, 0, 6, 7), ("Lần đo trong khoảng", "Tests in the range"),
-            ("Tất cả lần đo, kể cả không thành công.", "All tests, failed ones included."), "province_totals",
+            ("Tất cả lần đo của những ngày bắt đầu trong khoảng, kể cả không thành công.",
+             "All tests of the days that begin in the range, failed ones included."), "province_totals",
         ),
     ]  # fmt: skip
 

@@ -12,7 +12,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -27,11 +27,18 @@ log = logging.getLogger(__name__)
 CONNECT_TIMEOUT_S = 20.0
 TURN_S = 0.5
 FLUSH_S = 3.0
+ANSWERS_QOS = 0
+"""Of what comes to a probe: all of it is retained and repeated, so a lost one is made good without PUBACKs; and a
+cluster keeps no queue of its own for each probe (docs/decisions/0041)."""
+_FAILED = 0x80
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Where the broker is and with which files it is spoken to. `interface` None leaves the way to the routes."""
+    """Where the broker is and with which files it is spoken to. `interface` None leaves the way to the routes.
+
+    `others`: host and port of further brokers of one cluster, any of which does.
+    """
 
     host: str
     port: int
@@ -41,6 +48,14 @@ class Access:
     ca_file: Path
     cert_file: Path
     key_file: Path
+    others: tuple[tuple[str, int], ...] = ()
+
+    def one_by_one(self, first: int) -> Iterator[Access]:
+        """This access at each broker of its cluster in turn, from the `first` on."""
+        places = ((self.host, self.port), *self.others)
+        for number in range(len(places)):
+            host, port = places[(first + number) % len(places)]
+            yield replace(self, host=host, port=port, others=())
 
 
 class Session(Protocol):
@@ -187,10 +202,14 @@ class Connection:
             self._refusal = str(reason)
             return
         probe = self._access.client_id
-        client.subscribe([(topics.ack(probe), topics.QOS), (topics.config(probe), topics.QOS)])
+        client.subscribe([(topics.ack(probe), ANSWERS_QOS), (topics.config(probe), ANSWERS_QOS)])
 
-    def _is_subscribed(self, *_: Any) -> None:
-        self._subscribed = True
+    def _is_subscribed(self, _client: Any, _data: Any, _mid: int, codes: Any, _properties: Any) -> None:
+        """SUBACK: a broker may take the connection and not the subscription, and no answer would ever come."""
+        if any(code.value >= _FAILED for code in codes):
+            self._refusal = "it may not hear its own topics"
+        else:
+            self._subscribed = True
 
     def _confirmed(self, _client: mqtt.Client, _data: Any, mid: int, *_: Any) -> None:
         """A PUBACK: the broker has it, in memory. The spool must not hear of it."""

@@ -356,6 +356,7 @@ def _publisher(probe: Probe, daemon: Daemon) -> Publisher:
         ca_file=settings.path(broker.ca_file),
         cert_file=settings.path(broker.cert_file),
         key_file=settings.path(broker.tls_key_file),
+        others=broker.places[1:],
     )
     return Publisher(
         access,

@@ -74,6 +74,7 @@ class Publisher:
     ) -> None:
         tls_context(access)  # raises Misconfigured now rather than in the thread
         self._access, self._spool = access, spool
+        self._first = topics.part(access.client_id)
         self._ways = Ways(ways_out or (access.interface,))
         self._origin, self._ack_verifier, self._policy = origin, ack_verifier, policy
         self._retry_s, self._keep_acked_days = retry_s, keep_acked_days
@@ -152,17 +153,26 @@ class Publisher:
             self.moved_ms = self._clocks.mono_ms()
 
     def _one_session(self) -> bool:
-        """Connect and serve until the connection is down; True if it stood for long. Raises Unavailable."""
-        connection = Connection(replace(self._access, interface=self._ways.current), self._on_message)
-        try:
-            return self._serve(connection)
-        finally:
-            connection.release()
+        """Connect and serve until the connection is down; True if it stood for long. Raises Unavailable.
 
-    def _serve(self, connection: Connection) -> bool:
-        connection.connect()
+        Of several brokers that stand for each other the first that answers is taken, from the one behind the last on.
+        """
+        problem = Unavailable("there is no broker")
+        for access in self._access.one_by_one(self._first):
+            self._first, self.moved_ms = self._first + 1, self._clocks.mono_ms()
+            connection = Connection(replace(access, interface=self._ways.current), self._on_message)
+            try:
+                connection.connect()
+                return self._serve(connection, access)
+            except Unavailable as error:
+                problem = error
+            finally:
+                connection.release()
+        raise problem
+
+    def _serve(self, connection: Connection, access: Access) -> bool:
         way = self._ways.current or "routes"
-        log.info("broker=connected host=%s port=%d way=%s", self._access.host, self._access.port, way)
+        log.info("broker=connected host=%s port=%d way=%s", access.host, access.port, way)
         self._note_way(way)
         self._told, self._lost_at_ms, self._seen_version = None, None, -1
         self._state, _ = chain.step(self._state, chain.Connected(), self._policy)

@@ -59,12 +59,16 @@ class Broker(Table, frozen=True, kw_only=True):
     `ways`: interfaces by which records may leave, best first, such as the modem's and then the hall's Wi-Fi; when one
     fails the next is tried, and the first one again after an hour. Tests always go by the modem.
 
+    `others`: "host:port" of further brokers of the same cluster: one that cannot be reached, or that lets go, is
+    followed by the next. They stand for each other, so each probe begins at one of its own.
+
     `retry_low_s`, `retry_high_s`: first and longest wait between connections. `resend_low_s`: how long without an ACK
     until records are sent again, doubling up to `resend_high_s`.
     """
 
     host: Name
     port: Port = 8883
+    others: Annotated[tuple[str, ...], Meta(max_length=8)] = ()
     ca_file: str
     cert_file: str
     tls_key_file: str
@@ -75,6 +79,11 @@ class Broker(Table, frozen=True, kw_only=True):
     retry_high_s: Annotated[float, Meta(ge=0.1, le=3600)] = 600.0
     resend_low_s: Annotated[float, Meta(ge=0.5, le=600)] = 15.0
     resend_high_s: Annotated[float, Meta(ge=0.5, le=3600)] = 600.0
+
+    @property
+    def places(self) -> tuple[tuple[str, int], ...]:
+        """Host and port of every broker. Raises ValueError if one of `others` is not written so."""
+        return ((self.host, self.port), *(_place(text) for text in self.others))
 
 
 class Schedule(Table, frozen=True, kw_only=True):
@@ -291,6 +300,7 @@ def _check(path: Path, settings: Settings) -> None:
     check_page(path, settings.page, [modem.interface for modem in settings.modem if modem.interface is not None])
     _check_others(path, settings.reachability)
     _check_ways(path, settings.broker)
+    _check_brokers(path, settings.broker)
     for name, purpose in (("ack_vkey", "ack"), ("config_vkey", "config")):
         if (text := getattr(settings, name)) is not None:
             _check_vkey(f"{path}: {name}", text, f"{settings.origin}/{purpose}")
@@ -322,6 +332,22 @@ def _check_engine(path: Path, engine: Engine) -> None:
         echo = ("", 0)
     if echo is not None and (not _is_address(echo[0]) or not 1 <= echo[1] <= 65535):
         raise Misconfigured(f"{path}: engine.echo = {engine.echo!r}; give address:port, for example 198.51.100.7:7480")
+
+
+def _place(text: str) -> tuple[str, int]:
+    host, port = _literal(text)
+    if not host or not 1 <= port <= 65535:
+        raise ValueError(text)
+    return host, port
+
+
+def _check_brokers(path: Path, broker: Broker | None) -> None:
+    try:
+        _ = broker.places if broker is not None else ()
+    except ValueError as error:
+        raise Misconfigured(
+            f"{path}: broker.others: {error}; give host:port of each, such as mq2.example:8883"
+        ) from error
 
 
 def _check_ways(path: Path, broker: Broker | None) -> None:

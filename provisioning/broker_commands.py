@@ -9,17 +9,25 @@ from typing import Any
 
 import click
 
-from provisioning import authority, broker_check, deployment, proxy
+from provisioning import authority, broker_check, deployment, nats_cluster, proxy
 from provisioning.clone_watch import watch
 from provisioning.identity_commands import desk_at, dir_option
+from provisioning.nats import Cluster, Node
 from provisioning.upkeep import Upkeep
-from wire.errors import EXIT_FAILED
+from wire.errors import EXIT_FAILED, Misconfigured
 
 BROKER_EXAMPLES = """\b
 Examples:
   dosong-provision broker check --dir /srv/dosong && mosquitto -c /srv/dosong/broker/mosquitto.conf
   dosong-provision broker sync --dir /srv/dosong
   journalctl -fu mosquitto -o cat | dosong-provision broker watch --dir /srv/dosong"""
+NATS_EXAMPLES = """\b
+Examples:
+  dosong-provision broker nats --dir /srv/dosong --folder /etc/dosong-nats \\
+      --node mq1=mq1.sokhcn.example --node mq2=mq2.sokhcn.example --node mq3=mq3.sokhcn.example
+  rsync -a /srv/dosong/nats/mq1/ root@mq1.sokhcn.example:/etc/dosong-nats/mq1/   # each node gets its own folder
+  nats-server -c /etc/dosong-nats/mq1/nats.conf
+  dosong-provision broker sync --dir /srv/dosong      # later: lists anew; copy them and send the server SIGHUP"""
 PROXY_EXAMPLES = """\b
 Examples:
   dosong-provision proxy --dir /srv/dosong --name dosong.sokhcn.example --certificate /etc/dosong/web.pem \\
@@ -66,6 +74,41 @@ def broker_watch(root: Path, log: Path | None) -> None:
                 "cloned", sign.probe, sign.address, sign.detail, int(datetime.now(UTC).timestamp() * 1000)
             )
             click.echo(f"cloned? {sign.probe}: {sign.detail}")
+
+
+@broker.command("nats", epilog=NATS_EXAMPLES)
+@dir_option
+@click.option("--node", "nodes", multiple=True, required=True, help="NAME=HOST[:MQTT[:ROUTE[:CLIENT]]] (ports).")
+@click.option("--folder", type=click.Path(path_type=Path), help="Where NAME/ lies on its machine (as here).")
+@click.option("--store", type=click.Path(path_type=Path), default=Path("/var/lib/dosong-nats"), show_default=True)
+@click.option("--bind", default="0.0.0.0", show_default=True, help="Address that every node listens on.")
+def broker_nats(root: Path, nodes: tuple[str, ...], folder: Path | None, store: Path, bind: str) -> None:
+    """Write a NATS cluster: a folder for each node, the collector's certificate, what settings must say."""
+    where = root.resolve() / "nats"
+    cluster = Cluster(tuple(_node(one, bind) for one in nodes), folder or where, store)
+    with desk_at(root, "office") as desk:
+        ca = authority.load(desk.where.ca)
+        entries = nats_cluster.write(where, cluster, ca, desk.identities.live_probes(), desk.now)
+        with desk.identities.transaction():
+            for entry in entries:
+                desk.identities.add_certificate(entry)
+    click.echo(f"# collector.toml\n{nats_cluster.broker_table(where)}\n# probe.toml, in [broker]")
+    click.echo(nats_cluster.probe_lines(where), nl=False)
+
+
+def _node(text: str, bind: str) -> Node:
+    name, _, place = text.partition("=")
+    host, *ports = place.rsplit(":", 3) if "[" not in place else [place.strip("[]")]
+    numbers = dict(zip(("mqtt_port", "route_port", "client_port"), map(_port, ports), strict=False))
+    if not name or not host:
+        raise Misconfigured(f"--node {text}: give NAME=HOST, such as mq1=mq1.sokhcn.example")
+    return Node(name, host, **numbers, bind=bind)
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 65_535:
+        raise Misconfigured(f"--node: {text!r} is no port; give 1 to 65535")
+    return int(text)
 
 
 @click.command("proxy", epilog=PROXY_EXAMPLES)

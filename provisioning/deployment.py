@@ -22,7 +22,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from collector.registry_identity import Identities
-from provisioning import authority, broker, pki
+from provisioning import authority, broker, nats_cluster, pki
 from provisioning.broker import BrokerFiles
 from provisioning.upkeep import Upkeep
 from wire import keyfile
@@ -211,9 +211,7 @@ registry_vkey = "{_vkey(directory, "registry")}"
 config_vkey = "{_vkey(directory, "config")}"
 demo = {str(plan.demo).lower()}
 
-[broker]
-socket = "{files.socket}"
-
+{_broker_table(directory.parent / "nats", files)}
 [influx]
 url = "{plan.influx_url}"
 api = "v1"
@@ -232,6 +230,12 @@ bind = "{plan.enrol_bind or f"0.0.0.0:{ENROL_PORT}"}"
 ca_socket = "{plan.ca_socket or directory.resolve().parent / "ca" / "ca.sock"}"
 {_enrol_tls(plan)}"""
     )
+
+
+def _broker_table(cluster: Path, files: BrokerFiles) -> str:
+    if (cluster / "cluster.toml").exists():
+        return nats_cluster.broker_table(cluster)
+    return f'[broker]\nsocket = "{files.socket}"\n'
 
 
 def _influx_login(plan: Plan) -> str:

@@ -79,6 +79,14 @@ def make_server(ca: Issued, hosts: tuple[str, ...], now: datetime) -> Issued:
     return Issued(key, _end_entity(builder, ca, ExtendedKeyUsageOID.SERVER_AUTH))
 
 
+def make_peer(ca: Issued, host: str, now: datetime) -> Issued:
+    """Issue a broker node's certificate for its routes, where each side is client to one and server to another."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    builder = _builder(_name(host[:64]), ca.certificate.subject, key.public_key(), _life(ca, now, ISSUING_YEARS))
+    builder = builder.add_extension(x509.SubjectAlternativeName([_host(host)]), critical=False)
+    return Issued(key, _end_entity(builder, ca, ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH))
+
+
 def make_client(ca: Issued, probe: str, now: datetime) -> Issued:
     """Make a probe's key and certificate in the office; a probe that enrols makes its own: see `issue_client`."""
     key = ec.generate_private_key(ec.SECP256R1())
@@ -192,10 +200,10 @@ def _authority(
     return builder.add_extension(named, critical=False)
 
 
-def _end_entity(builder: x509.CertificateBuilder, ca: Issued, usage: x509.ObjectIdentifier) -> x509.Certificate:
+def _end_entity(builder: x509.CertificateBuilder, ca: Issued, *usages: x509.ObjectIdentifier) -> x509.Certificate:
     builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
     builder = builder.add_extension(_usage(sign_certificates=False), critical=True)
-    builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
+    builder = builder.add_extension(x509.ExtendedKeyUsage(usages), critical=False)
     # Since 3.13 Python verifies strictly: a certificate must name the key that signed it (RFC 5280 §4.2.1.1).
     issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(ca.key.public_key())
     return builder.add_extension(issuer, critical=False).sign(ca.key, hashes.SHA256())

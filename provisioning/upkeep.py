@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from collector.registry_identity import Identities
-from provisioning import authority, broker, pki
+from provisioning import authority, broker, nats_cluster, pki
 from provisioning.authority import Authority
 from provisioning.broker import BrokerFiles
 from wire.errors import Refused
@@ -41,6 +41,8 @@ class Upkeep:
         is_new = [self._put(self.files.acl, lists), self._refresh_crl()]
         trusted = self.files.directory / "ca.crt"
         is_new.append(self._put(trusted, self.ca.trusted))
+        cluster = self.files.directory.parent / "nats"
+        is_new.append(nats_cluster.refresh(cluster, self.identities.live_probes(), self.ca.trusted))
         if any(is_new):
             LOG.info("broker=lists_written reload=%s", reload(self.files))
         return any(is_new)

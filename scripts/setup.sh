@@ -28,7 +28,7 @@ needs="mosquitto:mosquitto influxd:influxdb gpsd:gpsd"
 [ "$purpose" != bench ] || needs="$needs iperf3:iperf3 ping:iputils-ping"
 if [ "$purpose" = test ]; then
   needs="$needs chromium:chromium strace:strace ping:iputils-ping gpspipe:gpsd-clients openssl:openssl"
-  needs="$needs mkfs.ext4:e2fsprogs faketime:faketime victoria-metrics:victoria-metrics nginx:nginx"
+  needs="$needs mkfs.ext4:e2fsprogs faketime:faketime victoria-metrics:victoria-metrics nginx:nginx nats-server:nats-server"
   needs="$needs mcopy:mtools mkfs.vfat:dosfstools sfdisk:fdisk"
 fi
 
@@ -86,7 +86,7 @@ install_quietly() {
     # shellcheck disable=SC2086
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq -o DPkg::Lock::Timeout=300 --no-install-recommends $1
   } >"$log" 2>&1 || { grep -E '^(E|Err|W):' "$log" | sort -u | tail -n 5 >&2; return 1; }
-  for unit in mosquitto.service influxdb.service gpsd.service gpsd.socket victoria-metrics.service nginx.service postgresql.service; do
+  for unit in mosquitto.service influxdb.service gpsd.service gpsd.socket victoria-metrics.service nats-server.service nginx.service postgresql.service; do
     case " $1 " in *" ${unit%.*} "*)
       if command -v systemctl >/dev/null; then systemctl disable --quiet "$unit" 2>/dev/null
       else # a machine that is only being built, or has no systemd

@@ -37,6 +37,8 @@ FILES_A_PROBE = 4
 KEEPALIVE_S = 60
 BACK_WITHIN_S = 2.0
 MOST_RETRY_S = 600.0
+ANSWERS_QOS = 0
+"""As probes subscribe (`probe.broker`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +69,14 @@ class Probe:
     retry_s: float | None = None
     attempt: int = 0
     unconfirmed: int = 0
+    turn: int = 0
 
 
 @dataclass(slots=True)
 class Fleet:
     """All probes, one selector."""
 
-    host: str
-    port: int
+    places: list[tuple[str, int]]
     origin: str
     ack: Verifier
     wish: Wish
@@ -133,15 +135,21 @@ class Fleet:
         client.on_socket_register_write = lambda c, _u, sock: self._watch(sock, both, c)
         client.on_socket_unregister_write = lambda c, _u, sock: self._watch(sock, selectors.EVENT_READ, c)
         topic = topics.ack(probe.chain.probe)
-        client.on_connect = lambda c, *_: c.subscribe(topic, topics.QOS) and None
-        client.on_subscribe = lambda *_: self._ready(probe)
+        client.on_connect = lambda c, *_: c.subscribe(topic, ANSWERS_QOS) and None
+        client.on_subscribe = lambda c, _u, _m, codes, _p: self._subscribed(probe, codes, c)
         client.on_message = lambda _c, _u, message: self._answer(probe, message)
         client.on_publish = lambda *_: self._confirmed(probe)
-        probe.client, probe.ready, probe.unconfirmed = client, False, 0
+        probe.client, probe.ready, probe.unconfirmed, probe.turn = client, False, 0, probe.turn + 1
         try:
-            client.connect(self.host, self.port, KEEPALIVE_S)
+            client.connect(*self.places[probe.turn % len(self.places)], KEEPALIVE_S)
         except (OSError, ValueError):
             probe.client, probe.back_s = None, time.monotonic() + random.uniform(0.2, BACK_WITHIN_S)  # noqa: S311
+
+    def _subscribed(self, probe: Probe, codes: Any, client: Client) -> None:
+        if any(code.is_failure for code in codes):  # a cluster that elects a leader may refuse: no answer would come
+            client.disconnect()
+        else:
+            self._ready(probe)
 
     def _watch(self, sock: Any, events: int, client: Client) -> None:
         with contextlib.suppress(KeyError, ValueError):
@@ -203,12 +211,19 @@ def assemble(options: argparse.Namespace, now_ms: int) -> Fleet:
     table = tomllib.loads((root / "deployment.toml").read_text())
     wish = Wish(options.backlog_h, options.rate, options.batch, options.retry_s, options.undated_every, options.seed)
     ack = keyfile.read_signer(root / "collector" / "ack.key").verifier
-    fleet = Fleet(table["host"], table["port"], table["origin"], ack, wish)
+    places = [_place(text) for text in options.broker] or [(table["host"], table["port"])]
+    fleet = Fleet(places, table["origin"], ack, wish)
     for number, folder in enumerate(sorted((root / "probes").glob(f"{options.prefix}*"))):
         fleet.probes.append(_probe(folder, fleet, options, now_ms))
+        fleet.probes[-1].turn = number
         fleet.probes[-1].due_s = time.monotonic() + number / max(1e-9, wish.rate) / max(1, options.most)
     del fleet.probes[options.most :]
     return fleet
+
+
+def _place(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    return host.strip("[]"), int(port)
 
 
 def _probe(folder: Path, fleet: Fleet, options: argparse.Namespace, now_ms: int) -> Probe:
@@ -239,6 +254,7 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument("--dir", type=Path, required=True, help="deployment folder with the probes' identities")
     parser.add_argument("--out", type=Path, required=True, help="folder for status.json and truth.json")
+    parser.add_argument("--broker", action="append", default=[], help="HOST:PORT of each broker of a cluster")
     parser.add_argument("--prefix", default="p-", help="only probes whose id begins so")
     parser.add_argument("--most", type=int, default=20_000, help="at most so many probes")
     parser.add_argument("--site", required=True)

@@ -74,8 +74,8 @@ def _behind() -> Query:
 
 
 def _referrals() -> Query:
-    parts = ['count("ok") AS "tests"', 'sum("counted") AS "counted"', 'sum("failed") AS "failed"']
-    text = select(parts, "test", of(*_PLACE) + " AND \"referral\" != ''", grouped("referral"))
+    parts = [f'sum("{word}") AS "{word}"' for word in ("tests", "counted", "failed")]
+    text = select(parts, "referral_1d", of(*_PLACE) + " AND \"referral\" != ''", grouped("referral"))
     columns = (
         Column("tests", "1", "Lần đo", "Tests"),
         Column("counted", "1", "Được tính", "Counted"),

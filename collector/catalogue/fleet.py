@@ -32,9 +32,15 @@ def _last(field: str, rest: str, name: str) -> str:
     return f'last("{field}"){rest} AS "{name}"'
 
 
+_HERE = _last("here", "", "here")
+"""A probe that was moved leaves `here` 0 where it stood: there it is counted no more."""
+
+
 def _fleet() -> Query:
     parts = [_last(field, rest, column.name) for field, rest, column in _PROBE]
-    text = select(parts, "probe_state", of(*_PLACE), grouped(*_TAGS))
+    inner = select([*parts, _HERE], "probe_state", of(*_PLACE), grouped(*_TAGS))
+    named = ", ".join(f'"{column.name}"' for _, _, column in _PROBE)
+    text = f'SELECT {named} FROM ({inner}) WHERE $timeFilter AND "here" = 1 {grouped(*_TAGS)}'  # noqa: S608
     columns = tuple(column for _, _, column in _PROBE)
     return Query("fleet", text, "table", columns, "Mỗi trạm một dòng, lúc mới nhất", "One row a probe, newest", _TAGS)
 
@@ -47,9 +53,9 @@ def _counts() -> tuple[Query, ...]:
         Column("ill", "1", "Có vấn đề (kể cả im lặng)", "With a trouble (silent ones too)"),
         Column("undervoltage", "1", "Sụt áp", "Undervoltage", maybe=True),
     )
-    inner = select([_last(c.name, "", c.name) for c in sums], "probe_state", place, probe)
+    inner = select([*(_last(c.name, "", c.name) for c in sums), _HERE], "probe_state", place, probe)
     parts = ", ".join(f'sum("{c.name}") AS "{c.name}"' for c in sums)
-    text = f'SELECT count("ill") AS "probes", {parts} FROM ({inner}) WHERE $timeFilter'  # noqa: S608
+    text = f'SELECT count("ill") AS "probes", {parts} FROM ({inner}) WHERE $timeFilter AND "here" = 1'  # noqa: S608
     probes = Column("probes", "1", "Trạm trong sổ đăng ký", "Probes in the register")
     words = ("Bao nhiêu trạm có từng vấn đề", "How many probes have each trouble")
     made = [Query("fleet_troubles", text, "time_series", (probes, *sums), *words)]
@@ -67,8 +73,8 @@ def _counts() -> tuple[Query, ...]:
         ),
     )
     for name, field, test, alias, vi, en in limits:
-        inner = select([_last(field, "", "v")], "probe_state", place, probe)
-        text = f'SELECT count("v") AS "{alias}" FROM ({inner}) WHERE $timeFilter AND {test}'  # noqa: S608
+        inner = select([_last(field, "", "v"), _HERE], "probe_state", place, probe)
+        text = f'SELECT count("v") AS "{alias}" FROM ({inner}) WHERE $timeFilter AND "here" = 1 AND {test}'  # noqa: S608
         made.append(Query(name, text, "time_series", (Column(alias, "1", vi, en),), vi, en, optional=True))
     return tuple(made)
 
@@ -104,7 +110,7 @@ def _over_time() -> tuple[Query, ...]:
     hot_words = ("Trạm nóng nhất, trạm chờ gửi nhiều nhất", "Hottest probe, deepest spool")
     return (
         Query("system_probes", text, "time_series", columns, *silent_words),
-        Query("fleet_worst", select(worst, "probe_state", of(*_PLACE), day), "time_series", hot, *hot_words),
+        Query("fleet_worst", select(worst, "fleet_1h", of(*_PLACE), day), "time_series", hot, *hot_words),
     )
 
 

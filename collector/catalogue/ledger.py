@@ -82,8 +82,8 @@ def _shares_of(hour: Hour, *, known: bool = False) -> Row:
     return {**{word: 100 * number / total for word, number in steps.items()}, "n": total} if total else {}
 
 
-def _totals(held: Held) -> list[Row]:
-    whole = _all(held.hours)
+def _totals_of(days: Days) -> list[Row]:
+    whole = _all(days)
     tests = _count(whole, "tests")
     return [{"tests": tests, "counted": _count(whole, "counted"), "failed": tests - _count(whole, "ok")}]
 
@@ -251,7 +251,8 @@ ANSWERS: Mapping[str, Callable[[Held], list[Row]]] = {
     "loss": _figure("loss_ppm", 1e4),
     "success": _success,
     "covered": lambda held: [row] if (row := _shares_of(_all(held.hours), known=True)) else [],
-    **dict.fromkeys(("totals", "province_totals", "commune_totals"), _totals),
+    "totals": lambda held: _totals_of(held.hours),
+    **dict.fromkeys(("province_totals", "commune_totals"), lambda held: _totals_of(held.days)),
     "hamlets_measured": _measured,
     "operator_tests": _operators,
     **dict.fromkeys(("province_tests", "commune_tests"), _tests_by_day),

@@ -1,9 +1,9 @@
 """Queries of the boards of provinces, communes and operators: figures of whole units, exact over all of their values.
 
 Medians of a unit come from `unit_1mo` and `unit_1d`, which the collector computes in the ledger: 300 hamlets answer as
-fast as one, at 400 days as at one. Sums of a range are counted in the tests themselves, since a day's point stands at
-its first moment and a range of hours would miss it; sums by day come from `unit_1d`. A month's point stands at its
-first moment, so panels that show the newest month look at the last 62 days, whatever the board's range.
+fast as one, at 400 days as at one. Sums are those of the local days that begin in the range, from `unit_1d`: a day's
+point stands at its first moment. A month's point does too, so panels that show the newest month look at the last 62
+days, whatever the board's range.
 """
 
 from __future__ import annotations
@@ -174,9 +174,10 @@ def _operator_medians() -> Query:
     return Query("hamlet_operator_medians", text, "table", columns, *words, tags, optional=True)
 
 
-def _totals(name: str, *variables: str) -> Query:
-    parts = ['count("ok") AS "tests"', *(f'sum("{word}") AS "{word}"' for word in ("counted", "failed"))]
-    text = select(parts, "test", of(*variables))
+def _totals(name: str, level: str, *variables: str) -> Query:
+    """All tests of the local days that begin in the range; `failed` is all that is not ok, as in single tests."""
+    parts = [*(f'sum("{word}") AS "{word}"' for word in ("tests", "counted")), 'sum("tests") - sum("ok") AS "failed"']
+    text = select(parts, "unit_1d", _at(level, *variables))
     words = ("Tổng số lần đo, được tính, không thành công", "All tests, counted ones, those that failed")
     return Query(name, text, "time_series", (_TESTS, _COUNTED, _FAILED), *words)
 
@@ -274,8 +275,8 @@ ALL: tuple[Query, ...] = (
     _operators("operators", "province", _O, ("province", "plmn")),
     _operators("hamlet_operators", "hamlet", _CO, ("hamlet", "plmn")),
     _operator_medians(),
-    _totals("province_totals", *_P),
-    _totals("commune_totals", *_C),
+    _totals("province_totals", "province", *_P),
+    _totals("commune_totals", "commune", *_C),
     _days("province_tests", "province", *_P),
     _days("commune_tests", "commune", *_C),
     _shares("province_coverage", "province", _P, f"GROUP BY time(1d) fill(null) {TZ}"),

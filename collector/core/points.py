@@ -22,6 +22,7 @@ STATE_NUMBERS = {"C": 3, "D": 2, "N": 1, "U": 0}
 MEASUREMENTS = (
     *("test", "coverage", "probe_state", "site", "test_1h", "test_1d", "cause_1d", "unit_1d"),
     *("unit_1mo", "unit_cause_1d", "quota", "slot_1d", "verdict_1d", "refusal_1d", "system"),
+    *("referral_1d", "fleet_1h"),
 )
 _TAG_VALUE = re.compile(r"[A-Za-z0-9_-]{1,32}")
 Field = int | float | str | None

@@ -23,14 +23,19 @@ import msgspec
 import pytest
 from flask.testing import FlaskClient
 
+from collector.catalogue import QUERIES, Scope, bind
+from collector.catalogue.ledger import Held, answer, chosen
 from collector.core.clock import DAY_MS, HOUR_MS, month_of
 from collector.core.period import Period
+from collector.core.rollup_view import summary
 from collector.evidence_pack import Packer, Wanted
 from collector.forward import rebuild
 from collector.influx import Influx as Writer
 from collector.reports.desk import open_desk
 from collector.reports.gather import Asked, Gatherer
+from collector.rollups import Rollups
 from collector.settings import InfluxSettings
+from collector.web.present import Pages
 from tests.collector.kit import T0_MS, FakeProbe, Influx
 from tests.collector.test_forward import query
 from tests.collector.test_web_world import HAMLET, World, get, world
@@ -303,5 +308,64 @@ def test_boards_say_the_truth(played: tuple[World, Truth], tmp_path: Path) -> No
             assert query(service, middle)[0]["values"][0][1] == median(truth.downlinks[hamlet])
             steps = f"SELECT sum(covered), sum(no_service) FROM coverage {where}"  # noqa: S608
             assert query(service, steps)[0]["values"][0][1:] == [truth.steps[hamlet, "C"], truth.steps[hamlet, "N"]]
+        for hamlets in ([HAMLET], [BEN], [HAMLET, BEN]):
+            for name, meant_rows in shown_by_pages(here, hamlets).items():
+                scope = Scope(START_MS, END_MS - 1, hamlet=hamlets)
+                (series,) = query(service, bind(QUERIES[name], scope))
+                row = dict(zip(series["columns"], series["values"][0], strict=True))
+                assert {key: row[key] for key in meant_rows} == pytest.approx(meant_rows, rel=1e-9), (name, hamlets)
     finally:
         service.stop()
+
+
+def shown_by_pages(here: World, hamlets: list[str]) -> dict[str, dict[str, float | None]]:
+    """What pages and reports show of some hamlets' month, in the columns of the catalogue's query for the question.
+
+    Pages and annexes take their figures of a summary over the rollups (`collector.core.rollup_view.summary`).
+    """
+    days = chosen(Rollups(here.reader).days(START_MS, END_MS), {"hamlet": hamlets})
+    shown = summary(hour for _, hours in days for hour in hours.values())
+    counts, stats = shown.counts, shown.stats
+    units = {"downlink": ("downlink_bps", 1e6), "uplink": ("uplink_bps", 1e6), "delay": ("rtt_us_median", 1e3)}
+    made: dict[str, dict[str, float | None]] = {
+        name: {
+            "median": (stats[field].median or 0) / unit,
+            "mean": (stats[field].mean or 0) / unit,
+            "n": stats[field].n,
+        }
+        for name, (field, unit) in units.items()
+    }
+    ran = counts.tests - counts.skipped
+    known = counts.covered + counts.degraded + counts.no_service
+    made["totals"] = {"tests": counts.tests, "counted": counts.counted, "failed": counts.tests - counts.ok}
+    made["success"] = {"share": 100 * counts.ok / ran, "n": ran}
+    made["covered"] = {"covered": 100 * counts.covered / known, "n_steps": known, "unknown": counts.unknown}
+    return made
+
+
+def test_the_catalogue_says_of_the_ledger_what_pages_show(played: tuple[World, Truth]) -> None:
+    """One question, three ways: the catalogue's answer from the ledger, the pages' own figures, and what happened."""
+    here, truth = played
+    whole = Rollups(here.reader)
+    for hamlets in ([HAMLET], [BEN], [HAMLET, BEN]):
+        days = chosen(whole.days(START_MS, END_MS), {"hamlet": hamlets})
+        held = Held(days, days, days)
+        for name, row in shown_by_pages(here, hamlets).items():
+            (found,) = answer(name, held)
+            assert {key: found[key] for key in row} == pytest.approx(row, rel=1e-9), (name, hamlets)
+            columns = {column.name for column in QUERIES[name].columns}
+            assert set(row) <= columns, "a page's figure is a column of the catalogue"
+        meant = [truth.of(hamlet) for hamlet in hamlets]
+        (totals,) = answer("totals", held)
+        assert totals["counted"] == sum(one["counted"] for one in meant)
+    pages = Pages(here.reader, here.registry, lambda: END_MS - 1)
+    for hamlet in (HAMLET, BEN):
+        entry = here.registry.hamlet(hamlet)
+        assert entry is not None
+        own = pages.hamlet_page(entry).row
+        days = chosen(whole.days(START_MS, END_MS), {"hamlet": [hamlet]})
+        (row,) = answer("downlink", Held(days, days, days))
+        assert own.figures.downlink.median == pytest.approx((row["median"] or 0) * 1e6)  # type: ignore[operator]
+        assert own.figures.downlink.n == row["n"]
+        (row,) = answer("success", Held(days, days, days))
+        assert (own.figures.success.n, own.figures.success.ppm) == (row["n"], round(float(row["share"] or 0) * 10_000))

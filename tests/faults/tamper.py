@@ -175,17 +175,18 @@ def _receipts_are(world: World) -> bool:
 
 
 def _witnesses(world: World) -> None:
-    """Receipts of a measurement point, and messages that were refused."""
+    """Receipts of a measurement point, and messages that were refused: now, so that `[retention]` lets none go."""
+    now_ms = int(time.time() * 1000)
     with closing(SqliteLedger(world.settings.ledger)) as ledger, ledger.transaction():
         for number in range(5):
             receipt = notes.Receipt(
-                v=1, signed_ms=1_790_000_000_000 + number, ticket=f"{number:022d}", probe="p-00001", point="hn-1",
+                v=1, signed_ms=now_ms - 1000 + number, ticket=f"{number:022d}", probe="p-00001", point="hn-1",
                 direction="downlink", source="198.18.0.1", bytes=1_000_000, duration_us=1_000_000,
             )  # fmt: skip
             raw = notes.seal(receipt, ORIGIN, POINT)
-            ledger.keep_receipt(ReceiptRow(codec.leaf_hash(raw), receipt, 1_790_000_001_000, raw))
+            ledger.keep_receipt(ReceiptRow(codec.leaf_hash(raw), receipt, now_ms, raw))
             refused = RefusedBytes("p-00001", "bad_signature", "made up", sign(b"dosong.example/x/v1\n{}\n", POINT))
-            ledger.deliver([DeliveryRow(1_790_000_001_000, "dosong/v1/up/1/p-00001", "p-00001", 99, 0, 0, (refused,))])
+            ledger.deliver([DeliveryRow(now_ms, "dosong/v1/up/1/p-00001", "p-00001", 99, 0, 0, (refused,))])
 
 
 def cases(scene: Scene) -> list[Callable[[], Found]]:
@@ -298,8 +299,12 @@ def _collector(config: Path, *words: str) -> subprocess.CompletedProcess[str]:
 
 
 def _seal(scene: Scene, state: Path) -> tuple[str, float]:
-    """Start the sealer's program; what it complains of and after how long; "" if it signs instead."""
-    said, begun_s = state / "seal.state.json", time.monotonic()
+    """Start the sealer's program; what it complains of and after how long; "" if it signs instead.
+
+    It signs if a signature is made after its start: a program that goes on names the last one of an earlier run.
+    """
+    said, begun_s, begun_ms = state / "seal.state.json", time.monotonic(), int(time.time() * 1000)
+    said.unlink(missing_ok=True)
     argv = [sys.executable, "-m", "collector", "seal", "--config", str(_config(scene, state))]
     with (scene.folder / "seal.log").open("ab") as log:
         program = subprocess.Popen(argv, stdout=log, stderr=log, cwd=ROOT)
@@ -311,8 +316,8 @@ def _seal(scene: Scene, state: Path) -> tuple[str, float]:
             if not said.exists():
                 return None
             found = json.loads(said.read_text())
-            done = bool(found["error"] or found["signed_ms"])
-            return (found["error"] or "", bool(found["signed_ms"])) if done else None
+            signed = found["signed_ms"] is not None and found["signed_ms"] >= begun_ms
+            return (found["error"] or "", signed) if found["error"] or signed else None
 
         sentence, signed = wait_for("the sealer says something", answer, 120)
         return ("" if signed else sentence), time.monotonic() - begun_s
@@ -325,7 +330,9 @@ def outside(scene: Scene, state: Path, *, rebuilt: bool) -> str:
     """What dosong-verify says of an export, with the older checkpoint; `rebuilt`: of a log made again. "": in order."""
     if not state.exists():
         shutil.copytree(scene.state, state, ignore=_files)
-        _seal(scene, state)
+        refused, _ = _seal(scene, state)
+        if refused:
+            return f"its own sealer signs no more: {refused}"
     if rebuilt:
         shutil.rmtree(state / "log")
         for rest in ("", "-wal", "-shm"):

@@ -8,10 +8,15 @@ from __future__ import annotations
 import os
 import signal
 import time
+from pathlib import Path
 
 import psutil
 import pytest
 
+from collector.catalogue import QUERIES, Scope, bind
+from grafana.alerts import ALERTS, Alert, fires, queries
+from grafana.influx import Influx
+from grafana.interpolate import expand
 from tests.flow.conftest import PLACE, Whole, eventually
 
 
@@ -103,3 +108,39 @@ def test_kill_influxdb(whole: Whole) -> None:
     whole.world.programs.restart("influxd")
     goes_on(whole)
     assert_nothing_lost(whole)
+
+
+@pytest.mark.timeout(600)
+def test_a_killed_probe_turns_its_tile_and_fires_the_alert(whole: Whole) -> None:
+    """The last will goes out, the series says silent, the rule fires, and the runbook says what to do."""
+    silent = next(alert for alert in ALERTS if alert.name == "silent-probe")
+    eventually("the probe is not silent", lambda: PLACE.probe not in silent_tile(whole) | firing(whole, silent), 120)
+    whole.world.programs.kill(PLACE.probe)
+    try:
+        eventually("its tile has turned", lambda: PLACE.probe in silent_tile(whole), 200)
+        eventually("the alert's query fires", lambda: PLACE.probe in firing(whole, silent), 30)
+    finally:
+        whole.world.programs.restart(PLACE.probe)
+    runbook = (Path(__file__).parents[2] / "docs" / "runbook.md").read_text(encoding="utf-8")
+    told = runbook.partition(f'<a id="{silent.anchor}"></a>')[2].partition("<a id=")[0]
+    assert "**Làm gì.**" in told
+    assert "**What to do.**" in told
+    goes_on(whole)
+    eventually("its tile has turned back", lambda: PLACE.probe not in silent_tile(whole) | firing(whole, silent), 120)
+
+
+def silent_tile(whole: Whole) -> set[str]:
+    """Probes that the fleet board's table of silent ones lists now."""
+    now_ms = time.time_ns() // 1_000_000
+    sent = bind(QUERIES["silent_probes"], Scope(now_ms - 86_400_000, now_ms + 60_000))
+    return {one["tags"]["probe"] for one in Influx(whole.world.influx_url, "dosong").query(sent)}
+
+
+def firing(whole: Whole, alert: Alert) -> set[str]:
+    """Probes for which a rule fires now, asked as Grafana's back end asks."""
+    now_ms = time.time_ns() // 1_000_000
+    ((ref, text),) = queries(alert)
+    sent = expand(text, now_ms - alert.range_s * 1000, now_ms + 60_000, 60_000)
+    found = Influx(whole.world.influx_url, "dosong").query(sent)
+    last = {one["tags"]["probe"]: one["values"][-1][one["columns"].index("value")] for one in found}
+    return {probe for probe, value in last.items() if fires(alert, {ref: value})}

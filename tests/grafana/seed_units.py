@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from random import Random
 from typing import Any
 
-from collector.core.clock import DAY_MS, HOUR_MS, day_of, month_of
+from collector.core.clock import DAY_MS, HOUR_MS, day_of, hour_of, month_of
 from collector.core.measures import measure_line
 from collector.core.points import line, series
 from collector.core.rollup import COUNTS, METRICS, DayKey, Hour
@@ -109,13 +109,16 @@ def fleet(now_ms: int, days: int) -> Iterator[str]:
         tags = (("province", province), ("commune", commune), ("hamlet", hamlet), ("probe", probe))
         silent = int(hamlet == seed.FEW)
         fields: dict[str, Any] = {
-            "online": 1 - silent, "age_s": 50_000 if silent else 900, "upto": 90, "state": 2 * silent,
+            "here": 1, "online": 1 - silent, "age_s": 50_000 if silent else 900, "upto": 90, "state": 2 * silent,
             "word": "silent" if silent else "ok", "cause": "offline" if silent else "none", "ill": silent,
             "silent": silent, "since_s": 49_000 if silent else None, "missing": 0, "cert_days": 20 + 200 * number,
             "simulated": 1, "spool_records": 3, "clock_trusted": 1 - silent, "cpu_temp_c_x10": 512 + 60 * number,
             "undervoltage": number % 2, "data_used_bytes": 18_500_000_000, "data_limit_bytes": 20_000_000_000,
             "data_used_ppm": 925_000, "recoveries": number, "rung": "modem_restart" if number else None, "fw": "0.2.0",
         }  # fmt: skip
+        for at_ms in range(hour_of(now_ms) - days * DAY_MS, now_ms, HOUR_MS):
+            most = {name: fields[name] for name in ("spool_records", "cpu_temp_c_x10")}
+            yield measure_line("fleet_1h", (("province", province), ("commune", commune)), most, at_ms)
         for at_ms in (*range(now_ms - days * DAY_MS, now_ms, HOUR_MS), *range(now_ms - HOUR_MS, now_ms, 30_000)):
             yield line(series("probe_state", tags), fields, at_ms * 1_000_000)
         head = "probe_state" + "".join(f",{key}={value}" for key, value in tags)
@@ -143,6 +146,8 @@ def quality(now_ms: int, days: int) -> Iterator[str]:
             }
             fields |= {"ahead": -4, "behind": 1, "low": 250, "middle": 290, "high": 320, "outlook": "open"}
             yield measure_line("quota", tags, fields, at_ms)
+            code = (("province", province), ("commune", commune), ("referral", "TN05755A"))
+            yield measure_line("referral_1d", code, {"tests": 9, "counted": 8, "failed": 1}, at_ms)
         for hamlet, (province, commune, *_) in seed.NAMES.items():
             place = (("province", province), ("commune", commune), ("hamlet", hamlet))
             yield measure_line("slot_1d", place, {"missed": 2, "power": 1}, at_ms)

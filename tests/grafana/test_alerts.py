@@ -125,7 +125,7 @@ def test_a_probe_that_goes_silent_turns_its_tile_and_fires(seeded: Seeded) -> No
     tags = (("province", "19"), ("commune", "05755"), ("hamlet", "h"), ("probe", "p-1"))
     ends = {False: seeded.now_ms - 150_000, True: seeded.now_ms}
     lines = [
-        line(series("probe_state", tags), {"silent": int(at > ends[False]), "ill": 0}, at * 10**6)
+        line(series("probe_state", tags), {"silent": int(at > ends[False]), "ill": 0, "here": 1}, at * 10**6)
         for at in range(seeded.now_ms - 600_000, seeded.now_ms, 30_000)
     ]
     service.write(seeded.influx.url, "dying", lines)

@@ -86,7 +86,7 @@ def _break_query(board: Json) -> None:
 
 
 def _break_chain(board: Json) -> None:
-    board["templating"]["list"][3]["allValue"] = None
+    board["templating"]["list"][2]["allValue"] = None
 
 
 def _break_link(board: Json) -> None:
@@ -174,7 +174,7 @@ ROLLUP = {*COUNTS, *MARKS_BPS, *(name for name, _ in RSRP_BANDS)} | {
 }
 UNIT = ROLLUP | {"downlink_median", "uplink_median", "rtt_median", "hamlets", "hamlets_assessed", "hamlets_at_10"}
 UNIT |= {"hamlets_at_40", "name", "lat", "lon", "registered", "level"}
-PROBE_STATE = {"event"} | {
+PROBE_STATE = {"event", "here"} | {
     *("age_s", "word", "cause", "ill", "silent", "since_s", "missing", "cert_days", "spool_records", "clock_trusted"),
     *("cpu_temp_c_x10", "undervoltage", "data_used_bytes", "data_used_ppm", "recoveries", "rung", "fw"),
 }

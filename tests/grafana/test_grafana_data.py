@@ -23,6 +23,16 @@ from tests.grafana.service import Seeded
 Json = dict[str, Any]
 FOLDERS = [folder for folder in os.environ.get("DOSONG_GRAFANA_DATA", "").split(":") if folder]
 SCRIPT = Path(__file__).with_name("grafana_data.cjs")
+LEAST = {
+    "campaign": 240,
+    "commune": 850,
+    "fleet": 1400,
+    "hamlet": 9500,
+    "operators": 260,
+    "province": 560,
+    "public": 550,
+}
+"""Values compared at least; nine tenths of what the seeded month gives, whose days move with the clock."""
 pytestmark = [
     pytest.mark.services,
     pytest.mark.skipif(not FOLDERS, reason="DOSONG_GRAFANA_DATA is not set: see grafana/README.md"),
@@ -87,7 +97,7 @@ def test_grafana_makes_and_shows_the_same(seeded: Seeded, folder: str, board: Js
                         if ours_shown.mapped or by_value:
                             assert ours_shown.color == text["color"], (panel["id"], field.name, value)
                         compared += 1
-    assert compared > 200
+    assert compared >= LEAST[board["uid"].split("-")[1]]
 
 
 @pytest.mark.parametrize("folder", FOLDERS or ["-"])

@@ -1,0 +1,106 @@
+"""A real NATS cluster on loopback from provisioning's own files: nodes that tests start, kill and ask."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from provisioning import authority, deployment, nats_cluster
+from provisioning.deployment import Deployment
+from provisioning.nats import Cluster, Node
+from tests.collector.kit import free_port
+
+SERVER = shutil.which("nats-server", path=f"{os.environ.get('PATH')}:/usr/sbin")
+LEADER = "JetStream cluster new metadata leader", "Self is new JetStream cluster metadata leader"
+
+
+class Nodes:
+    """The nodes of one deployment's cluster, each a process with its log."""
+
+    def __init__(self, made: Deployment, folder: Path, probes: list[str], count: int = 3) -> None:
+        self.root, self._folder = made.root.resolve() / "nats", folder
+        names = [f"mq{number}" for number in range(1, count + 1)]
+        nodes = [Node(name, "127.0.0.1", free_port(), free_port(), free_port(), "127.0.0.1") for name in names]
+        self.cluster = Cluster(tuple(nodes), self.root, folder / "store")
+        nats_cluster.write(self.root, self.cluster, authority.load(made.ca), probes, datetime.now(UTC))
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+
+    @property
+    def names(self) -> list[str]:
+        return [node.name for node in self.cluster.nodes]
+
+    def port(self, name: str) -> int:
+        """Where probes find one node."""
+        return next(node.mqtt_port for node in self.cluster.nodes if node.name == name)
+
+    def log(self, name: str) -> str:
+        path = self._folder / f"{name}.log"
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    def start(self) -> None:
+        """Start all nodes; return once there is a leader, without whom nobody may connect."""
+        for name in self.names:
+            self.start_one(name)
+        if len(self.names) > 1:
+            self._wait(lambda: any(word in self.log(name) for name in self.names for word in LEADER), "a leader")
+
+    def start_one(self, name: str) -> None:
+        assert SERVER is not None
+        said = "Listening for MQTT clients"
+        before = self.log(name).count(said)
+        with (self._folder / f"{name}.log").open("ab") as log:
+            argv = [SERVER, "-c", str(self.root / name / "nats.conf")]
+            self._running[name] = subprocess.Popen(argv, stdout=log, stderr=log)
+        self._wait(lambda: self.log(name).count(said) > before, f"{name} listens")
+
+    def kill(self, name: str) -> None:
+        """kill -9."""
+        process = self._running.pop(name)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+
+    def reload(self, name: str) -> bool:
+        return nats_cluster.reload(self.root / name)
+
+    def stop(self) -> None:
+        for process in self._running.values():
+            process.kill()
+        for process in self._running.values():
+            process.wait()
+        self._running.clear()
+
+    def _wait(self, is_so: object, what: str, patience_s: float = 60) -> None:
+        deadline_s = time.monotonic() + patience_s
+        while not is_so():  # type: ignore[operator]
+            assert time.monotonic() < deadline_s, f"after {patience_s:.0f} s still not: {what}"
+            time.sleep(0.05)
+
+
+@contextmanager
+def clusters(made: Deployment, folder: Path, probes: list[str], count: int = 3) -> Iterator[Nodes]:
+    """A started cluster, stopped whatever happens."""
+    nodes = Nodes(made, folder, probes, count)
+    try:
+        nodes.start()
+        yield nodes
+    finally:
+        nodes.stop()
+
+
+def make_deployment(folder: Path, probes: list[str]) -> Deployment:
+    """A deployment with the identities of `probes`; nothing of it runs."""
+    plan = deployment.Plan(
+        "dosong.example", "127.0.0.1", free_port(), "127.0.0.1", "127.0.0.1:1", "http://127.0.0.1:1", "dosong",
+        "root", False, folder / "c.sock",
+    )  # fmt: skip
+    made = deployment.init(folder / "deployment", plan, datetime.now(UTC))
+    for probe in probes:
+        deployment.add_probe(made, probe, datetime.now(UTC))
+    return made
