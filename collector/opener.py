@@ -8,10 +8,12 @@ Source: decision note on the second core.
 
 from __future__ import annotations
 
+import ctypes
 import signal
 import sys
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from typing import BinaryIO
 
@@ -28,6 +30,7 @@ from wire.errors import Refused
 from wire.note import Verifier
 
 LENGTH_BYTES = 4
+M_MMAP_THRESHOLD = -3  # malloc.h of glibc
 LEAF_BYTES = 32
 LEAST_BLOCK = 24
 """Fewer records than this in a row are left to `receive`, which packs them with what comes beside them."""
@@ -134,7 +137,10 @@ def records_of(payload: bytes, receipt: bytes) -> list[bytes]:
 
 def main(given: BinaryIO, told: BinaryIO) -> None:
     """Answer group after group until the input ends."""
-    opener = Opener(msgspec.msgpack.decode(_frame(given), type=Hello))
+    hello = _frame(given)
+    if not hello:
+        return
+    opener = Opener(msgspec.msgpack.decode(hello, type=Hello))
     decoder, encoder = msgspec.msgpack.Decoder(list[Asked]), msgspec.msgpack.Encoder()
     answer: object = []
     while True:
@@ -147,6 +153,12 @@ def main(given: BinaryIO, told: BinaryIO) -> None:
         asked = decoder.decode(frame)
         tasks = [Task(one.probe, one.name, one.public, [given.read(size) for size in one.lengths]) for one in asked]
         answer = opener.prove(tasks)
+
+
+def be_frugal(mmap_from_bytes: int) -> None:
+    """Have what is that large given back to the system when it is let go, where the C library can."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, mmap_from_bytes)
 
 
 def _frame(given: BinaryIO) -> bytes:
