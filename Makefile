@@ -192,3 +192,13 @@ install-check: ## a fresh Debian 12 with systemd: docs/install-collector.md as p
 fuzz: ready ## every parser of bytes from outside under atheris, a minute each; what breaks one is kept (50 minutes; ARGS='--seconds 5')
 	@.venv/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[fuzz]'
 	@$(PY) -m tests.fuzz $(ARGS)
+
+.PHONY: soak bench-load
+soak: ## 10,000 power cuts, then half an hour of the demonstration under faults: memory, handles, disk, lag stay flat (root; 80 minutes, MINUTES=3: to try it)
+	@scripts/setup.sh bench
+	@$(if $(MINUTES),,$(PY) -m tests.probe.power_cuts --cuts 10000)
+	@$(PY) -m bench.soak --minutes $(or $(MINUTES),30) $(ARGS)
+
+bench-load: ## 10,000 TLS sessions, ACK latency, storms, a flood, slow clients on the pages (12 minutes, QUICK=1: one)
+	@scripts/setup.sh test
+	@$(PY) -m bench.load $(if $(QUICK),--quick) $(ARGS)

@@ -96,9 +96,12 @@ def _chain(given: bytes) -> None:
     """The quick way of `receive`: of each record that a run proves backwards it says what the slow way says."""
     verifier = COUNTER.probe.signer.verifier
     shape = run.Shape.of(ORIGIN, verifier)
-    for piece in run.open_backwards(bundle.decode(given), shape, "p-one", verifier.check):
-        if piece.opened is not None and piece.signed:
-            assert piece.opened == codec.open_record(piece.raw, ORIGIN, "p-one", verifier)
+    raws = bundle.decode(given)
+    pieces = run.open_backwards(raws, shape, "p-one", verifier.check)
+    for place, raw in enumerate(raws):
+        opened = pieces.opened(place)
+        if opened is not None and pieces.ways[place] == run.SIGNED:
+            assert opened == codec.open_record(raw, ORIGIN, "p-one", verifier)
 
 
 def _counts(given: bytes) -> None:
