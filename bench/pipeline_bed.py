@@ -136,7 +136,7 @@ def _listens(port: int) -> bool:
 class Collector:
     """A deployment in a folder, and its `receive` once started."""
 
-    def __init__(self, folder: Path, chains: list[Chain]) -> None:
+    def __init__(self, folder: Path, chains: list[Chain], influx: str = "http://127.0.0.1:1") -> None:
         self.state = folder / "state"
         self.state.mkdir(parents=True)
         self.log = folder / "receive.log"
@@ -145,17 +145,20 @@ class Collector:
         self._config.write_text(
             f'origin = "{ORIGIN}"\nstate_dir = "state"\nack_key_file = "ack.key"\n'
             f'[broker]\nsocket = "{folder}/c.sock"\nkeepalive_s = 600\n'
-            '[influx]\nurl = "http://127.0.0.1:1"\napi = "v1"\ndatabase = "dosong"\n'
+            f'[influx]\nurl = "{influx}"\napi = "v1"\ndatabase = "dosong"\n'
         )
         held = Registry(self.state / "registry.db")
         held.load(registry(chains))
         held.close()
 
+    def words(self, command: str) -> list[str]:
+        """A command of `dosong-collector` on this deployment."""
+        return [sys.executable, "-m", "collector", command, "--config", str(self._config)]
+
     @contextmanager
     def receiving(self) -> Iterator[subprocess.Popen[bytes]]:
         """`receive`, subscribed."""
-        words = [sys.executable, "-m", "collector", "receive", "--config", str(self._config)]
-        with program(words, self.log) as process:
+        with program(self.words("receive"), self.log) as process:
             until(lambda: "connected" in self.log.read_text(), 30)
             yield process
 
