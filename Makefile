@@ -69,6 +69,7 @@ faults: ## power cuts, kills at every step, tampering, restores, outages: each p
 	@$(PY) -m tests.faults.tamper
 	@$(PY) -m tests.faults.restore
 	@$(PY) -m tests.faults.outage
+	@$(PY) -m tests.faults.workers
 	@$(PY) -m tests.faults.extras
 	@$(PY) -m tests.faults.kills --kills 100
 	@$(PY) -m tests.faults.operations
@@ -190,6 +191,11 @@ install-check: ## a fresh Debian 12 with systemd: docs/install-collector.md as p
 	@scripts/setup.sh install
 	@$(PY) -m tests.install.check $(ARGS)
 
+.PHONY: bench-postgres
+bench-postgres: ## the ledger in PostgreSQL beside the bare unnest of the same rows (2 minutes, QUICK=1: half)
+	@scripts/setup.sh test
+	@$(PY) -m bench.postgres $(if $(QUICK),--quick) $(ARGS)
+
 .PHONY: fuzz
 fuzz: ready ## every parser of bytes from outside under atheris, a minute each; what breaks one is kept (50 minutes; ARGS='--seconds 5')
 	@.venv/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[fuzz]'
@@ -204,3 +210,11 @@ soak: ## 10,000 power cuts, then half an hour of the demonstration under faults:
 bench-load: ## 10,000 TLS sessions, ACK latency, storms, a flood, slow clients on the pages (12 minutes, QUICK=1: one)
 	@scripts/setup.sh test
 	@$(PY) -m bench.load $(if $(QUICK),--quick) $(ARGS)
+
+.PHONY: lock sbom
+lock: ready ## requirements.lock anew from pyproject.toml and constraints.txt: every package with its SHA-256 (network)
+	@.venv/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[lock]'
+	@.venv/bin/uv pip compile pyproject.toml --extra dev --extra fuzz -c constraints.txt --generate-hashes --universal --no-header --no-annotate -q -o requirements.lock
+
+sbom: ready ## software bill of materials, CycloneDX 1.6, into build/sbom.cdx.json; fails if lock and constraints differ
+	@$(PY) scripts/sbom.py

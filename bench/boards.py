@@ -221,6 +221,7 @@ def main() -> int:
     """Measure; 0 if every goal is met."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="40 hamlets")
+    parser.add_argument("--hamlets", type=int, default=sim.HAMLETS, metavar="N", help="another number of hamlets")
     parser.add_argument(
         "--pictures", type=Path, help="also draw every board, vi and en, wide and narrow, into a folder"
     )
@@ -230,7 +231,7 @@ def main() -> int:
     folder = given.folder or Path(tempfile.mkdtemp(prefix="dosong-boards-"))
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        return run(given, folder, 40 if given.quick else sim.HAMLETS)
+        return run(given, folder, 40 if given.quick else given.hamlets)
     finally:
         if given.folder is None:
             shutil.rmtree(folder, ignore_errors=True)

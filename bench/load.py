@@ -21,7 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -223,9 +223,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--web", action="store_true", help="slow clients on the pages only")
     asked = parser.parse_args(argv)
     count = 500 if asked.quick else asked.probes
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    room = max(hard, 2 * count + 1_000) if os.geteuid() == 0 else hard
-    resource.setrlimit(resource.RLIMIT_NOFILE, (room, room))
+    room = _room_for(2 * count + 1_000)
     figures = Figures(min(count, room - 500))
     with tempfile.TemporaryDirectory(prefix="dosong-load-") as name:
         Path(name).chmod(0o755)
@@ -236,6 +234,16 @@ def main(argv: list[str] | None = None) -> int:
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "load.json").write_text(json.dumps(asdict(figures)) + "\n")
     return report(figures)
+
+
+def _room_for(files: int) -> int:
+    """Ask the kernel for so many handles; how many it gave."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(files, hard), max(files, hard)))
+        return max(files, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return hard
 
 
 def measure(folder: Path, figures: Figures) -> None:

@@ -269,7 +269,7 @@ def document(whole: Province) -> dict[str, Any]:
         "operators": [{"plmn": plmn, "name": name} for plmn, name in zip(PLMNS, ("Viettel", "VinaPhone", "MobiFone"), strict=True)],
         "campaigns": [{"code": "tram", "name": "Trạm đo", "document": "mô phỏng", "counter": "ours", "starts_ms": whole.first_ms}],
         "campaign_quotas": [
-            {"campaign": "tram", "line": "xa", "level": "commune", "what": "samples", "minimum": 9_000, "period": "month"}
+            {"campaign": "tram", "line": "xa", "level": "commune", "what": "samples", "minimum": 30 * len(hamlets), "period": "month"}
         ],
     }  # fmt: skip
 

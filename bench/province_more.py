@@ -19,6 +19,8 @@ from collector.board_lines import BoardLines
 from collector.core.clock import DAY_MS, HOUR_MS, hour_of
 from collector.core.measures import measure_line
 from collector.core.points import line, series
+from collector.core.rollup_view import CommuneTotal
+from collector.core.sample import HamletCounts
 from collector.forward_store import ForwardStore
 from collector.ledger import LedgerReader
 from collector.place_lines import site_lines
@@ -29,6 +31,22 @@ from collector.verdict_store import VerdictStore
 
 STATE_DAYS, QUOTA_DAYS, JUDGED_DAYS = 31, 62, 38
 _WORDS = ("proved", "proved", "proved", "corroborated", "plausible", "claimed", "suspect")
+
+
+class Until(LedgerReader):
+    """The ledger as it stood at a moment: what came later is not there yet."""
+
+    def __init__(self, path: Path, until_ms: int) -> None:
+        super().__init__(path)
+        self._until_ms = until_ms
+
+    def hamlet_counts(self, since_ms: int | None = None, until_ms: int | None = None) -> dict[str, HamletCounts]:
+        """As the ledger's."""
+        return super().hamlet_counts(since_ms, min(until_ms or self._until_ms, self._until_ms))
+
+    def commune_totals(self, since_ms: int, until_ms: int) -> list[CommuneTotal]:
+        """As the ledger's."""
+        return super().commune_totals(since_ms, min(until_ms, self._until_ms))
 
 
 def beside(whole: Province, folder: Path, reader: LedgerReader, registry: Registry, days: int) -> Iterator[list[str]]:
@@ -43,7 +61,7 @@ def beside(whole: Province, folder: Path, reader: LedgerReader, registry: Regist
     store = ForwardStore(folder / "forward.db")
     units = UnitLines(reader, registry, store, lambda *_: None)
     for back in range(QUOTA_DAYS):
-        boards = BoardLines(folder, reader, registry, units, list)
+        boards = BoardLines(folder, Until(folder / "ledger.db", end_ms - back * DAY_MS), registry, units, list)
         at_ms = end_ms - back * DAY_MS - HOUR_MS
         wanted = (boards._quotas, boards._refusals) if back else (boards._quotas, boards._refusals, boards._judged)
         yield [text for source in wanted for text in source(at_ms) if text]
@@ -102,7 +120,7 @@ def felt(whole: Province, link: Link, number: int, at_ms: int, days: int, rng: r
         "state": 2 * silent, "word": "silent" if silent else "clock" if not clock else "ok",
         "cause": ("offline", "power")[number % 2] if silent else "none" if clock else "clock",
         "ill": int(silent or not clock), "silent": silent, "since_s": since_s, "missing": 0,
-        "cert_days": 12 + number * 37 % 340, "simulated": 1, "spool_records": rng.choice((0, 0, 1, 3, 40 * (number % 41 == 3))),
+        "cert_days": 12 + number * 37 % 340, "simulated": 1, "spool_records": rng.choice((0, 0, 1, 3)) + 40 * (number % 41 == 3 and at_ms // HOUR_MS % 67 < 9),
         "clock_trusted": clock, "cpu_temp_c_x10": int(rng.gauss(520 + number % 150, 20)), "undervoltage": int(number % 47 == 11),
         "data_used_bytes": ppm * 20_000, "data_limit_bytes": 20_000_000_000, "data_used_ppm": ppm,
         "recoveries": int(number % 17 == 4) * 2, "rung": "modem_restart" if number % 17 == 4 else None,
@@ -129,7 +147,7 @@ def _judge(whole: Province, folder: Path, days: int) -> None:
                 continue
             for test in made.tests:
                 word = rng.choice(_WORDS) if test.counted else "claimed"
-                hits = [[rng.choice(("path.wifi", "receipt.fewer", "chain.broken")), {}]] if word == "suspect" else []
+                hits = [[rng.choice(("path.other", "receipt.fewer", "chain.broken")), {}]] if word == "suspect" else []
                 rows.append(
                     (len(rows) + 1, link.probe, "m", whole.day_ms(day) + test.offset_ms, word, json.dumps(hits))
                 )

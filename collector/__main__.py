@@ -33,6 +33,7 @@ from collector.opener import Hello
 from collector.opener_child import fork
 from collector.opener_line import OpenerLine
 from collector.pack_command import pack
+from collector.partitions import partitions_of
 from collector.postgres_commands import COMMANDS as POSTGRES_COMMANDS
 from collector.proofs import Prover
 from collector.published import fill_new, forward_target
@@ -126,12 +127,16 @@ def receive(settings: Settings) -> None:
     ingest = Ingest(ledger, registry, settings.origin)
     ingest.statements = statements_of(settings)
     line = OpenerLine(Hello(settings.origin, ledger.dictionary), child)
+    partitions = None
     ingest.line = line if child is not None else None
     try:
         receiver = Receiver(settings, ingest, signer, stop)
         receiver.sweep = Sweeper(lambda: ledger.let_go(settings.retention, now_ms()))
+        receiver.partitions = partitions = partitions_of(settings, ledger, ingest)
         receiver.run()
     finally:
+        if partitions is not None:
+            partitions.close()
         line.close()
         ledger.close()
         registry.close()

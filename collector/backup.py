@@ -18,6 +18,7 @@ from pathlib import Path
 
 from collector.core import tiles
 from collector.leaves import LedgerLeaves
+from collector.ledger_place import LedgerPlace
 from collector.ledger_write import SqliteLedger
 from collector.seal_store import SealReader, Shard
 from collector.sqlite import open_reader
@@ -88,12 +89,14 @@ def restore(source: Path, state: Path, tell: Tell) -> int:
         return ledger.raise_generation()
 
 
-def verify(folder: Path, tell: Tell) -> list[Verified]:
+def verify(folder: Path, tell: Tell, place: LedgerPlace | None = None) -> list[Verified]:
     """Compute every log's root again from the ledger's bytes, and the name of every photo from its own.
 
-    Raises Refused if one differs from what was signed or named, Misconfigured if this is no collector's folder.
+    `place`: the ledger, if it is not the folder's own file. Raises Refused if one differs from what was signed or
+    named, Misconfigured if this is no collector's folder.
     """
-    if not (folder / "ledger.db").exists():
+    place = place or folder / "ledger.db"
+    if isinstance(place, Path) and not place.exists():
         raise Misconfigured(f"{folder} holds no ledger.db; name the state_dir of a collector, or a backup of one")
     _verify_named(folder)
     if not (folder / "seal.db").exists():
@@ -102,7 +105,7 @@ def verify(folder: Path, tell: Tell) -> list[Verified]:
     store = SealReader(folder / "seal.db")
     try:
         shards = store.shards()
-        found = [_verify(folder, store, shard, shards) for shard in shards]
+        found = [_verify(place, store, shard, shards) for shard in shards]
     finally:
         store.close()
     done = [one for one in found if one is not None]
@@ -115,7 +118,7 @@ def _lost_text(one: Verified) -> str:
     return f"; {one.lost} of them were lost before a restore, and are not in this ledger" if one.lost else ""
 
 
-def _verify(folder: Path, store: SealReader, shard: Shard, shards: list[Shard]) -> Verified | None:
+def _verify(place: LedgerPlace, store: SealReader, shard: Shard, shards: list[Shard]) -> Verified | None:
     signed = store.last_checkpoint(shard.n)
     if signed is None:
         return None
@@ -129,7 +132,7 @@ def _verify(folder: Path, store: SealReader, shard: Shard, shards: list[Shard]) 
         lost += count - held
         if lost:
             continue  # a root over what is lost cannot be computed; what is left of it was compared below
-        for leaves in _leaves(folder, shard, run.source, run.first_n, held):
+        for leaves in _leaves(place, shard, run.source, run.first_n, held):
             edge, _ = tiles.grow(edge, leaves)
     if not lost and tiles.root(edge) != signed.root:
         said = f"{shard.name}: the ledger's bytes are not those that checkpoint {signed.size} was signed over"
@@ -147,12 +150,12 @@ def _kept(store: SealReader, shard: Shard, shards: list[Shard]) -> Callable[[str
     return kept
 
 
-def _leaves(folder: Path, shard: Shard, source: str, first_n: int, count: int) -> Iterator[list[bytes]]:
+def _leaves(place: LedgerPlace, shard: Shard, source: str, first_n: int, count: int) -> Iterator[list[bytes]]:
     """Leaf hashes computed from the bytes as they read now. Raises Refused if a row is missing."""
     if source == "note":
         yield [tlog.leaf_hash(shard.first_leaf)]
         return
-    with contextlib.closing(LedgerLeaves(folder / "ledger.db", source)) as table:
+    with contextlib.closing(LedgerLeaves(place, source)) as table:
         done = 0
         while done < count:
             rows = table.rows(first_n + done - 1, min(BATCH, count - done))

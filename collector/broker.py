@@ -130,16 +130,17 @@ class NotLetIn(Unavailable):
 class Connection:
     """A connection that is open or was. Not safe for several threads."""
 
-    def __init__(self, broker: BrokerSettings, tls: ssl.SSLContext | None) -> None:
+    def __init__(self, broker: BrokerSettings, tls: ssl.SSLContext | None, worker: str | None = None) -> None:
         """Connect. Raises Unavailable with one sentence if the broker cannot be reached."""
         self.subscribed = False
+        self._parts: frozenset[int] | None = None if worker is None else frozenset()
         self.refused: str | None = None
         self.in_flight = 0
         self._incoming: list[Incoming] = []
         self._bytes = 0
         self._client = BufferedClient(
             CallbackAPIVersion.VERSION2,
-            client_id=broker.client_id,
+            client_id=broker.client_id if worker is None else f"{broker.client_id}.{worker}"[:64],
             clean_session=True,
             protocol=MQTTProtocolVersion.MQTTv311,
             transport="unix" if broker.socket else "tcp",
@@ -198,6 +199,17 @@ class Connection:
         self.in_flight += 1
         return True
 
+    def follow(self, parts: frozenset[int]) -> None:
+        """Be sent the records of these partitions, and of no others: of a worker among several."""
+        before = self._parts or frozenset()
+        if not self.alive or not self.subscribed or parts == before:
+            return
+        self._parts = parts
+        if parts - before:
+            self._client.subscribe([(topics.up_filter(part), topics.QOS) for part in sorted(parts - before)])
+        if before - parts:
+            self._client.unsubscribe([topics.up_filter(part) for part in sorted(before - parts)])
+
     def close(self) -> None:
         """Say goodbye, if anyone still listens."""
         self._client.disconnect()
@@ -220,7 +232,8 @@ class Connection:
                 f"broker refuses the collector ({reason}); correct allow_anonymous or the users in its settings"
             )
         else:
-            client.subscribe([(topics.UP_FILTER, topics.QOS), (topics.STATUS_FILTER, topics.QOS)])
+            ups = [] if self._parts is not None else [(topics.UP_FILTER, topics.QOS)]
+            client.subscribe([*ups, (topics.STATUS_FILTER, topics.QOS)])
 
     def _on_subscribe(self, _client: Client, _userdata: object, _mid: int, reasons: Any, _properties: object) -> None:
         if any(reason.is_failure for reason in reasons):

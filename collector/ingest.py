@@ -123,6 +123,9 @@ class Ingest:
         self._receipt = receipt_begins(origin)
         self._keys: dict[str, Key] = {}
         self.statements: Statements | None = None
+        self.hold: Callable[[Sequence[str]], None] | None = None
+        """Asked inside the transaction of what a broker brought, with its probes: raises Fenced if they are another
+        worker's now. None: there is one worker."""
         self.line: OpenerLine | None = None
         """To the opener, on a machine with a second core; None: everything is opened here."""
 
@@ -152,9 +155,9 @@ class Ingest:
         return tuple(tasks)
 
     def take(self, messages: Sequence[Message], received_ms: int, proofs: Proofs | None = None) -> Taken:
-        """Commit a group of messages; `proofs`: what the opener said of it.
+        """Commit a group of messages; `proofs`: what the opener said of it, None if no broker brought it.
 
-        Raises Unavailable if the ledger or the registry cannot be used: then nothing of the group is held.
+        Raises Fenced, Unavailable if the ledger or the registry cannot be used: then nothing of the group is held.
         """
         self.placer.forks.clear()
         with self._registry.still(), self._ledger.transaction():
@@ -168,6 +171,9 @@ class Ingest:
                     self._take_status(message, received_ms)
                 else:
                     tallies.append(self._take_up(message, works, received_ms))
+            if self.hold is not None and proofs is not None:
+                self.hold(list(works))
+            self._ledger.expect(list(works))
             for work in works.values():
                 self._take_work(work, received_ms, (proofs or {}).get(work.entry.id))
             self._ledger.deliver([_delivery(tally, received_ms) for tally in tallies if tally.is_told])
@@ -218,6 +224,7 @@ class Ingest:
         """What every active or quarantined probe's acknowledgement says now."""
         known = [entry.id for entry in self._registry.probes() if entry.state != "revoked"]
         with self._ledger.transaction():
+            self._ledger.expect(known)
             found = {probe: self._ledger.head_of(probe) for probe in known}
         return {probe: head for probe, head in found.items() if head is not None}
 

@@ -31,8 +31,7 @@ def keep_deliveries(db: Database, packer: Packer, deliveries: Sequence[DeliveryR
             n = int(db.execute(f"{_DELIVER} RETURNING n", _values(d)).fetchone()[0])
             for refused in d.refusals:
                 _refuse(db, packer, n, d, refused)
-    for key in ("accepted", "duplicate", "refused"):
-        _count(db, key, totals[key])
+    db.executemany(_COUNT, [(key, totals[key]) for key in ("accepted", "duplicate", "refused")])
     idle = sum(d.accepted == 0 for d in deliveries)
     if idle:
         _let_go_idle(db, idle)
@@ -43,17 +42,18 @@ _DELIVER = (
 )
 
 
+_COUNT = (
+    "INSERT INTO total (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = total.value + excluded.value"
+)
+
+
 def _values(d: DeliveryRow) -> tuple[int, str, str | None, int, int, int, int]:
     return d.received_ms, d.topic, d.probe, d.size, d.accepted, d.duplicate, len(d.refusals)
 
 
 def _count(db: Database, key: str, value: int) -> int:
     """Add to a total; return what it is then."""
-    row = db.execute(
-        "INSERT INTO total VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = total.value + excluded.value"
-        " RETURNING value",
-        (key, value),
-    ).fetchone()
+    row = db.execute(f"{_COUNT} RETURNING value", (key, value)).fetchone()
     return int(row[0])
 
 

@@ -51,6 +51,24 @@ def link_receipts(db: Database, rows: Sequence[Row], first: int) -> None:
         db.executemany("INSERT INTO witness (leaf, record, direction) VALUES (?, ?, ?)", links)
 
 
+def add_to_probe(db: Database, rows: Sequence[Row]) -> None:
+    """Add records of one probe to what the lists of the fleet show of it."""
+    last = rows[-1]
+    db.executemany(
+        "INSERT INTO probe (id, records, last_received_ms, last_t_ms, last_kind) VALUES (?, ?, ?, ?, ?)"
+        " ON CONFLICT (id) DO UPDATE SET records = probe.records + excluded.records,"
+        " last_received_ms = excluded.last_received_ms, last_t_ms ="
+        " coalesce(max(probe.last_t_ms, excluded.last_t_ms), probe.last_t_ms, excluded.last_t_ms),"
+        " last_kind = excluded.last_kind",
+        [
+            (
+                *(last.probe, len(rows), last.received_ms),
+                *(max((row.t_ms for row in rows if row.t_ms is not None), default=None), last.kind),
+            )
+        ],
+    )
+
+
 def read(path: LedgerPlace) -> Iterator[tuple[int, int, str, str, bytes]]:
     """Notes of a ledger, oldest first: number, received (UTC ms), type, signer, bytes. Raises Unavailable."""
     leaves = LedgerLeaves(path, TABLE)

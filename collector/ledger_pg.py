@@ -7,35 +7,137 @@ both have it. Source: design §7, §9; decision note on PostgreSQL.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from functools import lru_cache
+from operator import itemgetter
 from typing import Any
 
+from collector.core.accept import Chain
+from collector.core.rollup import DayKey
+from collector.core.row import Row
 from collector.ledger_place import Remote
-from collector.ledger_rows import FOLLOWS
+from collector.ledger_port import Fenced, Head, StoredRow
+from collector.ledger_records import PUT_BLOCK
+from collector.ledger_rows import FOLLOWS, INSERT
 from collector.ledger_write import SqlLedger
-from collector.pg import PgDatabase, PgError
+from collector.pg import Answer, PgDatabase, PgError, array
 from collector.pg_schema import check_version
 
 WRITE_LOCK = 0x646F736F6E67
 """Advisory lock of whoever writes ("dosong")."""
-OPTIONS = ("idle_in_transaction_session_timeout=5000", "lock_timeout=10000", "synchronous_commit=on")
-"""A worker that stands still in a transaction loses it, so that the others go on."""
+OPTIONS = (
+    *("idle_in_transaction_session_timeout=5000", "lock_timeout=10000", "synchronous_commit=on"),
+    *("enable_seqscan=off", "jit=off"),
+)
+"""A worker that stands still in a transaction loses it, so that the others go on. All that it asks for has an index;
+a plan that was made, and kept, while the tables were small would go through all of them later."""
 _LEAF, _TEXT = b"\1", b"\2"
 
 
-class _Writer(PgDatabase):
-    """The writing connection: how `prev` is kept here, and how many rows of records must have gone in."""
+_DAY_TYPES = ("bigint", "text", "text", "text", "text")
+_READ_DAYS = (
+    "SELECT day_ms, province, commune, hamlet, plmn, hours FROM rollup_day JOIN"
+    " unnest(?::bigint[], ?::text[], ?::text[], ?::text[], ?::text[])"
+    " AS asked (day_ms, province, commune, hamlet, plmn) USING (day_ms, province, commune, hamlet, plmn)"
+)
 
-    def executemany(self, sql: str, rows: Any, /) -> Any:
-        """As `PgDatabase.executemany`; records go in by ON CONFLICT DO NOTHING, all or none."""
-        if not sql.startswith("INSERT INTO entry "):
-            return super().executemany(sql, rows)
+
+_PROBES = (
+    "SELECT id, records, (SELECT max(slot_ms) FROM entry WHERE probe = (SELECT k FROM word WHERE text = id)"
+    " AND counted = 1) FROM probe WHERE id = ANY(?)"
+)
+
+
+class _Writer(PgDatabase):
+    """The writing connection. Rows of records, chains and deliveries wait and go in together, a statement a table: at
+    COMMIT, or before somebody asks for what one of those tables holds."""
+
+    def __init__(self, place: Remote, options: tuple[str, ...]) -> None:
+        super().__init__(place, options)
+        self._waiting: dict[str, list[Any]] = {}
+        self._keys: dict[str, set[Any]] = {}
+        self._checks: list[tuple[int, Answer | None]] = []
+        """Statements that put records in, with how many each must have put in before COMMIT."""
+        self._beside = False
+
+    def executemany(self, sql: str, rows: Any, /) -> None:
+        """Have rows wait; those of records go in by ON CONFLICT DO NOTHING, all or none."""
+        given = list(rows)
+        if (places := _key_places(sql)) is not None:  # one statement changes a row once
+            keys = {places(row) for row in given}
+            if not keys.isdisjoint(self._keys.get(sql, ())):
+                self._put(sql)
+            self._keys.setdefault(sql, set()).update(keys)
+        self._waiting.setdefault(sql, []).extend(given)
+
+    def execute(self, sql: str, values: Sequence[Any] = (), /) -> Answer:
+        """As `PgDatabase.execute`, behind the rows that wait and matter to it."""
+        if sql == PUT_BLOCK:
+            self._waiting.setdefault(sql, []).append(values)
+            return Answer(None)
+        if sql == "ROLLBACK":
+            self._waiting.clear()
+            self._keys.clear()
+            self._checks.clear()
+            with suppress(PgError):
+                self.end_sending()
+        elif self._waiting and not self._beside:
+            for put in [put for put in self._waiting if sql == "COMMIT" or _concerns(put, sql)]:
+                self._put(put)
+        if sql == "COMMIT":
+            self._check()
+        return super().execute(sql, values)
+
+    def send(self) -> None:
+        """Send the rows that wait: while they go in, blocks and sums are made here."""
+        self.begin_sending()
+        for put in list(self._waiting):
+            self._put(put)
+
+    def _check(self) -> None:
+        self.end_sending()
+        checks, self._checks = self._checks, []
+        for count, found in checks:
+            if found is None or found.rowcount != count:
+                raise PgError(f"of {count} records some lie there already")
+
+    @contextmanager
+    def beside(self) -> Iterator[None]:
+        """Ask for rows that none of those that wait can be among."""
+        self._beside = True
+        try:
+            yield
+        finally:
+            self._beside = False
+
+    def _put(self, sql: str) -> None:
+        rows = self._waiting.pop(sql)
+        self._keys.pop(sql, None)
+        if sql != INSERT:
+            super().executemany(sql, rows)
+            return
         given = [(*row[:7], kept(row[7]), *row[8:]) for row in rows]
-        found = super().executemany(f"{sql} ON CONFLICT DO NOTHING", given)
-        if found is not None and found.rowcount != len(given):
-            raise PgError(f"{len(given) - found.rowcount} of {len(given)} records lie there already")
-        return found
+        self._checks.append((len(given), super().executemany(f"{sql} ON CONFLICT DO NOTHING", given)))
+
+
+@lru_cache(maxsize=64)
+def _key_places(sql: str) -> itemgetter[Any] | None:
+    """Where the key stands in the rows of a statement that may change rows; None for one that only adds."""
+    found = re.search(r"INSERT INTO \w+ \(([^)]*)\).* ON CONFLICT \(([^)]*)\) DO UPDATE", sql)
+    if found is None:
+        return None
+    columns = found[1].split(", ")
+    return itemgetter(*(columns.index(name) for name in found[2].split(", ")))
+
+
+@lru_cache(maxsize=4096)
+def _concerns(put: str, sql: str) -> bool:
+    """Whether a statement speaks of the table that rows wait for."""
+    table = put.split()[2]
+    names = r"\b(entry|record)\b" if table == "entry" else rf"\b{table}\b"
+    return re.search(names, sql) is not None
 
 
 def kept(prev: int | bytes | str | None) -> bytes | None:
@@ -63,10 +165,20 @@ class PostgresLedger(SqlLedger):
 
     def __init__(self, place: Remote) -> None:
         """Connect. Raises Misconfigured for a database that was not prepared, Unavailable for one that is not there."""
-        db = _Writer(place, OPTIONS)
+        self._writer = db = _Writer(place, OPTIONS)
+        self._chains: dict[str, dict[int, Chain]] = {}
+        """Of the probes that are expected in this transaction: their chains by epoch, and how many records each has."""
+        self._sizes: dict[str, int] = {}
+        self._last_slots: dict[str, int] = {}
+        """Of those probes that have records: the last slot that a counted sample holds; 0 for none."""
+        self._fresh: set[str] = set()
+        """Probes of which this transaction has stored records."""
+        self._gen = 0
         try:
             check_version(db, place)
+            db.learn()
             super().__init__(place, db, db.execute("SELECT value FROM dictionary").fetchone()[0])
+            self._rollups.read_days = self._read_days
         except BaseException:
             db.close()
             raise
@@ -77,7 +189,96 @@ class PostgresLedger(SqlLedger):
         with super().transaction():
             self._db.execute("SELECT pg_advisory_xact_lock(?)", (WRITE_LOCK,))
             self._records.renumber()
+            self._chains.clear()
+            self._sizes.clear()
+            self._fresh.clear()
+            self._last_slots.clear()
             yield
+            self._writer.send()
+
+    def hold(self, worker: str, fences: Mapping[int, int]) -> None:
+        """Inside a transaction: `worker` has these partitions under these numbers, and keeps them until COMMIT.
+
+        Raises Fenced.
+        """
+        sql = "SELECT part, fence FROM lease WHERE worker = ? AND part = ANY(?) FOR SHARE"
+        held = dict(self._db.execute(sql, (worker, sorted(fences))).fetchall())
+        lost = [part for part, fence in fences.items() if held.get(part) != fence]
+        if lost:
+            raise Fenced(f"another worker has partition {lost[0]} now")
+
+    def expect(self, probes: Sequence[str]) -> None:
+        """Records of these probes come in this transaction: read now what each of them will ask."""
+        asked = (list(probes),)
+        self._gen = int(self._one("SELECT value FROM meta WHERE key = 'gen'")[0])
+        for probe, size, slot_ms in self._db.execute(_PROBES, asked):
+            self._sizes[probe], self._last_slots[probe] = size, slot_ms or 0
+        self._chains.update((probe, {}) for probe in probes)
+        sql = "SELECT probe, epoch, upto, head, fork_seq, max_seq FROM chain WHERE probe = ANY(?)"
+        for probe, epoch, upto, head, fork_seq, max_seq in self._db.execute(sql, asked):
+            ends = (0 if upto is None else upto + 1, head, 0 if max_seq is None else max_seq + 1)
+            self._chains[probe][epoch] = Chain(epoch, *ends, fork_seq)
+
+    def chain(self, probe: str, epoch: int) -> Chain:
+        """The chain of one epoch; an empty one if nothing of it is held."""
+        held = self._chains.get(probe)
+        return super().chain(probe, epoch) if held is None else held.get(epoch, Chain(epoch))
+
+    def last_epoch(self, probe: str) -> int | None:
+        """The highest epoch seen; None if no record with a readable place is held."""
+        held = self._chains.get(probe)
+        return super().last_epoch(probe) if held is None else max(held, default=None)
+
+    def keep_chain(self, probe: str, chain: Chain) -> None:
+        """Store a chain."""
+        if probe in self._chains:
+            self._chains[probe][chain.epoch] = chain
+        super().keep_chain(probe, chain)
+
+    def head_of(self, probe: str, epoch: int | None = None) -> Head | None:
+        """What an ACK of this probe says now of `epoch` (None: its highest); None if it has no place there."""
+        held = self._chains.get(probe)
+        if held is None:
+            return super().head_of(probe, epoch)
+        chain = held.get(max(held, default=0) if epoch is None else epoch)
+        if chain is None:
+            return None
+        return Head(chain.epoch, chain.upto, chain.head, self._sizes.get(probe, 0), self._gen)
+
+    def insert(self, rows: Sequence[Row]) -> int:
+        """Store records of one probe under consecutive numbers, add them to the sums; return the first one's number."""
+        probe = rows[0].probe
+        self._fresh.add(probe)
+        if probe in self._chains:
+            self._sizes[probe] = self._sizes.get(probe, 0) + len(rows)
+        return super().insert(rows)
+
+    def leaves(self, probe: str, epoch: int, places: range) -> dict[int, bytes]:
+        """Leaves of the records held in these places, by place."""
+        with self._beside(probe):
+            return super().leaves(probe, epoch, places)
+
+    def undated(self, probe: str, boot: str) -> list[StoredRow]:
+        """Readable records of one boot that have no time yet."""
+        with self._beside(probe):
+            return super().undated(probe, boot)
+
+    def slots_taken(self, probe: str, first_ms: int, last_ms: int) -> set[tuple[str, int]]:
+        """Modem and slot of the counted samples held of slots that begin from `first_ms` to `last_ms`."""
+        if probe not in self._fresh and first_ms > self._last_slots.get(probe, first_ms):
+            return set()
+        with self._beside(probe):
+            return super().slots_taken(probe, first_ms, last_ms)
+
+    def _beside(self, probe: str) -> AbstractContextManager[None]:
+        """A question about one probe's records: rows of others may go on waiting."""
+        return nullcontext() if probe in self._fresh else self._writer.beside()
+
+    def _read_days(self, keys: Sequence[DayKey]) -> dict[DayKey, bytes]:
+        """Packed hours of those of these days that are held."""
+        columns = (array(kind, list(column)) for kind, column in zip(_DAY_TYPES, zip(*keys, strict=True), strict=True))
+        rows = self._db.execute(_READ_DAYS, tuple(columns)).fetchall()
+        return {DayKey(*row[:5]): row[5] for row in rows}
 
     def _prev(self, probe: str, epoch: int | None, seq: int | None, kept: int | bytes | str | None) -> str | None:
         return super()._prev(probe, epoch, seq, unkept(kept) if isinstance(kept, bytes) else kept)

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from collector.core.accept import Chain, Found, GapRange, Standing
 from collector.core.row import Row
+from wire.errors import Unavailable
 from wire.notes import Receipt
 from wire.records import AnyRecord
 
@@ -103,11 +104,18 @@ class PackedRun:
     signatures: bytes = field(repr=False)
 
 
+class Fenced(Unavailable):
+    """Another worker has a partition now that this one was writing: nothing of the group is held."""
+
+
 class Ledger(Protocol):
     """What ingest needs of a ledger. All but `transaction` are called inside one. Raises Unavailable."""
 
     def transaction(self) -> AbstractContextManager[None]:
         """Context manager: COMMIT at its end, ROLLBACK if it is left by an exception."""
+
+    def expect(self, probes: Sequence[str]) -> None:
+        """Records of these probes come in this transaction: a ledger may read at once what it will be asked of them."""
 
     def chain(self, probe: str, epoch: int) -> Chain:
         """The chain of one epoch; an empty one if nothing of it is held."""

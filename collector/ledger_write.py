@@ -81,6 +81,9 @@ class SqlLedger:
     def _one(self, sql: str, *values: Any) -> Any:
         return self._db.execute(sql, values).fetchone()
 
+    def expect(self, probes: Sequence[str]) -> None:
+        """Records of these probes come: here each question is answered when it is asked."""
+
     def chain(self, probe: str, epoch: int) -> Chain:
         """The chain of one epoch; an empty one if nothing of it is held."""
         sql = "SELECT upto, head, fork_seq, max_seq FROM chain WHERE probe = ? AND epoch = ?"
@@ -96,11 +99,20 @@ class SqlLedger:
 
     def keep_chain(self, probe: str, chain: Chain) -> None:
         """Store a chain."""
-        self._db.execute(
+        self._db.executemany(
             "INSERT INTO chain (probe, epoch, upto, head, fork_seq, max_seq) VALUES (?, ?, ?, ?, ?, ?)"
             " ON CONFLICT (probe, epoch) DO UPDATE SET upto = excluded.upto, head = excluded.head,"
             " fork_seq = excluded.fork_seq, max_seq = excluded.max_seq",
-            (probe, chain.epoch, chain.upto, chain.head, chain.fork_seq, chain.end_seq - 1 if chain.end_seq else None),
+            [
+                (
+                    probe,
+                    chain.epoch,
+                    chain.upto,
+                    chain.head,
+                    chain.fork_seq,
+                    chain.end_seq - 1 if chain.end_seq else None,
+                )
+            ],
         )
 
     def leaf_at(self, probe: str, epoch: int, seq: int) -> bytes | None:
@@ -167,7 +179,7 @@ class SqlLedger:
     def insert(self, rows: Sequence[Row]) -> int:
         """Store records of one probe under consecutive numbers, add them to the sums; return the first one's number."""
         first = self._records.append(rows)
-        self._add_to_probe(rows)
+        ledger_notes.add_to_probe(self._db, rows)
         ledger_notes.link_receipts(self._db, rows, first)
         self._rollups.add(rows)
         return first
@@ -175,20 +187,6 @@ class SqlLedger:
     def offer(self, runs: Sequence[PackedRun]) -> None:
         """Blocks of records that may be inserted in this transaction, to be taken where they come as they are."""
         self._records.offer(runs)
-
-    def _add_to_probe(self, rows: Sequence[Row]) -> None:
-        last = rows[-1]
-        self._db.execute(
-            "INSERT INTO probe (id, records, last_received_ms, last_t_ms, last_kind) VALUES (?, ?, ?, ?, ?)"
-            " ON CONFLICT (id) DO UPDATE SET records = probe.records + excluded.records,"
-            " last_received_ms = excluded.last_received_ms, last_t_ms ="
-            " coalesce(max(probe.last_t_ms, excluded.last_t_ms), probe.last_t_ms, excluded.last_t_ms),"
-            " last_kind = excluded.last_kind",
-            (
-                *(last.probe, len(rows), last.received_ms),
-                *(max((row.t_ms for row in rows if row.t_ms is not None), default=None), last.kind),
-            ),
-        )
 
     def keep_receipt(self, row: ReceiptRow) -> bool:
         """Keep a receipt for good, once by its leaf; say whether it is new."""

@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import re
 import sqlite3
+import struct
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 from functools import lru_cache
 from operator import itemgetter
 from typing import Any, cast
 
 import psycopg
-from psycopg.adapt import Loader
-from psycopg.pq import TransactionStatus
+from psycopg.adapt import Dumper, Loader
+from psycopg.pq import Format, TransactionStatus
 
 from collector.ledger_place import Remote
 from wire.errors import Unavailable
@@ -78,6 +81,36 @@ class _Whole(Loader):
         return int(text) if "." not in text else float(text)
 
 
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """An array in the server's own form."""
+
+    raw: bytes
+
+
+class _PackedDumper(Dumper):
+    """Hands such an array over as it is; the statement names its type."""
+
+    format = Format.BINARY
+
+    def dump(self, obj: Packed) -> bytes:
+        return obj.raw
+
+
+def array(kind: str, values: list[Any]) -> str | Packed:
+    """The values of one column as one array. psycopg's own way asks each value for its type."""
+    if kind == "bigint":
+        return "{" + str(values)[1:-1].replace("None", "NULL") + "}"
+    raws = [value.encode() if isinstance(value, str) else value for value in map(_clean, values)]
+    parts = (_NULL if raw is None else _LENGTH.pack(len(raw)) + raw for raw in raws)
+    head = _ARRAY.pack(1, int(None in raws), {"bytea": 17, "text": 25}[kind], len(raws), 1)
+    return Packed(head + b"".join(parts))
+
+
+_LENGTH, _ARRAY = struct.Struct("!i"), struct.Struct("!iiIii")
+_NULL = _LENGTH.pack(-1)
+
+
 class Answer:
     """What a statement gave, asked as a cursor of SQLite is."""
 
@@ -110,6 +143,8 @@ class PgDatabase:
         """Connect; `options` are server settings such as "statement_timeout=5000". Raises Unavailable."""
         self._place, self._options = place, options
         self._types: dict[tuple[str, str], str] = {}
+        self._pipe: psycopg.Pipeline | None = None
+        self._sending = ExitStack()
         self._db = self._connect()
 
     def _connect(self) -> psycopg.Connection[Any]:
@@ -130,6 +165,7 @@ class PgDatabase:
                 f"cannot reach {self._place}: {_said(error)}; start PostgreSQL or correct ledger.url"
             ) from error
         db.adapters.register_loader("numeric", _Whole)
+        db.adapters.register_dumper(Packed, _PackedDumper)
         return db
 
     def __del__(self) -> None:
@@ -150,7 +186,10 @@ class PgDatabase:
             self._db = self._connect()
         try:
             given = [_clean(value) for value in values]
-            return Answer(self._db.execute(_spoken(sql), given or None))
+            cursor = self._db.execute(_spoken(sql), given or None)
+            if self._pipe is not None and sql.startswith("SELECT"):
+                self._pipe.sync()  # somebody waits for this one
+            return Answer(cursor)
         except psycopg.Error as error:
             if sql == "ROLLBACK":
                 self._db.close()  # then the server does it
@@ -173,24 +212,41 @@ class PgDatabase:
         types = [self._type(table, column) for column in columns]
         arrays = ", ".join(f"${at}::{kind}[]" for at, kind in enumerate(types, 1))
         sql = f"INSERT INTO {table} ({', '.join(columns)}) SELECT * FROM unnest({arrays}){rest}"  # noqa: S608 (ours)
-        lists = [list(map(itemgetter(at), rows)) for at in range(len(columns))]
-        for at, kind in enumerate(types):
-            if kind == "text":
-                lists[at] = [_clean(value) for value in lists[at]]
+        arrays_of = [array(kind, list(map(itemgetter(at), rows))) for at, kind in enumerate(types)]
         try:
-            return Answer(self._db.execute(sql, lists, binary=True))
+            return Answer(self._db.execute(sql, arrays_of))
         except psycopg.Error as error:
             raise PgError(_said(error)) from error
 
+    def learn(self) -> None:
+        """Ask once which type each column of ours has, for `executemany`. Raises PgError."""
+        sql = (
+            "SELECT relname, attname, format_type(atttypid, NULL) FROM pg_attribute"
+            " JOIN pg_class ON attrelid = pg_class.oid"
+            " WHERE relnamespace = ?::regnamespace AND relkind = 'r' AND attnum > 0 AND NOT attisdropped"
+        )
+        self._types = {(table, column): kind for table, column, kind in self.execute(sql, (SCHEMA,))}
+
     def _type(self, table: str, column: str) -> str:
-        if (table, column) not in self._types:
-            sql = (
-                "SELECT attname, format_type(atttypid, NULL) FROM pg_attribute"
-                " WHERE attrelid = $1::regclass AND attnum > 0"
-            )
-            for name, kind in self.execute(sql, (table,)):
-                self._types[table, name] = kind
+        if not self._types:
+            self.learn()
         return self._types[table, column]
+
+    def begin_sending(self) -> None:
+        """From now on statements are sent without waiting for what they give, until `end_sending`."""
+        try:
+            self._sending = ExitStack()
+            self._pipe = self._sending.enter_context(self._db.pipeline())
+        except psycopg.Error as error:
+            raise PgError(_said(error)) from error
+
+    def end_sending(self) -> None:
+        """Wait until all that was sent is done. Raises PgError if any of it was refused."""
+        self._pipe = None
+        try:
+            self._sending.close()
+        except psycopg.Error as error:
+            raise PgError(_said(error)) from error
 
     def close(self) -> None:
         """End the connection; what was not committed is gone."""

@@ -23,7 +23,7 @@ GRANTS = (
     "GRANT USAGE ON SCHEMA {schema} TO {role}",
     "REVOKE ALL ON ALL TABLES IN SCHEMA {schema} FROM {role}",
     "GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA {schema} TO {role}",
-    "REVOKE INSERT ON dictionary, version FROM {role}",
+    "REVOKE INSERT ON dictionary, version, moving FROM {role}",
     "GRANT UPDATE (epoch, seq, t_ms, fault, counted, not_counted, province, commune, hamlet) ON entry TO {role}",
     "GRANT UPDATE ON meta, chain, probe, total, rollup_day, rollup_total, lease, worker TO {role}",
     "GRANT UPDATE (raw) ON refusal TO {role}",
@@ -90,6 +90,8 @@ def check_version(db: PgDatabase, place: Remote) -> None:
                 f"{place} holds no ledger for this role ({error}); run dosong-collector postgres prepare as its owner"
             ) from error
         raise Unavailable(f"cannot read {place}: {error}") from error
+    if held == newest and db.execute("SELECT 1 FROM moving LIMIT 1").fetchone():
+        raise Misconfigured(f"a ledger is being moved to {place}; end that first: run the same postgres move again")
     if held != newest:
         raise Misconfigured(
             f"{place} has version {held}, this program knows {newest};"

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import click
 
-from collector.command import sentence
+from collector.command import sentence, with_config
 from collector.ledger_place import Remote
+from collector.settings import Settings
 from wire.errors import Misconfigured
 
 
@@ -32,6 +33,30 @@ def prepare(owner: str, role: str, password_file: Path | None) -> None:
 
     version = make(Remote(owner, _secret(password_file)), role)
     click.echo(f"the ledger's tables are of version {version}; {role} may read and append")
+
+
+@postgres.command()
+@with_config
+@click.option("--owner", required=True, metavar="URL", help="The new database, as its owner.")
+@click.option("--role", required=True, help="The role that the collector's programs log in as.")
+@click.option("--password-file", type=click.Path(path_type=Path), help="The owner's password (else libpq's own ways).")
+def move(settings: Settings, owner: str, role: str, password_file: Path | None) -> None:
+    """Move this collector's ledger.db into an empty database. Stop the collector first; ended anywhere, run it again.
+
+    Counts of every table are compared, every record's bytes are read again and their leaf computed, and the roots of
+    the sealed log. Then write [ledger] url = "postgresql://ROLE@..." into the settings, and start the collector.
+
+    \b
+    dosong-collector postgres move --config collector.toml --owner postgresql://dosong_owner@db/dosong \\
+      --role dosong_ledger
+    """
+    from collector.ledger_transfer import move as carry  # noqa: PLC0415 (as above)
+
+    done = carry(settings.state, Remote(owner, _secret(password_file)), role, click.echo)
+    for table, rows in done.rows.items():
+        click.echo(f"{table}: {rows} rows on both sides")
+    click.echo(f"leaves read again there, each with its own hash: {done.leaves}")
+    click.echo("now set [ledger] url in the settings and start the collector; keep ledger.db as a backup, unused")
 
 
 def _secret(path: Path | None) -> str | None:

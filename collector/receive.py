@@ -23,8 +23,9 @@ from collector.core.throttle import Throttle
 from collector.failpoint import reached
 from collector.health import ReceiveState, StateFile, now_ms
 from collector.ingest import Ingest, Message, Proofs, Taken
-from collector.ledger_port import Head
+from collector.ledger_port import Fenced, Head
 from collector.opener import Task
+from collector.partitions import Partitions
 from collector.seal_store import SealReader
 from collector.settings import Settings
 from collector.statements import NOTES
@@ -64,6 +65,8 @@ class Receiver:
         self._signer = signer
         self._stop = stop
         self._at, self._turn = settings.broker, 0
+        self.partitions: Partitions | None = None
+        """Those of this worker; None: it is the only one."""
         self.sweep: Callable[[], None] = lambda: None
         """Asked at every turn of a connection: lets go what may go with time."""
         tls_context(settings)  # unusable files are said before anything else starts
@@ -111,15 +114,14 @@ class Receiver:
     def _connect(self) -> Connection:
         """Open, be accepted, subscribe. Reads the TLS files at each attempt. Raises Unavailable, Misconfigured."""
         self._at, self._turn = self._settings.broker.turn(self._turn), self._turn + 1
-        connection = Connection(self._at, tls_context(self._settings))
+        worker = self.partitions.worker if self.partitions else None
+        connection = Connection(self._at, tls_context(self._settings), worker)
         deadline_s = time.monotonic() + CONNECT_WITHIN_S
         self._early: list[Incoming] = []
         while connection.alive and not connection.subscribed and connection.refused is None:
             if time.monotonic() > deadline_s or self._stop.is_set():
                 connection.close()
-                raise NotLetIn(
-                    f"what listens at {where(self._at)} does not answer as a broker; correct [broker]"
-                )
+                raise NotLetIn(f"what listens at {where(self._at)} does not answer as a broker; correct [broker]")
             self._early += connection.read(WAIT_S)
         if connection.refused is not None:
             connection.close()
@@ -142,6 +144,8 @@ class Receiver:
             ahead = self._work(connection, taken, ahead)
             self._take_submitted()
             self.sweep()
+            if self.partitions is not None and self.partitions.turn(connection):
+                current = False
             if not current:
                 current = self._queue_all_acks()
             self._send_acks(connection)
@@ -239,6 +243,9 @@ class Receiver:
                 self._note(self._ingest.take(messages, now_ms(), proofs))
                 reached("receive.committed")
                 return True
+            except Fenced as error:
+                LOG.warning("group dropped: %s; probes send it again to that one", error)
+                return True
             except Unavailable as error:
                 self._lose_ledger(str(error))
                 connection.keep_alive()
@@ -251,6 +258,8 @@ class Receiver:
         now_s = time.monotonic()
         admitted = []
         for one in taken:
+            if self.partitions is not None and not self.partitions.is_ours(one.topic):
+                continue  # nobody answers it from here: its probe sends it again, to whom it belongs
             sender = one.topic.rpartition("/")[2][:40]
             if self._throttle.admit(sender, len(one.payload), now_s):
                 admitted.append(Message(one.topic, one.payload))
@@ -294,7 +303,10 @@ class Receiver:
     def _queue_all_acks(self) -> bool:
         """Have every probe's acknowledgement published again: the broker may have forgotten retained ones."""
         try:
-            self._due = {**self._ingest.heads(), **self._due}
+            heads = self._ingest.heads()
+            if self.partitions is not None:
+                heads = {probe: head for probe, head in heads.items() if topics.part(probe) in self.partitions.now}
+            self._due = {**heads, **self._due}
         except Unavailable as error:
             self._lose_ledger(str(error))
             return False

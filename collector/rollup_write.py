@@ -6,7 +6,7 @@ Source: design §7, rollups and order; decision note on packed days.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from operator import add
 
 from collector.core.accept import Standing
@@ -59,6 +59,8 @@ class RollupWriter:
         self._db = db
         self._records = records
         self._pending: dict[DayKey, dict[int, Change]] = {}
+        self.read_days: Callable[[Sequence[DayKey]], dict[DayKey, bytes]] = self._read_days
+        """Packed hours of those of these days that are held; a ledger over a network asks for all at once."""
 
     def catch_up(self) -> None:
         """Make the rollups again if an older program wrote this ledger. Raises sqlite3.Error; then nothing changed."""
@@ -115,13 +117,16 @@ class RollupWriter:
         """Write every touched day and the totals over it."""
         pending, self._pending = self._pending, {}
         totals: dict[tuple[str, int, str, str, str], list[int]] = {}
+        held = self.read_days(list(pending)) if pending else {}
+        written: list[tuple[object, ...]] = []
         for key, changes in pending.items():
-            self._write_day(key, changes)
+            written += self._day(key, changes, held.get(key))
             sums = _sums(changes.values())
             _, province, commune, _, plmn = key
             for span, start_ms in (("day", key.day_ms), ("month", month_of(key.day_ms)[0])):
                 total = totals.setdefault((span, start_ms, province, commune, plmn), [0] * len(sums))
                 total[:] = map(add, total, sums)
+        self._db.executemany(_PUT_DAY, written)
         self._db.executemany(_ADD_TOTAL, ((*named, *total) for named, total in totals.items()))
         for named, total in totals.items():
             if min(total) < 0:
@@ -168,9 +173,13 @@ class RollupWriter:
         change.apply(fact.record, fact.not_counted, 1)
         change.see(fact.t_ms, fact.received_ms, key.day_ms + number * HOUR_MS)
 
-    def _write_day(self, key: DayKey, changes: dict[int, Change]) -> None:
-        held = self._db.execute(_READ_DAY, key).fetchone()
-        hours = unpack_hours(held[0]) if held else {}
+    def _read_days(self, keys: Sequence[DayKey]) -> dict[DayKey, bytes]:
+        found = ((key, self._db.execute(_READ_DAY, key).fetchone()) for key in keys)
+        return {key: row[0] for key, row in found if row is not None}
+
+    def _day(self, key: DayKey, changes: dict[int, Change], held: bytes | None) -> Iterator[tuple[object, ...]]:
+        """The row of a day as it is after these changes; one that holds nothing any more is dropped."""
+        hours = unpack_hours(held) if held else {}
         for number, change in changes.items():
             hour = merged(hours.get(number), change)
             if hour is None:
@@ -178,7 +187,7 @@ class RollupWriter:
             else:
                 hours[number] = self._with_last(key, number, hour) if change.stale else hour
         if hours:
-            self._db.execute(_PUT_DAY, day_row(key, hours))
+            yield day_row(key, hours)
         else:
             self._db.execute(_DROP_DAY, key)
 

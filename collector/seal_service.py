@@ -19,6 +19,7 @@ from collector.registry_identity import Identities
 from collector.seal import Round, Sealer
 from collector.seal_audit import Broken
 from collector.seal_derived import DerivedCheck
+from collector.seal_lock import SealLock
 from collector.seal_signatures import SignatureAudit
 from collector.seal_store import SealStore
 from collector.seal_watch import TableWatch
@@ -56,6 +57,7 @@ class SealService:
         self._every_s = settings.log.every_s if settings.log else 60
         self._stop = stop
         self._store = SealStore(settings.seal)
+        self._only = SealLock(settings.ledger)
         leaves = [LedgerLeaves(settings.ledger, table) for table in SOURCES]
         self._public = signer.verifier
         checks = (DerivedCheck(settings.ledger), TableWatch(self._store, settings.ledger, settings.retention))
@@ -90,10 +92,12 @@ class SealService:
         self._witnessing.stop()
         self._say()
         self._store.close()
+        self._only.close()
 
     def _round(self) -> bool:
         """One round; False if it must be tried again soon. `log/checkpoint` is always that of the newest log."""
         try:
+            self._only.take()
             self._take(self._sealer.round(now_ms()))
             self._signatures.round(now_ms())
             self._unsigned = len(self._store.unsigned())

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collector.catalogue.words import RULE_WORDS
 from grafana.board import board
 from grafana.commune import pace, quota_table
 from grafana.panels import Json, fixed, graph_options, line, panel, plain_words, target
 from grafana.pieces import bar_cells, bars_of, hamlet_links, stats, table, text
-from grafana.words import BAD, BLUE, MIDDLE, REASONS, VERDICTS, Language, Pair, say
+from grafana.words import BAD, BLUE, MIDDLE, REASONS, REFUSALS, VERDICTS, Language, Pair, say
 
 STEM = "dosong-campaign"
 _ABOUT: Pair = (
@@ -64,13 +65,13 @@ def campaign_board(language: Language) -> Json:
         text(language, 1, (0, 0, 8, 8), _TEXT),
         stats(language, 2, (8, 0, 4, 8), ("Chậm tiến độ", "Behind the pace"),
               ("Xã, phường dưới tiến độ đều lúc này.", "Communes below an even pace now."), "quota_behind"),
-        bars_of(language, 3, (12, 0, 6, 8), ("Đáng ngờ, theo quy tắc", "Suspect, by rule"),
+        bars_of(language, 3, (12, 40, 12, 10), ("Đáng ngờ, theo quy tắc", "Suspect, by rule"),
                 ("Quy tắc đã áp dụng với bản ghi đáng ngờ; xem trang Quy tắc kết luận.",
                  "Rules that applied to suspect records; see the page of rules."),
-                "suspect_by_rule", color=BAD, mappings=[]),
+                "suspect_by_rule", color=BAD, mappings=plain_words(RULE_WORDS, language)),
         bars_of(language, 4, (18, 0, 6, 8), ("Bị từ chối khi nhận", "Refused at the door"),
                 ("Sai chữ ký, sai chủ đề, sai mẫu: không vào sổ.", "Wrong signature, topic or form: not in it."),
-                "refused", color=BAD, mappings=[]),
+                "refused", color=BAD, mappings=plain_words(REFUSALS, language)),
         quota_table(language, 5, (0, 8, 24, 12)),
         pace(language, 11, (0, 20, 24, 10), "quota_pace_all"),
         table(language, 6, (0, 30, 8, 10), ("Theo mã giới thiệu", "By referral code"),
@@ -82,7 +83,7 @@ def campaign_board(language: Language) -> Json:
               "missed_by_hamlet", special={"missed": bar_cells(BAD), "hamlet": {"links": hamlet_links(language)}},
               sort=("missed", True)),
         _verdicts(language),
-        bars_of(language, 10, (12, 40, 12, 10), ("Vì sao không được tính", "Why tests do not count"),
+        bars_of(language, 10, (12, 0, 6, 8), ("Vì sao không được tính", "Why tests do not count"),
                 ("Lần đo không phải mẫu được tính, theo lý do.", "Tests that are no counted sample, by reason."),
                 "not_counted", mappings=plain_words(REASONS, language)),
     ]  # fmt: skip

@@ -6,7 +6,7 @@ A preview, not Grafana: it shows the board's own queries, units, words and colou
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any
@@ -196,6 +196,17 @@ def _legend(entries: Sequence[tuple[str, str]]) -> str:
     return f'<div class="legend">{"".join(items)}</div>'
 
 
+def _legend_lines(labels: Iterable[str], width: float) -> int:
+    """How many lines the legend takes in a panel of this width, each entry about as wide as its letters."""
+    lines, used, room = 1, 0.0, width - 66
+    for label in labels:
+        wide = 6.6 * len(label) + 34
+        if used and used + wide > room:
+            lines, used = lines + 1, 0.0
+        used += wide
+    return lines
+
+
 def _top(curves: Sequence[Curve], config: Json) -> float:
     """The highest value, stacks summed; the panel's own maximum wins."""
     if "max" in config:
@@ -219,7 +230,10 @@ def draw_timeseries(panel: Json, frames: Sequence[Frame], canvas: Canvas) -> str
         return _empty(panel)
     right = [c for c in curves if c.custom.get("axisPlacement") == "right"]
     left = [c for c in curves if c not in right]
-    box = svg.Box(54, 10, canvas.width - (46 if right else 12), canvas.height - 50)
+    under = 17 * (_legend_lines((c.label for c in curves), canvas.width) - 1)
+    digits = len(f"{svg.nice_ticks(0, _top(left, panel['fieldConfig']['defaults']), 4)[-1]:.0f}") if left else 1
+    edge = 54 + 7 * max(0, digits - 4)
+    box = svg.Box(edge, 10, canvas.width - (46 if right else 12), canvas.height - 50 - under)
     x = svg.Scale(canvas.from_ms, canvas.to_ms, box.left, box.right)
     parts, floor = [svg.time_axis(box, canvas.from_ms, canvas.to_ms, x)], dict[int, float]()
     scales: dict[str, svg.Scale] = {}
@@ -238,7 +252,7 @@ def draw_timeseries(panel: Json, frames: Sequence[Frame], canvas: Canvas) -> str
         if below is not None:
             parts.append(_band(curve, below, x, y))
         parts.append(_bars(curve, x, y, floor) if curve.custom["drawStyle"] == "bars" else _lines(curve, x, y))
-    return svg.frame(canvas.width, canvas.height - 26, parts) + _legend([(c.label, c.color) for c in curves])
+    return svg.frame(canvas.width, canvas.height - 26 - under, parts) + _legend([(c.label, c.color) for c in curves])
 
 
 def draw_states(panel: Json, frames: Sequence[Frame], canvas: Canvas) -> str:

@@ -154,6 +154,24 @@ EVENTS: dict[str, Pair] = {
     "disk_error": ("Lỗi đĩa", "Disk error"),
     "undervoltage": ("Sụt áp", "Undervoltage"),
 }
+REFUSALS: dict[str, Pair] = {
+    "wrong_topic": ("Sai chủ đề MQTT", "Wrong topic"),
+    "bad_bundle": ("Gói bản ghi vỡ", "Broken bundle"),
+    "too_big": ("Quá lớn", "Too big"),
+    "not_a_note": ("Không phải bản tin ký", "Not a signed note"),
+    "wrong_domain": ("Ký cho mục đích khác", "Signed for something else"),
+    "bad_key": ("Khóa hỏng", "Malformed key"),
+    "unknown_probe": ("Trạm lạ", "Unknown probe"),
+    "unknown_key": ("Khóa lạ", "Unknown key"),
+    "revoked_key": ("Khóa đã thu hồi", "Revoked key"),
+    "bad_signature": ("Chữ ký sai", "Bad signature"),
+    "not_json": ("Không phải JSON", "Not JSON"),
+    "not_canonical": ("JSON sai dạng chuẩn", "JSON of another form"),
+    "schema": ("Sai quy cách", "Breaks the schema"),
+    "wrong_probe": ("Ghi tên trạm khác", "Names another probe"),
+    "fork": ("Hai bản ghi một số", "Fork"),
+    "broken_chain": ("Đứt chuỗi", "Broken chain"),
+}
 REASONS: dict[str, Pair] = {
     "not_a_test": ("Không phải lần đo", "Not a test"),
     "fault": ("Sai mẫu", "Breaks the form"),

@@ -114,8 +114,13 @@ OWNERS["sqlite3"] += (
 )
 OWNERS["sqlite3"] += ("collector/ledger_bytes.py", "collector/ledger_records.py", "collector/ledger_words.py")
 OWNERS["sqlite3"] += ("collector/ledger_move.py",)
-OWNERS["sqlite3"] += ("collector/pg.py", "collector/pg_schema.py")  # as the family of errors
+OWNERS["sqlite3"] += (
+    "collector/pg.py",
+    "collector/pg_schema.py",
+    "collector/ledger_transfer.py",
+)  # as the family of errors
 OWNERS["click"] += ("collector/postgres_commands.py",)
+OWNERS["sqlite3"] += ("collector/leases.py", "collector/seal_lock.py")
 OWNERS["psycopg"] = ("collector/pg.py",)
 OWNERS["segno"] += ("collector/qr.py",)
 OWNERS["openpyxl"] += ("collector/count_table.py",)

@@ -12,7 +12,7 @@ _PLACE = ("province", "commune")
 _TAGS = ("hamlet", "probe")
 _PROBE = (
     ("word", "", Column("word", "word", "Tình trạng", "State")),
-    ("since_s", "", Column("since_s", "s", "Từ (giờ:phút)", "For (h:min)", maybe=True)),
+    ("since_s", "", Column("since_s", "s", "Từ (giờ:phút:giây)", "For (h:m:s)", maybe=True)),
     ("age_s", "", Column("age_s", "s", "Bản ghi gần nhất", "Newest record", maybe=True)),
     ("spool_records", "", Column("spool_records", "1", "Chờ gửi", "Spool", maybe=True)),
     ("missing", "", Column("missing", "1", "Thiếu", "Missing", maybe=True)),
@@ -86,7 +86,7 @@ def _silent() -> Query:
     text = f'SELECT "silent", "since_s", "cause" FROM ({inner}) WHERE $timeFilter AND "silent" = 1 {grouped(*_TAGS)}'  # noqa: S608
     columns = (
         Column("silent", "word", "Liên lạc", "Contact"),
-        Column("since_s", "s", "Đã im (giờ:phút)", "Silent for (h:min)", maybe=True),
+        Column("since_s", "s", "Đã im (giờ:phút:giây)", "Silent for (h:m:s)", maybe=True),
         Column("cause", "word", "Vì sao", "Why"),
     )
     words = ("Trạm im lặng lúc này", "Probes silent now")

@@ -44,11 +44,13 @@ class FleetPages:
         asked = {name: request.args.get(name, "")[:TEXT_MAX].strip() for name in ("state", "unit", "q", "sort")}
         chosen = self._fleet.chosen(rows, asked["state"], asked["unit"], asked["q"], asked["sort"])
         number = max(0, request.args.get("page", 0, type=int))
+        counts = self._fleet.counts(rows)
         return render_template(
             "fleet.html",
+            urgent=sum(n for state, n in counts if shape_of(state) == "bad"),
             rows=chosen[number * PAGE_ROWS : (number + 1) * PAGE_ROWS],
             total=len(rows),
-            counts=self._fleet.counts(rows),
+            counts=counts,
             asked=asked,
             number=number,
             last_page=max(0, (len(chosen) - 1) // PAGE_ROWS),

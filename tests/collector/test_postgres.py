@@ -5,15 +5,20 @@ What every engine must do stands in test_ledger_contract.py; `make test-postgres
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from collector import ledger_transfer
+from collector.leaves import LedgerLeaves
 from collector.ledger_pg import PostgresLedger, kept, unkept
 from collector.ledger_place import Remote
+from collector.ledger_port import NoteRow
 from collector.ledger_rows import FOLLOWS
+from collector.ledger_transfer import move
 from collector.pg import PgDatabase
 from collector.pg_schema import prepare, statements
 from collector.settings import read_settings
@@ -166,3 +171,62 @@ def test_the_settings_name_a_ledger_in_postgres_without_its_password(tmp_path: P
     path.write_text(f'{text}[ledger]\nurl = "mysql://x"\n')
     with pytest.raises(Misconfigured, match=r"ledger\.url"):
         read_settings(path)
+
+
+def test_notes_are_numbered_without_a_hole_whatever_was_rolled_back_or_held(postgres: Remote) -> None:
+    def row(number: int) -> NoteRow:
+        return NoteRow(bytes([number]) * 32, "place", "s", "p", T0_MS, T0_MS, b"raw")
+
+    ledger = PostgresLedger(postgres)
+    with contextlib.suppress(ZeroDivisionError), ledger.transaction():
+        ledger.keep_note(row(1))
+        raise ZeroDivisionError
+    with ledger.transaction():
+        assert [ledger.keep_note(row(number)) for number in (1, 1, 2, 1, 3)] == [True, False, True, False, True]
+    ledger.close()
+    leaves = LedgerLeaves(postgres, "signed_note")
+    assert [(leaf.n, leaf.leaf[0]) for leaf in leaves.rows(0, 10)] == [(1, 1), (2, 2), (3, 3)]
+    leaves.close()
+
+
+def test_a_ledger_moves_and_goes_on_there(
+    tmp_path: Path, one: FakeProbe, two: FakeProbe, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = Door(tmp_path, one, two)
+    raws = [one.test(), one.coverage(), one.odd(b"no json"), one.test(t_ms=None, clock="unsynced", t_src="none")]
+    old.take("p-one", *raws)
+    old.take("p-two", *(two.test() for _ in range(5)))
+    old.take_bytes("nowhere", b"junk")
+    before = old.reader.samples(newest_first=False), old.reader.hamlet_counts(0, 2**50), old.reader.deliveries()
+    owner = Remote(cluster.copy().url.replace("dosong_ledger@", f"{OWNER}@"))
+    with pytest.raises(Misconfigured, match="being written by another process"):
+        move(tmp_path, owner, "dosong_ledger", lambda _: None)
+    old.close()
+    place = Remote(owner.url.replace(f"{OWNER}@", "dosong_ledger@"))
+    _ended_half_way(tmp_path, owner, monkeypatch)
+    with pytest.raises(Misconfigured, match="being moved"):
+        PostgresLedger(place)
+    moved = move(tmp_path, owner, "dosong_ledger", lambda _: None)
+    assert (moved.rows["entry"], moved.leaves) == (9, 9)
+    with pytest.raises(Misconfigured, match="already"):
+        move(tmp_path, owner, "dosong_ledger", lambda _: None)
+    new = Door(tmp_path, one, two, place=place)
+    assert (
+        new.reader.samples(newest_first=False),
+        new.reader.hamlet_counts(0, 2**50),
+        new.reader.deliveries(),
+    ) == before
+    assert new.take("p-one", *raws, one.test()).accepted == 1
+    assert (new.upto("p-one"), new.reader.last_n()) == (4, 10)
+    assert new.ledger.rebuild_rollups() == 8
+    new.close()
+
+
+def _ended_half_way(folder: Path, owner: Remote, monkeypatch: pytest.MonkeyPatch) -> None:
+    def end(line: str) -> None:
+        if line.startswith("entry"):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(ledger_transfer, "BATCH", 2)
+    with pytest.raises(KeyboardInterrupt):
+        move(folder, owner, "dosong_ledger", end)

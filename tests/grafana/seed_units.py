@@ -151,6 +151,6 @@ def quality(now_ms: int, days: int) -> Iterator[str]:
         for hamlet, (province, commune, *_) in seed.NAMES.items():
             place = (("province", province), ("commune", commune), ("hamlet", hamlet))
             yield measure_line("slot_1d", place, {"missed": 2, "power": 1}, at_ms)
-            for what, word, n in (("verdict", "proved", 8), ("verdict", "suspect", 1), ("rule", "path-wifi", 1)):
+            for what, word, n in (("verdict", "proved", 8), ("verdict", "suspect", 1), ("rule", "path-other", 1)):
                 yield measure_line("verdict_1d", (*place, ("what", what), ("word", word)), {"n": n}, at_ms)
         yield measure_line("refusal_1d", (("reason", "bad_signature"),), {"n": 2}, at_ms)

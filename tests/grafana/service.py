@@ -32,6 +32,9 @@ bind-address = "127.0.0.1:{rpc}"
 """
 
 
+TRIES = 6
+
+
 @dataclass(frozen=True, slots=True)
 class Seeded:
     """The running influxd and the moment (UTC ms) at which the seeded month ends."""
@@ -89,5 +92,17 @@ def write(url: str, database: str, lines: Iterable[str]) -> None:
     pending = list(lines)
     for start in range(0, len(pending), 20_000):
         body = "\n".join(pending[start : start + 20_000]).encode()
-        request = urllib.request.Request(f"{url}/write?db={database}&precision=ns", body)
-        urllib.request.urlopen(request, timeout=60).close()
+        _put(urllib.request.Request(f"{url}/write?db={database}&precision=ns", body))
+
+
+def _put(request: urllib.request.Request) -> None:
+    """Write, and again after a while where a busy influxd says 500 or nothing: the same points twice are one."""
+    for attempt in range(TRIES):
+        try:
+            urllib.request.urlopen(request, timeout=60).close()
+            return
+        except (urllib.error.URLError, TimeoutError) as error:
+            final = isinstance(error, urllib.error.HTTPError) and error.code < 500
+            if final or attempt == TRIES - 1:
+                raise
+            time.sleep(2**attempt)

@@ -29,9 +29,21 @@ from grafana.__main__ import build, built, main
 from grafana.board import NAMES, PUBLIC
 from grafana.harness import BOARDS, load_boards
 from grafana.lint import lint, skeleton, untranslated
-from grafana.words import CAUSES, COUNTED, EVENTS, OUTLOOKS, PROBE_STATES, REASONS, RUNGS, STAGES, STATES, VERDICTS
+from grafana.words import (
+    CAUSES,
+    COUNTED,
+    EVENTS,
+    OUTLOOKS,
+    PROBE_STATES,
+    REASONS,
+    REFUSALS,
+    RUNGS,
+    STAGES,
+    STATES,
+    VERDICTS,
+)
 from probe.core.recovery import Rung
-from wire.failure import Cause, Stage
+from wire.failure import Cause, RefusalReason, Stage
 from wire.metrics import METRICS
 from wire.records import EventName
 
@@ -213,6 +225,7 @@ def test_query_names_only_fields_that_are_written(query: Any) -> None:
     ("words", "vocabulary"),
     [
         (REASONS, {str(reason) for reason in Reason}),
+        (REFUSALS, {str(reason) for reason in RefusalReason}),
         (VERDICTS, {str(verdict) for verdict in Verdict}),
         (EVENTS, {*get_args(EventName), "boot", "gap"}),
         (OUTLOOKS, set(get_args(Outlook))),

@@ -12,8 +12,9 @@ import pytest
 
 from collector.core.view_board import Figure, coarse
 from collector.web.boundaries import read_boundaries
+from tests.collector.kit import until
 from tests.collector.test_web_world import BASE, get
-from tests.web.browser import PHONE, Browser
+from tests.web.browser import DESKTOP, PHONE, Browser
 from tests.web.scene import Scene, scene, served
 from wire.errors import Misconfigured
 
@@ -138,3 +139,35 @@ def test_the_map_is_drawn_from_the_lists_own_rows_and_nothing_comes_from_outside
         assert page.run(wait) == 2
         assert page.run("document.documentElement.scrollWidth") <= PHONE[0]
         assert page.run("performance.getEntriesByType('resource').every(r => r.name.startsWith(location.origin))")
+
+
+@pytest.mark.timeout(300)
+def test_a_fleet_page_that_stays_open_follows_by_itself(tmp_path: Path) -> None:
+    """The page is opened once; a probe falls silent; tile, row, title follow; what somebody is typing stays."""
+    with (
+        scene(tmp_path, days=1) as made,
+        served(made) as address,
+        Browser() as browser,
+        browser.page(DESKTOP, cookies=made.cookies("operator", "en")) as page,
+    ):
+        page.go(address + "/fleet")
+        page.run("document.querySelector('input[name=q]').value = 'p-fo'")
+        made.silence("p-four", made.now_ms + 1000)
+        look = "document.dispatchEvent(new Event('visibilitychange'))"
+        shown = "document.getElementById('fresh-rows').textContent"
+        until(lambda: page.run(look) and "MQTT connection lost" in page.run(shown), 60, "the row follows")
+        assert "silent" in page.run("document.getElementById('fresh-states').textContent")
+        assert page.run("document.title").startswith("(1) ")
+        assert page.run("document.querySelector('input[name=q]').value") == "p-fo"
+        page.go(address + "/fleet/since")
+        page.run("document.querySelector('input[name=note]').value = 'half a'")
+        page.run(look)
+        until(lambda: page.run("document.getElementById('live-word').className") == "on")
+        assert page.run("document.querySelector('input[name=note]').value") == "half a"
+
+
+def test_a_printed_sheet_lends_its_look_to_no_page() -> None:
+    """`.sheet` is a page of a desk elsewhere: the printed one keeps its frame and its middle to itself."""
+    style = (Path("collector/web/static") / "site.css").read_text(encoding="utf-8")
+    assert ".sheets .sheet {" in style
+    assert not re.search(r"(?:^|[},])\s*\.sheet\b", style, re.MULTILINE)

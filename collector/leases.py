@@ -1,0 +1,144 @@
+"""Which partitions this worker receives: rows of `lease`, each with an end and a number of its last change of hands.
+
+A thread of its own says every second and a half that the worker is there and prolongs its leases. Partitions are
+shared out by rendezvous hashing among the workers that were seen lately: each takes what is its own and free, and
+gives back what is another's. Whoever dies loses its leases after six seconds; nobody need be told. The clock is the
+database's. Source: design §9; issue 10; decision note on workers.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Collection
+from hashlib import sha256
+
+from collector.ledger_place import Remote
+from collector.pg import PgDatabase
+from wire import topics
+from wire.errors import Misconfigured, Unavailable
+
+LOG = logging.getLogger("collector.leases")
+TERM_MS = 6000
+BEAT_S = 1.5
+STUCK_S = 30.0
+"""A worker whose loop has not turned for so long gives up its leases by not prolonging them."""
+_NOW = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
+_SEEN = (
+    f"INSERT INTO worker (name, seen_ms, host) VALUES (?, {_NOW}, ?)"  # noqa: S608 (a name of ours, as below)
+    " ON CONFLICT (name) DO UPDATE SET seen_ms = excluded.seen_ms, host = excluded.host"
+)
+_WORKERS = f"SELECT name FROM worker WHERE seen_ms > {_NOW} - ? ORDER BY name"  # noqa: S608
+_KEEP = f"UPDATE lease SET until_ms = {_NOW} + ? WHERE worker = ? RETURNING part, fence"  # noqa: S608
+_TAKE = (
+    f"INSERT INTO lease (part, worker, fence, until_ms) SELECT part, ?, 1, {_NOW} + ?"  # noqa: S608
+    " FROM unnest(?::bigint[]) AS p (part) ON CONFLICT (part) DO UPDATE SET worker = excluded.worker,"
+    " fence = lease.fence + 1, until_ms = excluded.until_ms"
+    f" WHERE lease.until_ms < {_NOW}"
+)
+_GIVE = "UPDATE lease SET until_ms = 0, worker = '' WHERE worker = ? AND part = ANY(?)"
+_FORGET = f"DELETE FROM worker WHERE seen_ms < {_NOW} - 3600000"  # noqa: S608
+
+
+def share(worker: str, workers: Collection[str]) -> frozenset[int]:
+    """The partitions of one worker among these: one that comes or goes moves no partition between the others."""
+    return frozenset(part for part in range(topics.PARTS) if max(workers, key=lambda one: _weight(one, part)) == worker)
+
+
+def _weight(worker: str, part: int) -> bytes:
+    return sha256(f"{worker} {part}".encode()).digest()
+
+
+class Leases:
+    """This worker's partitions. `owned`, `wanted` and `give` may be called from any thread."""
+
+    def __init__(self, place: Remote, worker: str, host: str) -> None:
+        """Take the worker's name. Raises Misconfigured if another process has it, Unavailable."""
+        self.worker = worker
+        self._place, self._host = place, host
+        self._lock = threading.Lock()
+        self._owned: dict[int, int] = {}
+        self._until_s = 0.0
+        self._wanted: frozenset[int] = frozenset()
+        self._giving: frozenset[int] = frozenset()
+        self._turned_s = time.monotonic()
+        self._stop = threading.Event()
+        self._db: PgDatabase | None = self._connect()
+        self._thread = threading.Thread(target=self._run, name="leases", daemon=True)
+        self._thread.start()
+
+    def owned(self) -> dict[int, int]:
+        """Partition to the number of its last change of hands; empty once the leases may have run out."""
+        self._turned_s = time.monotonic()
+        with self._lock:
+            return dict(self._owned) if time.monotonic() < self._until_s else {}
+
+    def wanted(self) -> frozenset[int]:
+        """The partitions that fall to this worker among those that are there now."""
+        with self._lock:
+            return self._wanted
+
+    def give(self, parts: Collection[int]) -> None:
+        """Give partitions back that another worker waits for: nothing of them is being committed any more."""
+        with self._lock:
+            self._giving |= frozenset(parts)
+            for part in parts:
+                self._owned.pop(part, None)
+
+    def close(self) -> None:
+        """Give everything back and end."""
+        self._stop.set()
+        self._thread.join(10)
+
+    def _run(self) -> None:
+        while not self._stop.wait(BEAT_S if self._until_s else 0):
+            if time.monotonic() - self._turned_s < STUCK_S:
+                self._try(self._beat)
+        self._try(lambda db: db.execute(_GIVE, (self.worker, list(range(topics.PARTS)))))
+        self._try(lambda db: db.execute("DELETE FROM worker WHERE name = ?", (self.worker,)))
+        if self._db is not None:
+            self._db.close()
+
+    def _try(self, what: Callable[[PgDatabase], object]) -> None:
+        try:
+            if self._db is None:
+                self._db = self._connect()
+            what(self._db)
+        except (sqlite3.Error, Unavailable, Misconfigured) as error:
+            LOG.warning("leases wait: %s", error)
+            self._until_s = self._until_s or 1e-9
+            if self._db is not None:
+                self._db.close()
+            self._db = None
+
+    def _connect(self) -> PgDatabase:
+        db = PgDatabase(self._place, ("statement_timeout=5000",))
+        if not db.execute("SELECT pg_try_advisory_lock(7, hashtext(?))", (self.worker,)).fetchone()[0]:
+            db.close()
+            raise Misconfigured(
+                f"another receive is called {self.worker}; give each a name of its own in ledger.worker"
+            )
+        return db
+
+    def _beat(self, db: PgDatabase) -> None:
+        """Say that we are there; prolong, give back, take."""
+        begun_s = time.monotonic()
+        db.execute(_SEEN, (self.worker, self._host))
+        names = {row[0] for row in db.execute(_WORKERS, (TERM_MS,)).fetchall()} | {self.worker}
+        wanted = share(self.worker, names)
+        with self._lock:
+            giving, self._giving = self._giving, frozenset()
+            free = sorted(wanted - self._owned.keys())
+        if giving:
+            db.execute(_GIVE, (self.worker, sorted(giving)))
+        if free:
+            db.execute(_TAKE, (self.worker, TERM_MS, free))
+        held: dict[int, int] = dict(db.execute(_KEEP, (TERM_MS, self.worker)).fetchall())
+        db.execute(_FORGET)
+        with self._lock:
+            if held.keys() != self._owned.keys():
+                LOG.info("partitions=%d of %d workers=%d", len(held), topics.PARTS, len(names))
+            held = {part: fence for part, fence in held.items() if part not in self._giving}
+            self._owned, self._wanted, self._until_s = held, wanted, begun_s + TERM_MS / 1000

@@ -1,0 +1,90 @@
+"""Several `receive` processes on one ledger: who has which partition, what a fence refuses, and a worker killed -9."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from collector.ingest import Message
+from collector.leases import Leases, share
+from collector.ledger_pg import PostgresLedger
+from collector.ledger_place import Remote
+from collector.ledger_port import Fenced
+from collector.seal_lock import SealLock
+from tests.collector.door import Door
+from tests.collector.kit import FakeProbe, until
+from tests.collector.postgres import Cluster
+from tests.faults.workers import crew, kill_one
+from wire import bundle, topics
+from wire.errors import Misconfigured, Unavailable
+
+ALL = frozenset(range(topics.PARTS))
+
+
+def test_partitions_are_shared_out_whole_and_few_move_when_one_comes_or_goes() -> None:
+    names = ["a", "b", "c"]
+    shares = {name: share(name, names) for name in names}
+    assert frozenset().union(*shares.values()) == ALL
+    assert sum(map(len, shares.values())) == topics.PARTS
+    assert all(len(one) > topics.PARTS // 8 for one in shares.values())
+    assert share("a", ["a", "b"]) > shares["a"]
+    assert share("a", ["a"]) == ALL
+
+
+def test_a_second_worker_gets_its_share_and_the_first_gets_it_back(postgres: Remote) -> None:
+    first = Leases(postgres, "a", "here")
+    until(lambda: first.owned().keys() == ALL, what="all partitions")
+    with pytest.raises(Misconfigured, match="called a"):
+        Leases(postgres, "a", "there")
+    second = Leases(postgres, "b", "there")
+    until(lambda: first.wanted() == share("a", ["a", "b"]), what="the first sees the second")
+    assert not second.owned()
+    first.give(ALL - first.wanted())
+    until(lambda: second.owned().keys() == share("b", ["a", "b"]), what="the second has its share")
+    assert second.owned().keys() | first.owned().keys() == ALL
+    assert not second.owned().keys() & first.owned().keys()
+    second.close()
+    until(lambda: first.owned().keys() == ALL, what="all partitions again")
+    first.close()
+
+
+def test_a_commit_of_a_worker_that_lost_its_partition_is_refused(
+    tmp_path: Path, one: FakeProbe, postgres: Remote
+) -> None:
+    door = Door(tmp_path, one, place=postgres)
+    part, ledger = topics.part("p-one"), door.ledger
+    assert isinstance(ledger, PostgresLedger)
+    with ledger.transaction():
+        ledger._db.execute("INSERT INTO lease VALUES (?, 'b', 7, 0)", (part,))
+    fences = {part: 7}
+    door.ingest.hold = lambda _: ledger.hold("b", fences)
+    assert door.ingest.take(_message(one), 1, {}).accepted == 1
+    fences[part] = 6
+    with pytest.raises(Fenced):
+        door.ingest.take(_message(one), 1, {})
+    assert (door.reader.last_n(), door.upto("p-one")) == (1, 0)
+    door.close()
+
+
+def _message(one: FakeProbe) -> list[Message]:
+    return [Message(topics.up(one.probe), bundle.encode([one.test()]))]
+
+
+def test_one_sealer_at_a_time(postgres: Remote) -> None:
+    first, second = SealLock(postgres), SealLock(postgres)
+    first.take()
+    first.take()
+    with pytest.raises(Unavailable, match="another sealer"):
+        second.take()
+    first.close()
+    second.take()
+    second.close()
+
+
+@pytest.mark.services
+def test_one_of_two_workers_is_killed_and_nothing_is_lost_or_doubled(cluster: Cluster) -> None:
+    with crew(8, 12, 2, cluster) as made:
+        kill_one(made, 100)
+        assert made.faults() == []
+        assert set(made.leases().values()) == {"w1"}
