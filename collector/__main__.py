@@ -103,10 +103,10 @@ for _command in (*COMMANDS, *identity_commands.COMMANDS, pack):
 
 
 def _stop_on_signals() -> threading.Event:
-    """An event that SIGTERM and SIGINT set."""
+    """An event that SIGTERM and SIGINT set: from another thread, for it may be held by the one that the signal met."""
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+        signal.signal(number, lambda *_: threading.Thread(target=stop.set, daemon=True).start())
     return stop
 
 

@@ -52,7 +52,7 @@ def judge(settings: Settings) -> None:
     """Ledger to verdicts: which records are proved, plausible, claimed, corroborated or suspect."""
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+        signal.signal(number, lambda *_: threading.Thread(target=stop.set, daemon=True).start())
     store = VerdictStore(settings.verdicts)
     try:
         serve(_judge(settings, store), store, settings.state, stop)

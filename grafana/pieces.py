@@ -229,7 +229,8 @@ def matrix(rows: str, columns: str, value: str, form: str | None = None) -> list
 
 
 def month_matrix(language: Language, ident: int, grid: Grid, title: Pair, query: str) -> Json:
-    """One row a unit, one column a month: the median, coloured by the marks."""
+    """One row a unit, one column a month, the newest first: the median, coloured by the marks."""
+    newest = {"id": "sortBy", "options": {"fields": {}, "sort": [{"field": "Time", "desc": True}]}}
     about = ("Trung vị tải xuống của từng tháng (từ n = 5), Mbit/s; màu theo mốc 10 và 40.",
              "Median downlink of each month (from n = 5), Mbit/s; colours at the marks 10 and 40.")  # fmt: skip
     head = override("name\\Time", displayName=say(language, ("Đơn vị", "Unit")), custom_width=220,
@@ -240,7 +241,8 @@ def month_matrix(language: Language, ident: int, grid: Grid, title: Pair, query:
         defaults={"unit": "none", "decimals": 1, "noValue": "–", "color": {"mode": "thresholds"},
                   "thresholds": rate_bins(), "custom": {"align": "center", "minWidth": 60,
                                                         "cellOptions": {"type": "color-text"}}},
-        transformations=[*matrix("name", "Time", "median", "MM/YYYY"), organize(("name\\Time",))], timeFrom="400d",
+        transformations=[newest, *matrix("name", "Time", "median", "MM/YYYY"), organize(("name\\Time",))],
+        timeFrom="400d",
     )  # fmt: skip
 
 

@@ -198,6 +198,11 @@ class ReportStore:
         rows = self.rows("SELECT office FROM office WHERE unit = ? ORDER BY n DESC LIMIT 1", unit)
         return msgspec.json.decode(rows[0][0], type=Office) if rows else None
 
+    def office_entries(self, unit: str) -> list[tuple[str, int]]:
+        """Who entered a unit's office, and when (UTC ms), newest first."""
+        rows = self.rows("SELECT by, entered_ms FROM office WHERE unit = ? ORDER BY n DESC LIMIT 20", unit)
+        return [(str(row[0]), int(row[1])) for row in rows]
+
     def offices(self) -> dict[str, Office]:
         """Every office that was entered, by unit."""
         rows = self.rows("SELECT unit, office FROM office o WHERE n = (SELECT max(n) FROM office WHERE unit = o.unit)")

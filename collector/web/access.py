@@ -92,7 +92,9 @@ RULES: dict[str, frozenset[str]] = {
         (f"reports.{page}" for page in ("overview", "one", "changed", "file", "silent")),
         frozenset({"official", "operator", "auditor"}),
     ),
-    **dict.fromkeys(("reports.make", "reports.enter"), frozenset({"official", "operator"})),
+    **dict.fromkeys(
+        ("reports.make", "reports.enter", "reports.office", "reports.set_office"), frozenset({"official", "operator"})
+    ),
     "reports.proof": PUBLIC,
     "packs.pack": frozenset({"official", "operator", "auditor"}),
     **dict.fromkeys(

@@ -11,6 +11,7 @@ from werkzeug.wrappers import Response
 
 from collector.allotments import signed_grid
 from collector.campaigns import COUNTRY, Campaigns, CampaignView, LineView
+from collector.core.period import Period, date_of
 from collector.core.quota import RULE_ID
 from collector.core.view import local
 from collector.web import access
@@ -36,6 +37,7 @@ def blueprint(pages: Pages, registry: Registry, state: Path) -> Blueprint:
         due = sorted(((one, view) for view in views for one in view.due), key=lambda pair: pair[0].deadline)
         return render_template(
             "campaigns.html", views=views, due=due, as_of_ms=now_ms, rule=RULE_ID, most=MOST_UNITS, days=_days,
+            iso=_iso,
             done=request.args.get("done", ""), value=request.args.get("value", ""), wrong="wrong" in request.args,
         )  # fmt: skip
 
@@ -64,6 +66,11 @@ def blueprint(pages: Pages, registry: Registry, state: Path) -> Blueprint:
 
 def _line(views: list[CampaignView], asked: str) -> LineView | None:
     return next((line for view in views for line in view.lines if f"{view.row.code}/{line.line.code}" == asked), None)
+
+
+def _iso(period: Period) -> dict[str, str]:
+    """A period as the page of its records is asked for it: its first and its last day."""
+    return {"from": date_of(period.start_ms).isoformat(), "to": date_of(period.end_ms - 1).isoformat()}
 
 
 def _days(start_ms: int, end_ms: int) -> tuple[str, str]:

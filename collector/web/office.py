@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import date, timedelta
 
 import msgspec
 from flask import Blueprint, abort, g, redirect, render_template, request, url_for
@@ -13,13 +14,13 @@ from werkzeug.wrappers import Response
 from collector.allotments import Proposal, Shelf, modems, propose
 from collector.core import qcvn
 from collector.core.clock import month_of as month_bounds
-from collector.core.period import Period
+from collector.core.period import Period, date_of, start_of
 from collector.core.quota import Pace, Projection, Tries, pace, project_days, project_slots
 from collector.core.sample import Sample
-from collector.core.view import Month, month, parse_month
+from collector.core.view import Month, month, month_of, parse_month
 from collector.registry_dated import LimitRow
 from collector.registry_identity import Identities
-from collector.registry_rows import CommuneEntry, HamletEntry
+from collector.registry_rows import CommuneEntry, HamletEntry, ProvinceEntry
 from collector.settings import Settings
 from collector.web import access, sheet
 from collector.web.present import Pages
@@ -28,6 +29,7 @@ from wire.records import CoverageRecord, TestRecord
 MOST_TODAY = 60
 PAGE_RECORDS = 200
 MOST_READ = 50_000
+LAST_YEAR = 2999
 INDICATOR_N_MIN = 30
 """Fewer samples are not compared with a limit. Ours: the regulation asks for many more, and for drive tests."""
 _PPM = {"%": 10, "s": 1_000, "Mbit/s": 1_000, "dBm": 0.01}
@@ -232,24 +234,63 @@ def _of_operator(
 
 def _behind(office: Office, unit: str, what: str) -> dict[str, object]:
     """The records that a number of a sheet counts, newest first, each with its page and its proof."""
-    pages, chosen = office.pages, _month(office.pages)
-    hamlet, commune = pages.registry.hamlet(unit), pages.registry.commune(unit)
-    if what not in BEHIND or (hamlet is None and commune is None) or not access.inside(unit):
+    pages, chosen, span = office.pages, *_span(office.pages)
+    known = pages.registry.hamlet(unit) or pages.registry.commune(unit) or pages.registry.province(unit)
+    if what not in BEHIND or known is None or not access.inside(unit):
         abort(404)
-    found = pages.reader.samples(
-        hamlet=unit if hamlet is not None else None, commune=unit if hamlet is None else None, kind="test",
-        since_ms=chosen.start_ms, until_ms=chosen.end_ms, limit=MOST_READ,
-    )  # fmt: skip
+    found = _tests_of(pages, known, chosen)
     number = max(0, request.args.get("page", 0, type=int))
     plmn = request.args.get("plmn", "")
     chosen_ones = [s for s in found if s.in_chain and BEHIND[what](s) and plmn in ("", getattr(s.record, "plmn", None))]
     return {
-        "unit": unit, "title": hamlet.label if hamlet else commune.name if commune else unit, "what": what,
-        "month": chosen, "total": len(chosen_ones), "number": number, "plmn": plmn,
+        "unit": unit, "title": known.label if isinstance(known, HamletEntry) else known.name, "what": what,
+        "is_month": "month" in span, "span": span, "name": _span_name(chosen, span),
+        "total": len(chosen_ones), "number": number, "plmn": plmn,
         "rows": chosen_ones[number * PAGE_RECORDS : (number + 1) * PAGE_RECORDS],
         "more": len(chosen_ones) > (number + 1) * PAGE_RECORDS, "words": tuple(BEHIND),
         "place": {h.code: h.label for h in pages.registry.hamlets()},
     }  # fmt: skip
+
+
+def _tests_of(pages: Pages, unit: HamletEntry | CommuneEntry | ProvinceEntry, span: Period) -> list[Sample]:
+    """Tests of a unit that began within a span, newest first; of a province commune by commune."""
+
+    def read(hamlet: str | None, commune: str | None, most: int) -> list[Sample]:
+        since_ms, until_ms = span.start_ms, span.end_ms
+        return list(
+            pages.reader.samples(
+                hamlet=hamlet, commune=commune, kind="test", since_ms=since_ms, until_ms=until_ms, limit=most
+            )
+        )
+
+    if isinstance(unit, HamletEntry):
+        return read(unit.code, None, MOST_READ)
+    if isinstance(unit, CommuneEntry):
+        return read(None, unit.code, MOST_READ)
+    found: list[Sample] = []
+    for code in sorted({one.code for one in pages.registry.communes() if one.province == unit.code}):
+        found += read(None, code, MOST_READ - len(found))
+    return sorted(found, key=lambda one: one.n, reverse=True)
+
+
+def _span(pages: Pages) -> tuple[Period, dict[str, str]]:
+    """What is asked about, and how an address says so: a month, or days from `from` to `to`, both included."""
+    try:
+        days = [date.fromisoformat(request.args[name]) for name in ("from", "to") if name in request.args]
+    except ValueError:
+        abort(404)
+    if len(days) < 2 or days[0] > days[1] or days[1].year > LAST_YEAR:
+        chosen = _month(pages)
+        return Period(chosen.start_ms, chosen.end_ms), {"month": chosen.code}
+    span = Period(start_of(days[0]), start_of(days[1] + timedelta(days=1)))
+    return span, {"from": days[0].isoformat(), "to": days[1].isoformat()}
+
+
+def _span_name(span: Period, said: dict[str, str]) -> str:
+    if "month" in said:
+        return month_of(span.start_ms).name
+    first, last = date_of(span.start_ms), date_of(span.end_ms - 1)
+    return f"{first:%d/%m/%Y}" if first == last else f"{first:%d/%m/%Y} – {last:%d/%m/%Y}"
 
 
 def _month(pages: Pages) -> Month:

@@ -21,7 +21,7 @@ from collector.core.view import LANGUAGES, Language
 from collector.ledger import LedgerReader
 from collector.registry import Registry
 from collector.settings import Settings
-from collector.web import access
+from collector.web import access, letterheads
 from collector.web.present import Pages
 from wire.errors import Misconfigured, Refused, Unavailable
 
@@ -43,6 +43,7 @@ def blueprint(pages: Pages, settings: Settings) -> Blueprint:
     _daily(routes, pages, desk)
     _reading(routes, pages, desk)
     _writing(routes, pages, desk)
+    letterheads.add_routes(routes, pages, desk)
     _public(routes, desk)
     return routes
 

@@ -90,6 +90,33 @@ REPORT_WORDS: dict[str, tuple[str, str]] = _KINDS | {
         "Hôm nay không có chiến dịch nào cần báo cáo hằng ngày trong phạm vi này.",
         "No campaign with daily reports runs today in this scope.",
     ),
+    "office.title": ("Tiêu đề văn bản và nơi nhận nhắc việc", "Letterhead and reminders"),
+    "office.lead": (
+        "Báo cáo của {name} lập từ bây giờ mang tiêu đề này; báo cáo đã lập không đổi. Lời nhắc trước hạn gửi tới các "
+        "hộp thư dưới đây.",
+        "Reports of {name} made from now on bear this letterhead; those already made stay as they are. Reminders "
+        "before each deadline go to the mailboxes below.",
+    ),
+    "office.superior": ("Cơ quan chủ quản (để trống nếu không có)", "Superior body (empty if none)"),
+    "office.issuer": ("Tên cơ quan ban hành, chữ in hoa, mỗi dòng một hàng", "Issuing body in capitals, line by line"),
+    "office.issuer_name": ("Tên cơ quan trong câu", "The body's name inside a sentence"),
+    "office.place": ("Địa danh", "Place"),
+    "office.symbol": ("Ký hiệu văn bản", "Symbol of the document"),
+    "office.addressed": ("Kính gửi, mỗi dòng một nơi", "Addressed to, one a line"),
+    "office.recipients": ("Nơi nhận, mỗi dòng một nơi", "Recipients, one a line"),
+    "office.authority": ("Quyền hạn ký", "Signed on behalf of"),
+    "office.signer": ("Chức vụ người ký", "Signer's position"),
+    "office.emails": ("Hộp thư nhận lời nhắc, mỗi dòng một địa chỉ", "Mailboxes for reminders, one a line"),
+    "office.webhook": (
+        "Địa chỉ web nhận lời nhắc (webhook; chỉ người vận hành đặt)",
+        "Web address for reminders (webhook; operators only)",
+    ),
+    "office.do": ("Lưu", "Save"),
+    "office.done": ("Đã lưu. Báo cáo lập tiếp theo sẽ mang tiêu đề này.", "Saved. The next report bears it."),
+    "office.wrong": ("Chưa lưu. Hãy sửa ô: {field}", "Not saved. Please correct: {field}"),
+    "office.entries": ("Ai đã nhập", "Who entered it"),
+    "office.never": ("Chưa ai nhập: dưới đây là tiêu đề mặc định.", "Nobody yet: this is the default letterhead."),
+    "office.choose": ("Chọn đơn vị", "Choose a unit"),
     "proof.title": ("Kiểm chứng báo cáo {id}", "Proof of report {id}"),
     "proof.lead": (
         "Trang này cho biết báo cáo có mã {id} được lập từ đâu. So mã, kỳ và số liệu trên giấy với trang này; so "

@@ -17,6 +17,7 @@ from collector.__main__ import main
 from collector.core import audit
 from collector.ingest import Message
 from collector.leaves import SOURCES, LedgerLeaves
+from collector.ledger_port import ReceiptRow
 from collector.proofs import Prover
 from collector.registry_identity import Identities
 from collector.seal import Sealer
@@ -27,7 +28,7 @@ from collector.tile_files import TileFiles
 from tests.collector.kit import ORIGIN, T0_MS
 from tests.collector.test_evidence_pack import KEY, fill, unzip
 from tests.collector.test_web_world import World, get
-from wire import note, notes, tlog, verify
+from wire import codec, note, notes, tlog, verify
 from wire.note import Signer
 
 REGISTRY = Signer.from_seed(f"{ORIGIN}/registry", bytes(range(32)))
@@ -133,6 +134,34 @@ def test_the_whole_log_from_its_entries_is_taken_by_the_verifier(
     entries.write_bytes(changed)
     assert verify.main([*words, str(entries)]) == 1
     assert "not_in_log" in capsys.readouterr().out
+
+
+def test_a_receipt_has_a_proof_of_its_own(here: Seen) -> None:
+    """Receipts are leaves: whoever holds one proves by its `.tlog-proof` alone when the log had it."""
+    point = Signer.from_seed(f"{ORIGIN}/point/hn-1", bytes(range(1, 33)))
+    raws = []
+    for number in range(3):
+        said = notes.Receipt(
+            v=1, signed_ms=T0_MS + number, ticket=f"{number:022d}", probe="p-one", point="hn-1", direction="downlink",
+            source="198.18.0.1", bytes=1_000_000, duration_us=1_000_000,
+        )  # fmt: skip
+        raws.append(notes.seal(said, ORIGIN, point))
+        with here._ledger.transaction():
+            here._ledger.keep_receipt(ReceiptRow(codec.leaf_hash(raws[-1]), said, T0_MS, raws[-1]))
+    with closing(SealReader(here.settings.seal)) as store:
+        assert Prover(store, here.settings.log_folder).proof(2, "receipt") is None, "not sealed yet"
+    here.settle()
+    key = note.parse_vkey((here.settings.log_folder / "vkeys").read_text().splitlines()[0])
+    with closing(SealReader(here.settings.seal)) as store:
+        prover = Prover(store, here.settings.log_folder)
+        for n, raw in enumerate(raws, 1):
+            text = prover.proof(n, "receipt")
+            assert text is not None
+            assert text.startswith(b"c2sp.org/tlog-proof@v1\n")
+            proof = tlog.parse_proof(text)
+            assert tlog.check_proof(raw, proof, key) is not None
+            assert tlog.check_proof(raws[n % 3], proof, key) is None, "the proof of another receipt"
+            assert tlog.check_proof(raw.replace(b"1000000", b"9000000"), proof, key) is None
 
 
 def test_an_export_has_records_alone_and_verifies(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -12,11 +13,11 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from collector.campaigns import Campaigns, CampaignView, LineView
-from collector.core.clock import month_of
+from collector.core.clock import DAY_MS, month_of
 from collector.core.period import start_of, window
 from collector.core.quota import Count
 from tests.collector.kit import T0_MS
-from tests.collector.test_web_world import BASE, World, get, token, world
+from tests.collector.test_web_world import BASE, HAMLET, World, get, token, world
 
 MONTH = month_of(T0_MS)  # September 2026
 PEAK = window(date(2026, 9, 20), date(2026, 9, 24))
@@ -168,3 +169,21 @@ def test_the_form_needs_its_token_and_its_role(here: World) -> None:
     assert client.post("/campaigns/counts", data=form, base_url=BASE).status_code == 400
     assert get(here.client("technician"), "/campaigns").status_code == 403
     assert get(here.client(), "/campaigns").status_code == 302
+
+
+def test_every_number_of_ours_leads_to_its_records(here: World) -> None:
+    quotas = [{"campaign": "tram", "line": level, "level": level, "what": "samples", "minimum": 3, "period": period}
+              for level, period in (("hamlet", "day"), ("province", "month"))]  # fmt: skip
+    here.registry.load({"campaign_quotas": quotas}, T0_MS)
+    here.tests(4)
+    here.take(here.probe.test(t_ms=T0_MS - 3 * DAY_MS, slot_ms=T0_MS - 3 * DAY_MS))
+    client = here.client("official")
+    page = get(client, "/campaigns").text
+    links = set(re.findall(r'href="(/behind/[^"]+)"[^>]*><b>([0-9]+)</b>', page))
+    assert {link.split("/")[2] for link, _ in links} >= {"05755", "19", HAMLET}
+    for link, number in links:
+        told = get(client, f"{unescape(link)}&lang=vi").text
+        assert f"{number} lần đo" in told, link
+    assert {number for link, number in links if HAMLET in link} == {"4"}, "a day has its own records alone"
+    assert get(client, "/behind/05755/counted?from=x&to=2026-09-30").status_code == 404
+    assert get(client, "/behind/05755/counted?from=2026-09-30&to=2026-09-01&lang=vi").status_code == 200

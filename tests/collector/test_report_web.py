@@ -11,9 +11,11 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from collector.core.office_form import read_office
 from tests.collector.kit import T0_MS
 from tests.collector.test_campaigns import CAMPAIGNS
 from tests.collector.test_web_world import BASE, World, enrol_totp, get, login, token, world
+from wire.errors import Refused
 
 
 @pytest.fixture
@@ -118,3 +120,73 @@ def test_roles_and_scopes_hold(here: World) -> None:
     form = {"kind": "month", "unit": "05755", "period": "", "language": "vi"}
     assert here.client("official").post("/reports", data=form, base_url=BASE).status_code == 400
     assert get(here.client(), "/proofs/0000000000000000").status_code == 404
+
+
+def set_office(client: FlaskClient, **changes: str) -> TestResponse:
+    form = {
+        "unit": "05755", "superior": "",
+        "issuer": "ỦY BAN NHÂN DÂN\nXÃ ĐỒNG CHUỐI", "issuer_name": "UBND xã Đồng Chuối",
+        "place": "Đồng Chuối", "symbol": "BC-UBND", "addressed": "Sở Khoa học và Công nghệ", "recipients": "Như trên;",
+        "authority": "KT. CHỦ TỊCH", "signer": "PHÓ CHỦ TỊCH", "emails": "vp@xa.example\n lan@xa.example ", **changes,
+    }  # fmt: skip
+    return post(client, "/reports/office", **form)
+
+
+def test_an_official_enters_the_letterhead_and_the_next_report_bears_it(here: World) -> None:
+    client = here.client("official")
+    assert "/reports/office" in get(client, "/reports").text
+    page = get(client, "/reports/office?unit=05755&lang=vi").text
+    assert "tiêu đề mặc định" in page
+    assert "ỦY BAN NHÂN DÂN" in page, "what would stand there is shown"
+    assert "webhook" not in page, "only an operator says where the server sends to"
+    assert "PHÓ CHỦ TỊCH" not in get(client, f"{make(client)}.json").text
+    done = set_office(client, webhook="http://127.0.0.1/")
+    assert "done=1" in done.headers["Location"]
+    page = get(client, "/reports/office?unit=05755&lang=vi").text
+    for wanted in ("XÃ ĐỒNG CHUỐI", "vp@xa.example\nlan@xa.example", "PHÓ CHỦ TỊCH", ": official"):
+        assert wanted in page, wanted
+    here.now_ms += 60_000
+    assert "PHÓ CHỦ TỊCH" in get(client, f"{make(client)}.json").text
+    operator = here.client("operator")
+    page = get(operator, "/reports/office?unit=05755").text
+    assert 'name="webhook"' in page
+    assert "127.0.0.1" not in page
+    assert "done=1" in set_office(operator, webhook="https://hook.example/a").headers["Location"]
+    wrong = set_office(client, signer="NGƯỜI KÝ", emails="x")
+    assert (wrong.status_code, "aria-invalid" in wrong.text, "NGƯỜI KÝ" in wrong.text) == (200, True, True)
+    assert "NGƯỜI KÝ" not in get(client, "/reports/office?unit=05755").text, "what has a mistake is not kept"
+    set_office(client, signer="CHỦ TỊCH")
+    assert "https://hook.example/a" in get(operator, "/reports/office?unit=05755").text, "an official keeps it"
+
+
+@pytest.mark.parametrize(
+    ("field", "typed"),
+    [
+        ("issuer", ""), ("issuer_name", " "), ("emails", "not an address"), ("emails", "a@b.vn\nBcc: x"),
+        ("recipients", "a\n" * 13), ("place", "x" * 161), ("webhook", "file:///etc/passwd"),
+    ],
+)  # fmt: skip
+def test_a_mistake_in_a_letterhead_names_its_field(field: str, typed: str) -> None:
+    good = {
+        "issuer": "A\r\n B\x00 \n",
+        "issuer_name": "a",
+        "place": "b",
+        "emails": "x@y.vn; z@y.vn",
+        "webhook": "http://h.vn",
+    }
+    held = read_office(good, None, may_hook=True)
+    assert (held.head.issuer, held.emails, held.webhook) == (("A", "B"), ("x@y.vn", "z@y.vn"), "http://h.vn")
+    assert read_office({**good, "webhook": "http://other"}, held, may_hook=False) == held
+    with pytest.raises(Refused) as refused:
+        read_office({**good, field: typed}, None, may_hook=True)
+    assert refused.value.reason == field
+
+
+def test_a_letterhead_of_another_unit_is_nobodys_to_write(here: World) -> None:
+    stranger = here.client("canbo")
+    assert "XÃ ĐỒNG CHUỐI" not in get(stranger, "/reports/office?unit=05755").text
+    assert "done=1" not in set_office(stranger).headers["Location"]
+    assert "done=1" not in set_office(here.client("official"), unit="h-dong-chuoi").headers["Location"]
+    for role in ("technician", "auditor"):
+        assert get(here.client(role), "/reports/office?unit=05755").status_code == 403
+    assert get(here.client(), "/reports/office").status_code in {302, 303}

@@ -149,6 +149,7 @@ POSTS = {f"registry.{deed}" for deed in ("add_hamlet", "change_hamlet", "merge_h
 ELSEWHERE = {
     *(f"accept.{page}" for page in ("accept", "confirm", "page", "paper", "photo", "picture", "sheet")),
     *(f"reports.{page}" for page in ("changed", "enter", "file", "make", "one", "overview", "proof", "silent")),
+    *(f"reports.{page}" for page in ("office", "set_office")),
     "claims.file",
 }
 """Pages whose roles are asked where they have something to show: `test_web_accept`, `test_report_web`,

@@ -323,7 +323,7 @@ def _seal(scene: Scene, state: Path) -> tuple[str, float]:
         return ("" if signed else sentence), time.monotonic() - begun_s
     finally:
         program.terminate()
-        program.wait(30)
+        program.wait(300)
 
 
 def outside(scene: Scene, state: Path, *, rebuilt: bool) -> str:

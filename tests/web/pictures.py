@@ -8,6 +8,7 @@ With all pages in their own folder it also writes the list of them in docs/board
 from __future__ import annotations
 
 import logging
+import re
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -70,6 +71,7 @@ def listed(taken: Mapping[Path, str]) -> str:
     rows = ["| trang · page | vi | en |", "|---|---|---|"]
     for name, (_, path) in PAGES.items():
         title = taken[FOLDER / f"page-{name}-desktop-vi.png"].partition(" · ")[0].replace("|", "/")
+        title = re.sub(r"^\(\d+\) ", "", title)  # what is urgent just now is no part of a name
         cells = (
             " · ".join(f"[{size}](pictures/page-{name}-{size}-{language}.png)" for size in SIZES)
             for language in ("vi", "en")
