@@ -61,18 +61,16 @@ walk: ## a probe goes through every fault of a cultural house; one table of what
 	@scripts/setup.sh test
 	@exec $(PY) -m sim walk $(if $(SHORT),--short) $(ARGS)
 
-faults: ## power cuts, kills at every step, tampering, restores, outages: each promise ends in a `goal:` line (root; 80 minutes)
+faults: ## all 25 faults by the real programs, 1,000 power cuts and 1,000 simulated years among them; one table (root; an hour; ARGS='--row 5 9')
 	@scripts/setup.sh test
-	@$(PY) -m tests.probe.power_cuts --cuts 1000
-	@$(PY) -m tests.years --seeds 1000
+	@$(PY) -m tests.faults.matrix $(ARGS)
+	@$(if $(ARGS),,$(PY) -m tests.faults.workers)
+
+.PHONY: mutants
+mutants: ## defects put into the programs, and into the simulated years, one by one: each must be seen (15 minutes)
+	@scripts/setup.sh test
+	@$(PY) -m tests.faults.mutants
 	@$(PY) -m tests.years --mutants
-	@$(PY) -m tests.faults.tamper
-	@$(PY) -m tests.faults.restore
-	@$(PY) -m tests.faults.outage
-	@$(PY) -m tests.faults.workers
-	@$(PY) -m tests.faults.extras
-	@$(PY) -m tests.faults.kills --kills 100
-	@$(PY) -m tests.faults.operations
 
 .PHONY: years
 years: ## years of a probe and its collector from seeds, on simulated disks, lines and clocks (20 minutes; ARGS='--seeds 50')
@@ -202,9 +200,11 @@ fuzz: ready ## every parser of bytes from outside under atheris, a minute each; 
 	@$(PY) -m tests.fuzz $(ARGS)
 
 .PHONY: soak bench-load
-soak: ## 10,000 power cuts, then half an hour of the demonstration under faults: memory, handles, disk, lag stay flat (root; 80 minutes, MINUTES=3: to try it)
+soak: ## 10,000 power cuts, 100 kills at every step, a million deliveries, then half an hour of the demonstration under faults: memory, handles, disk, lag stay flat (root; two and a half hours, MINUTES=3: to try it)
 	@scripts/setup.sh bench
 	@$(if $(MINUTES),,$(PY) -m tests.probe.power_cuts --cuts 10000)
+	@$(if $(MINUTES),,$(PY) -m tests.faults.kills --kills 100)
+	@$(if $(MINUTES),,$(PY) -m tests.faults.deliveries)
 	@$(PY) -m bench.soak --minutes $(or $(MINUTES),30) $(ARGS)
 
 bench-load: ## 10,000 TLS sessions, ACK latency, storms, a flood, slow clients on the pages (12 minutes, QUICK=1: one)

@@ -281,7 +281,7 @@ def run(options: argparse.Namespace) -> int:
     options.out.mkdir(parents=True, exist_ok=True)
     _room_for(len(fleet.probes))
     began_s, told_s, cared_s = time.monotonic(), 0.0, 0.0
-    while not (asked_s and (_is_done(fleet) or time.monotonic() - asked_s[0] > options.patience)):
+    while fleet.making or not (_is_done(fleet) or time.monotonic() - asked_s[0] > options.patience):
         now_s = time.monotonic()
         if asked_s and fleet.making:
             fleet.stop_making()

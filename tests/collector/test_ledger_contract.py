@@ -28,6 +28,7 @@ from tests.collector.door import Door
 from tests.collector.harm import lay
 from tests.collector.kit import BOOT, T0_MS, FakeProbe
 from wire import codec, topics
+from wire.errors import Unavailable
 from wire.records import TestRecord
 
 PLACE = Place("19", "05755", "h-dong-chuoi", "s-one", 215_000_000, 1_058_000_000)
@@ -167,6 +168,24 @@ def test_one_record_a_place_and_aside_ones_beside_it(ledger: Ledger, one: FakePr
         assert ledger.is_aside("p-one", fork.leaf)
         assert not ledger.is_aside("p-one", codec.leaf_hash(first))
         assert not ledger.is_aside("p-two", fork.leaf)
+
+
+@pytest.mark.parametrize("apart", [False, True], ids=["one group", "two groups"])
+def test_a_place_that_is_held_takes_no_second_record_whatever_the_caller_says(
+    ledger: Ledger, one: FakeProbe, *, apart: bool
+) -> None:
+    first, second = one.test(), FakeProbe("p-one", signer=one.signer).test(downlink_bps=1)
+
+    def insert(*raws: bytes) -> None:
+        with ledger.transaction():
+            for raw in raws:
+                ledger.insert(rows(one, raw))
+
+    if apart:
+        insert(first)
+    with pytest.raises(Unavailable):
+        insert(*([second] if apart else [first, second]))
+    assert ledger.leaf_at("p-one", 1, 0) == (codec.leaf_hash(first) if apart else None)
 
 
 def test_a_loose_record_is_found_by_its_hash_and_settles(ledger: Ledger, one: FakeProbe) -> None:

@@ -19,6 +19,7 @@ import tempfile
 import time
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,10 @@ from tests.faults.world import Fleet, Witness, World, is_root, is_sealed, reader
 
 DISK_BYTES = 96 << 20
 _CLONE_NEWNS, _MS_PRIVATE, _MS_REC = 0x20000, 1 << 18, 1 << 14
-STEPS_S = (-172_800, 86_400, -3_600, 0)
+_YEAR_S = 31_557_600
+STEPS_S = (-172_800, 86_400, -3_600, 10 * _YEAR_S, -10 * _YEAR_S, 0)
+"""By how much the collector's clock is off, one after the other; then it stands at the three moments below."""
+MOMENTS = ("1970-01-01T00:00:05", "2038-01-19T03:14:00", "2028-02-29T23:59:55")
 
 
 @dataclass(slots=True)
@@ -156,7 +160,9 @@ def _ledger_error(world: World) -> Any:
 
 
 def _clock(clock: Path, fleet: Fleet, done: Done) -> None:
-    for offset_s in STEPS_S:
+    right_s = time.time()
+    moments_s = [datetime.fromisoformat(f"{moment}+00:00").timestamp() - right_s for moment in MOMENTS]
+    for offset_s in (*STEPS_S, *map(round, moments_s), 0):
         fresh = clock.with_suffix(".new")
         fresh.write_text(f"{offset_s:+d}\n")
         fresh.replace(clock)
@@ -181,7 +187,8 @@ def tell(done: Done) -> int:
     print(f"broker killed {done.broker_kills} times under load")
     print(f"InfluxDB away for {done.influx_away_s:.0f} s: {done.made_without_influx} records acknowledged meanwhile")
     print(f"disk of the ledger full for {done.full_s:.0f} s: {done.acked_while_full} records acknowledged meanwhile")
-    print(f"clock of the collector set {done.clock_steps} times: {', '.join(f'{one:+d} s' for one in STEPS_S)}")
+    steps = ", ".join(f"{one:+d} s" for one in STEPS_S)
+    print(f"clock of the collector set {done.clock_steps} times: {steps}, {', '.join(MOMENTS)}, right")
     full = done.acked_while_full
     print(f"goal: extras: acknowledged while the disk is full: {full} (0): {'short' if full else 'met'}")
     off = done.dates_off

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from collector.failpoint import STEPS
-from tests.faults import kills, outage, restore
+from tests.faults import deliveries, kills, outage, restore
 
 pytestmark = [pytest.mark.services, pytest.mark.timeout(240)]
 
@@ -32,3 +32,10 @@ def test_probes_that_come_back_together_are_drained_once_each(tmp_path: Path) ->
     assert done.verdict.ok, done.verdict
     assert done.verdict.acknowledged == done.records > 100
     assert done.quota == done.truth > 0
+
+
+def test_deliveries_out_of_order_and_repeated_are_held_once(tmp_path: Path) -> None:
+    done = deliveries.run(tmp_path, 1_500, 0.3, 5, 2)
+    assert done.is_ok, done
+    assert (done.deliveries, done.records, done.repeated) == (1_500, 1_050, 450)
+    assert done.late > 50

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from probe.build import BUILD_MS
@@ -59,4 +61,6 @@ def test_kernel_clocks_can_be_read() -> None:
     assert len(first.boot) == 32
     assert 0 < first.mono_ms <= second.mono_ms
     assert abs(second.wall_ms - first.wall_ms) < 10_000
+    since_boot_s = time.clock_gettime(time.CLOCK_BOOTTIME)
+    assert abs(second.mono_ms / 1000 - since_boot_s) < 60  # no calendar: what is set does not move it
     assert first.max_error_us is None or first.max_error_us >= 0
