@@ -8,7 +8,7 @@ Source: design §4 (chain), §7 (order and ACK).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -20,9 +20,9 @@ from collector.failpoint import reached
 from collector.follow import Follower
 from collector.ingest_place import Placer
 from collector.keyring import KeyRing, ring
-from collector.ledger_port import DeliveryRow, Head, Ledger, PackedRun, RefusedBytes
-from collector.opener import LEAF_BYTES, Packed, Proof, Task
-from collector.opener_line import OpenerLine
+from collector.ledger_port import DeliveryRow, Head, Ledger, RefusedBytes
+from collector.opener import LEAF_BYTES, Proof, Task
+from collector.opener_line import OpenerLine, Proofs, offered
 from collector.receipts import open_receipt, receipt_begins
 from collector.registry import Registry
 from collector.registry_rows import ProbeEntry
@@ -39,8 +39,6 @@ MAX_KEYS = 20_000
 LEAST_AHEAD_BYTES = 256 * 1024
 """A smaller group is opened here: it takes no longer than to hand it over."""
 _probe_of = lru_cache(maxsize=20_000)(topics.parse_up)
-Proofs = Mapping[str, tuple[Task, Proof]]
-"""By probe: what the opener was asked, and what it says."""
 
 
 # Made for every message: a frozen one takes three times as long to make.
@@ -161,7 +159,7 @@ class Ingest:
         """
         self.placer.forks.clear()
         with self._registry.still(), self._ledger.transaction():
-            self._ledger.offer(_offered(proofs or {}))
+            self._ledger.offer(offered(proofs or {}))
             tallies: list[Tally] = []
             works: dict[str, Work] = {}
             for message in messages:
@@ -382,16 +380,6 @@ class Ingest:
             tally.accepted += 1
         else:
             tally.duplicate += 1
-
-
-def _offered(proofs: Proofs) -> list[PackedRun]:
-    """The opener's blocks with the leaves of their records, which may be of several probes behind each other."""
-    leaves: list[bytes] = []
-    blocks: list[tuple[int, Packed]] = []
-    for _, proof in proofs.values():
-        blocks += ((len(leaves) + one.at, one) for one in proof.blocks)
-        leaves += (proof.leaves[at : at + LEAF_BYTES] for at in range(0, len(proof.leaves), LEAF_BYTES))
-    return [PackedRun(tuple(leaves[at : at + one.count]), one.packed, one.signatures) for at, one in blocks]
 
 
 def _delivery(tally: Tally, received_ms: int) -> DeliveryRow:

@@ -9,11 +9,12 @@ import logging
 import os
 import select
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from collector.opener import LENGTH_BYTES, Asked, Hello, Proof, Task
+from collector.ledger_port import PackedRun
+from collector.opener import LEAF_BYTES, LENGTH_BYTES, Asked, Hello, Packed, Proof, Task
 from collector.opener_child import Child, start
 
 LOG = logging.getLogger("collector.receive")
@@ -26,6 +27,20 @@ _DECODER = msgspec.msgpack.Decoder(list[Proof])
 
 READ_BYTES = 64 * 1024
 """As much as a pipe holds: a larger buffer for each read would only leave holes in memory."""
+
+
+Proofs = Mapping[str, tuple[Task, Proof]]
+"""By probe: what the opener was asked, and what it says."""
+
+
+def offered(proofs: Proofs) -> list[PackedRun]:
+    """The opener's blocks with the leaves of their records, which may be of several probes behind each other."""
+    leaves: list[bytes] = []
+    blocks: list[tuple[int, Packed]] = []
+    for _, proof in proofs.values():
+        blocks += ((len(leaves) + one.at, one) for one in proof.blocks)
+        leaves += (proof.leaves[at : at + LEAF_BYTES] for at in range(0, len(proof.leaves), LEAF_BYTES))
+    return [PackedRun(tuple(leaves[at : at + one.count]), one.packed, one.signatures) for at, one in blocks]
 
 
 class Silent(Exception):

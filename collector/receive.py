@@ -22,9 +22,10 @@ from collector.core.packets import Incoming
 from collector.core.throttle import Throttle
 from collector.failpoint import reached
 from collector.health import ReceiveState, StateFile, now_ms
-from collector.ingest import Ingest, Message, Proofs, Taken
+from collector.ingest import Ingest, Message, Taken
 from collector.ledger_port import Fenced, Head
 from collector.opener import Task
+from collector.opener_line import Proofs
 from collector.partitions import Partitions
 from collector.seal_store import SealReader
 from collector.settings import Settings
@@ -88,8 +89,7 @@ class Receiver:
         self._checkpoint: tuple[Connection, int] | None = None
         self._throttle = Throttle()
         self._doubts = SealReader(settings.seal) if settings.log is not None else None
-        self._doubted, self._doubts_due_s = 0, 0.0
-        self._follow_due_s = 0.0
+        self._doubted, self._doubts_due_s, self._follow_due_s = 0, 0.0, 0.0
         self._delayed = 0
         self._delayed_unsaid: dict[str, int] = {}
         self._say_delayed_due_s = 0.0
@@ -223,10 +223,7 @@ class Receiver:
             self._lose_ledger(str(error))
 
     def _follow_registry(self, *, busy: bool) -> None:
-        """Judge records again that the registry says otherwise of now: a few at a time, between groups; fewer if busy.
-
-        Each time is a commit of its own, which a backlog would wait for.
-        """
+        """Judge records again that the registry says otherwise of now: a few at a time, each a commit of its own."""
         if busy and time.monotonic() < self._follow_due_s:
             return
         self._follow_due_s = time.monotonic() + FOLLOW_BUSY_S

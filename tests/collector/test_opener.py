@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from collector import ingest, light, opener_line
 from collector.core.row import is_clock, is_coverage, is_test, plmn_of
-from collector.ingest import Message, Proofs
+from collector.ingest import Message
 from collector.opener import LEAST_BLOCK, Hello, Opener, Task
-from collector.opener_line import OpenerLine
+from collector.opener_line import OpenerLine, Proofs
 from collector.pack import make_dictionary
 from tests.collector.conftest import Bench
 from tests.collector.door import Door
