@@ -199,6 +199,11 @@ fuzz: ready ## every parser of bytes from outside under atheris, a minute each; 
 	@.venv/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[fuzz]'
 	@$(PY) -m tests.fuzz $(ARGS)
 
+.PHONY: guides
+guides: ## each step of docs/vi and docs/en done on a real demonstration, pictures by the way (root; 8 minutes)
+	@scripts/setup.sh test
+	@$(PY) -m tests.guides.follow $(ARGS)
+
 .PHONY: soak bench-load
 soak: ## 10,000 power cuts, 100 kills at every step, a million deliveries, then half an hour of the demonstration under faults: memory, handles, disk, lag stay flat (root; two and a half hours, MINUTES=3: to try it)
 	@scripts/setup.sh bench

@@ -7,7 +7,7 @@ was entered. Nothing is summed over counters. Source: `collector.core.quota`, `.
 from __future__ import annotations
 
 from collections import Counter as Tallies
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Protocol
@@ -123,6 +123,21 @@ class CampaignView:
     row: CampaignRow
     lines: tuple[LineView, ...]
     due: tuple[Due, ...]
+
+
+def soonest(views: Iterable[CampaignView]) -> list[tuple[Due, CampaignView]]:
+    """What is due, first first; of a daily report the next one only, for forty of them would hide the monthly ones."""
+    found: list[tuple[Due, CampaignView]] = []
+    seen: set[tuple[str, str, str]] = set()
+    due = [(one, campaign) for campaign in views for one in campaign.due]
+    for one, view in sorted(due, key=lambda pair: (pair[0].deadline, pair[1].row.code)):
+        daily = (view.row.code, one.level, one.recipients)
+        is_daily = one.deadline.covers.end_ms - one.deadline.covers.start_ms <= DAY_MS
+        if not is_daily or daily not in seen:
+            found.append((one, view))
+        if is_daily:
+            seen.add(daily)
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ HEAD = "tx-khuon-ruong"
 OBJECTION = "Hôm đó cả xóm mất điện, đề nghị xem lại lần đo này."
 WEAK = "Buổi tối bà con không gọi được ở khu nhà văn hóa; đề nghị kiểm tra trạm."
 _LINK = re.compile(r"https?://[^<\s]*/bao-cao/([A-Za-z0-9_-]+)")
-_PIN = re.compile(r"([0-9]{3}) ([0-9]{3})")
+_PIN = re.compile(r"(?<![0-9A-Za-z_-])([0-9]{3}) ([0-9]{3})(?![0-9A-Za-z])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ def print_sheet(web_url: str, hamlet: str) -> Sheet:
     person.log_in("canboxa", PASSWORD)
     person.open("/heads")
     person.press("Phiếu mới", after=hamlet)
-    link, pin = _LINK.search(person.page.text), _PIN.search(person.page.text)
-    if link is None or pin is None:
+    link, pins = _LINK.search(person.page.text), _PIN.findall(person.page.text)
+    if link is None or not pins:
         raise Lost(f"{person.url} shows no link and no PIN")
-    return Sheet(f"/bao-cao/{link.group(1)}", pin.group(1) + pin.group(2))
+    return Sheet(f"/bao-cao/{link.group(1)}", "".join(pins[-1]))

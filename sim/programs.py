@@ -17,7 +17,7 @@ from pathlib import Path
 from sim import ns
 from wire.errors import Misconfigured, Unavailable
 
-READY_S = 30.0
+READY_S = 90.0
 
 
 @dataclass(slots=True)

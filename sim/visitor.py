@@ -250,8 +250,9 @@ class Visitor:
         request.add_header("Accept-Language", self._language)
         try:
             with self._opener.open(request, timeout=TIMEOUT_S) as answer:
-                self.url, self.raw = answer.geturl(), answer.read()
-                self.kind = answer.headers.get_content_type()
+                self.raw, self.kind = answer.read(), answer.headers.get_content_type()
+                if self.kind == "text/html":  # a file is kept, and the page stays where it is
+                    self.url = answer.geturl()
         except urllib.error.HTTPError as error:
             with error:
                 said = plain(re.sub("<[^>]*>", " ", error.read().decode(errors="replace")))

@@ -10,7 +10,7 @@ from flask import Blueprint, abort, g, redirect, render_template, request, url_f
 from werkzeug.wrappers import Response
 
 from collector.allotments import signed_grid
-from collector.campaigns import COUNTRY, Campaigns, CampaignView, LineView
+from collector.campaigns import COUNTRY, Campaigns, CampaignView, LineView, soonest
 from collector.core.period import Period, date_of
 from collector.core.quota import RULE_ID
 from collector.core.view import local
@@ -34,11 +34,10 @@ def blueprint(pages: Pages, registry: Registry, state: Path) -> Blueprint:
     def overview() -> str:
         now_ms = pages.now_ms()
         views = campaigns.at(now_ms, access.scope())
-        due = sorted(((one, view) for view in views for one in view.due), key=lambda pair: pair[0].deadline)
         return render_template(
-            "campaigns.html", views=views, due=due, as_of_ms=now_ms, rule=RULE_ID, most=MOST_UNITS, days=_days,
-            iso=_iso,
-            done=request.args.get("done", ""), value=request.args.get("value", ""), wrong="wrong" in request.args,
+            "campaigns.html", views=views, due=soonest(views), as_of_ms=now_ms, rule=RULE_ID, most=MOST_UNITS,
+            days=_days, iso=_iso, wrong="wrong" in request.args, done=request.args.get("done", ""),
+            value=request.args.get("value", ""),
         )  # fmt: skip
 
     @routes.post("/campaigns/counts")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from flask import Blueprint, Response, abort, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as Answer
 
-from collector.campaigns import Campaigns
+from collector.campaigns import Campaigns, soonest
 from collector.core.report_changes import Changed
 from collector.core.report_model import KINDS, shown
 from collector.core.report_page import laid_out
@@ -70,9 +70,8 @@ def _reading(routes: Blueprint, pages: Pages, desk: OpenDesk) -> None:
         now_ms = pages.now_ms()
         kept = [one for one in desk().store.newest(10 * SHOWN) if access.inside(one.unit)][:SHOWN]
         views = Campaigns(pages.reader, pages.registry).at(now_ms, access.scope())
-        due = sorted(((one, view) for view in views for one in view.due), key=lambda pair: pair[0].deadline)
         return render_template(
-            "reports.html", kept=kept, due=due[:8], kinds=KINDS, topics=TOPICS, days=first_and_last,
+            "reports.html", kept=kept, due=soonest(views)[:8], kinds=KINDS, topics=TOPICS, days=first_and_last,
             unit=request.args.get("unit", access.scope())[:32], wrong=request.args.get("wrong", ""),
             done="done" in request.args,
         )  # fmt: skip

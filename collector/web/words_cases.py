@@ -39,8 +39,10 @@ CASE_WORDS: dict[str, tuple[str, str]] = {
         "See the stage and cause of the test; if it is the network's, it is evidence for the operator.",
     ),
     "why.do.invalid_path": (
-        "Lần đo đi đường khác (Wi-Fi, cáp): kỹ thuật viên rút cáp hoặc kiểm tra modem.",
-        "The test went another way (Wi-Fi, cable): a technician unplugs it or checks the modem.",
+        "Lần đo hỏng trước khi ra tới mạng thì chưa có gì để chứng minh: xem nguyên nhân của lần đo. Lần đo xong mà "
+        "vẫn vậy là đã đi đường khác (Wi-Fi, cáp): kỹ thuật viên rút cáp hoặc kiểm tra modem.",
+        "A test that failed before it reached the network has nothing to prove: see its cause. One that succeeded "
+        "went another way (Wi-Fi, cable): a technician unplugs it or checks the modem.",
     ),
     "why.do.simulated": ("Bản ghi của trạm mô phỏng, không bao giờ tính.", "A simulator's record; it never counts."),
     "why.do.undated": (

@@ -12,7 +12,7 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from collector.campaigns import Campaigns, CampaignView, LineView
+from collector.campaigns import Campaigns, CampaignView, LineView, soonest
 from collector.core.clock import DAY_MS, month_of
 from collector.core.period import start_of, window
 from collector.core.quota import Count
@@ -127,6 +127,9 @@ def test_deadlines_are_the_papers_and_the_reminder_is_a_working_day(here: World)
     )
     assert ministry.remind_on == date(2026, 10, 13), "the 14th is entered as a holiday"
     assert len(found["cd-292"].due) == 3, "21 September, 21:20: that evening's report is past; 22, 23, 24 are due"
+    shown = [(view.row.code, one) for one, view in soonest(found.values())]
+    assert [code for code, _ in shown].count("cd-292") == 1, "of a daily report the next one only"
+    assert ("kh-81", ministry) in shown
     here.now_ms = start_of(date(2026, 9, 25))
     assert "cd-292" not in views(here)
 

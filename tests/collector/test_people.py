@@ -200,7 +200,7 @@ def test_an_official_enters_for_one_who_telephones_and_the_page_says_who_is_sile
     assert done.status_code == 303
     page = get(client, "/counts").text
     assert "1 trên 3" in page
-    assert "telephone: official" in page
+    assert "gọi điện, người nhập: official" in page
     assert "Chưa báo: 2" in page
     assert post(client, "/counts", "/counts", unit=HAMLET, people="x").status_code == 422
     tomorrow = (TODAY + timedelta(days=1)).isoformat()
