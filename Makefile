@@ -65,6 +65,7 @@ faults: ## all 25 faults by the real programs, 1,000 power cuts and 1,000 simula
 	@scripts/setup.sh test
 	@$(PY) -m tests.faults.matrix $(ARGS)
 	@$(if $(ARGS),,$(PY) -m tests.faults.workers)
+	@$(if $(ARGS),,$(PY) -m tests.faults.cluster --kills 10)
 
 .PHONY: mutants
 mutants: ## defects put into the programs, and into the simulated years, one by one: each must be seen (15 minutes)
@@ -141,6 +142,11 @@ bench-national: ## 100 million tests in the rollups of a country, and what pages
 bench-forward: ## ledger to InfluxDB, beside the server's own rate with the same lines
 	@scripts/setup.sh bench
 	@$(PY) -m bench.forward $(ARGS)
+
+.PHONY: bench-country
+bench-country: ## probes that come back to three broker nodes after two days, and a country of them in a model (2 minutes)
+	@scripts/setup.sh test
+	@$(PY) -m bench.country $(ARGS)
 
 bench-idle-traffic: ## what a month of coverage and management traffic costs the SIM (root; 9 minutes)
 	@scripts/setup.sh bench

@@ -29,6 +29,8 @@ MAX_GROUP_MESSAGES = 1000
 MAX_GROUP_BYTES = 1 * 1024 * 1024
 """Two groups may be held at once: the opener has the newer one while the other is committed."""
 MAX_IN_FLIGHT = 200
+STATUS_QOS = 0
+"""Retained anyway: a cluster keeps a queue for each subscription with PUBACKs, and makes it anew at each connection."""
 READ_BYTES = 64 * 1024
 
 
@@ -233,7 +235,7 @@ class Connection:
             )
         else:
             ups = [] if self._parts is not None else [(topics.UP_FILTER, topics.QOS)]
-            client.subscribe([*ups, (topics.STATUS_FILTER, topics.QOS)])
+            client.subscribe([*ups, (topics.STATUS_FILTER, STATUS_QOS)])
 
     def _on_subscribe(self, _client: Client, _userdata: object, _mid: int, reasons: Any, _properties: object) -> None:
         if any(reason.is_failure for reason in reasons):

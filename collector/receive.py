@@ -40,6 +40,7 @@ WAIT_S = 0.5
 RETRY_LEDGER_S = 0.5
 MAX_BACKOFF_S = 5.0
 CONNECT_WITHIN_S = 10.0
+"""For each broker that is known: a cluster that elects a leader is slow to answer."""
 MAX_DUE_OLDER = 20_000
 SAY_REFUSED_EVERY_S = 10.0
 MAX_NAMED = 20
@@ -116,7 +117,7 @@ class Receiver:
         self._at, self._turn = self._settings.broker.turn(self._turn), self._turn + 1
         worker = self.partitions.worker if self.partitions else None
         connection = Connection(self._at, tls_context(self._settings), worker)
-        deadline_s = time.monotonic() + CONNECT_WITHIN_S
+        deadline_s = time.monotonic() + CONNECT_WITHIN_S * (1 + len(self._at.others))
         self._early: list[Incoming] = []
         while connection.alive and not connection.subscribed and connection.refused is None:
             if time.monotonic() > deadline_s or self._stop.is_set():

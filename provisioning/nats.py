@@ -31,6 +31,7 @@ _NODE = Template("""\
 # Written by dosong-provision broker nats; change the cluster by running it again rather than this file.
 server_name: "$name"
 listen: "127.0.0.1:$client_port"
+http: "127.0.0.1:$monitor_port"
 pid_file: "$here/nats.pid"
 max_payload: 131072
 max_connections: 45000
@@ -92,6 +93,7 @@ class Node:
     """One server: its name in the cluster, the host by which others reach it, and its ports.
 
     `bind`: the address it listens on. `client_port`: the server cannot do without, so it stands on loopback alone.
+    `monitor_port`: loopback too; `/healthz` says whether every copy is up to date, `/jsz` what lies in the streams.
     """
 
     name: str
@@ -99,6 +101,7 @@ class Node:
     mqtt_port: int = 8883
     route_port: int = 6222
     client_port: int = 4222
+    monitor_port: int = 8222
     bind: str = "0.0.0.0"
 
 
@@ -135,6 +138,7 @@ def node_text(cluster: Cluster, node: Node, secret: str) -> str:
         mqtt_port=node.mqtt_port,
         route_port=node.route_port,
         client_port=node.client_port,
+        monitor_port=node.monitor_port,
         replicas=cluster.replicas,
         pending=MAX_ACK_PENDING,
         users=USERS,

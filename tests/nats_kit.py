@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+import json
 import os
 import shutil
 import signal
 import subprocess
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -27,7 +31,7 @@ class Nodes:
     def __init__(self, made: Deployment, folder: Path, probes: list[str], count: int = 3) -> None:
         self.root, self._folder = made.root.resolve() / "nats", folder
         names = [f"mq{number}" for number in range(1, count + 1)]
-        nodes = [Node(name, "127.0.0.1", free_port(), free_port(), free_port(), "127.0.0.1") for name in names]
+        nodes = [_node(name) for name in names]
         self.cluster = Cluster(tuple(nodes), self.root, folder / "store")
         nats_cluster.write(self.root, self.cluster, authority.load(made.ca), probes, datetime.now(UTC))
         self._running: dict[str, subprocess.Popen[bytes]] = {}
@@ -36,9 +40,12 @@ class Nodes:
     def names(self) -> list[str]:
         return [node.name for node in self.cluster.nodes]
 
+    def node(self, name: str) -> Node:
+        return next(node for node in self.cluster.nodes if node.name == name)
+
     def port(self, name: str) -> int:
         """Where probes find one node."""
-        return next(node.mqtt_port for node in self.cluster.nodes if node.name == name)
+        return self.node(name).mqtt_port
 
     def log(self, name: str) -> str:
         path = self._folder / f"{name}.log"
@@ -66,6 +73,29 @@ class Nodes:
         process.send_signal(signal.SIGKILL)
         process.wait()
 
+    def words(self) -> list[str]:
+        """Options of `dosong-sim swarm` that name the nodes."""
+        return [word for node in self.cluster.nodes for word in ("--broker", f"{node.host}:{node.mqtt_port}")]
+
+    def wait_whole(self, patience_s: float = 120) -> None:
+        """Until every node knows a leader and every stream's copy on it is up to date."""
+        for name in self.names:
+            self._wait(functools.partial(self._is_well, name), f"{name} is well", patience_s)
+
+    def _is_well(self, name: str) -> bool:
+        """What a node says of itself. It complains of consumers that a killed node left behind: those do not count."""
+        try:
+            with urllib.request.urlopen(self.asked(name, "healthz"), timeout=5) as answer:  # noqa: S310 (loopback)
+                return bool(json.load(answer)["status"] == "ok")
+        except urllib.error.HTTPError as error:
+            return b"consumer" in error.read()
+        except (OSError, ValueError):
+            return False
+
+    def asked(self, name: str, path: str) -> str:
+        """Where a node is asked how it is."""
+        return f"http://127.0.0.1:{self.node(name).monitor_port}/{path}"
+
     def reload(self, name: str) -> bool:
         return nats_cluster.reload(self.root / name)
 
@@ -81,6 +111,10 @@ class Nodes:
         while not is_so():  # type: ignore[operator]
             assert time.monotonic() < deadline_s, f"after {patience_s:.0f} s still not: {what}"
             time.sleep(0.05)
+
+
+def _node(name: str) -> Node:
+    return Node(name, "127.0.0.1", free_port(), free_port(), free_port(), free_port(), "127.0.0.1")
 
 
 @contextmanager

@@ -1,0 +1,34 @@
+"""The arrival model of a country that comes back: what goes in comes out, and a jam is seen as one."""
+
+from __future__ import annotations
+
+import pytest
+
+from bench.country_model import Country, recover
+
+
+def test_what_is_drained_faster_than_it_comes_waits_for_nothing() -> None:
+    found = recover(Country(away=1000, records=78, spread_s=600, live=4, drain=200))
+    assert found.backlog == 78_000
+    assert found.drain_s == 600
+    assert found.waits_s == (1, 1, 1)
+    assert found.sent_again == 0
+
+
+def test_all_at_once_takes_as_long_as_the_drain_needs() -> None:
+    found = recover(Country(away=10, records=100, spread_s=1, live=0, drain=100))
+    assert found.drain_s == 10
+    assert found.most_queued == 1000
+    assert found.waits_s[2] == 10
+
+
+def test_a_jam_makes_its_own_traffic() -> None:
+    slow, slower = (recover(Country(1000, 78, 600, 1, rate)) for rate in (110, 80))
+    assert 0 < slow.sent_again < slower.sent_again
+    assert slow.drain_s < slower.drain_s
+    assert slower.waits_s[0] < slower.waits_s[1] <= slower.waits_s[2]
+
+
+def test_a_queue_that_can_never_empty_is_said() -> None:
+    with pytest.raises(ValueError, match="for ever"):
+        recover(Country(1, 1, 1, live=5, drain=5))
