@@ -174,7 +174,7 @@ def test_one_record_a_place_and_aside_ones_beside_it(ledger: Ledger, one: FakePr
 def test_a_place_that_is_held_takes_no_second_record_whatever_the_caller_says(
     ledger: Ledger, one: FakeProbe, *, apart: bool
 ) -> None:
-    first, second = one.test(), FakeProbe("p-one", signer=one.signer).test(downlink_bps=1)
+    first, second = one.coverage(), FakeProbe("p-one", signer=one.signer).event()  # neither has a slot to be held
 
     def insert(*raws: bytes) -> None:
         with ledger.transaction():
