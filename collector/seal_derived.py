@@ -28,7 +28,7 @@ _OF_DAYS = f"SELECT {_KEY}, {_SUMS} FROM rollup_day WHERE day_ms >= ? AND day_ms
 _TOTAL = f"SELECT {_KEY}, {_NAMES} FROM rollup_total WHERE span = ? AND start_ms = ?"  # noqa: S608
 _FIRST = (
     "SELECT min(day_ms), max(day_ms) FROM (SELECT day_ms FROM rollup_day UNION ALL SELECT start_ms FROM rollup_total"
-    " WHERE span = 'day')"
+    " WHERE span = 'day') AS days"
 )
 _SPAN = (
     f"SELECT (SELECT min({THIRD}) FROM entry) * {THIRD_MS}, (SELECT max({THIRD}) FROM entry) * {THIRD_MS}"  # noqa: S608

@@ -146,6 +146,8 @@ def quality(now_ms: int, days: int) -> Iterator[str]:
             }
             fields |= {"ahead": -4, "behind": 1, "low": 250, "middle": 290, "high": 320, "outlook": "open"}
             yield measure_line("quota", tags, fields, at_ms)
+            if at_ms > now_ms - DAY_MS:  # the newest hour too, at whatever time of day this runs
+                yield measure_line("quota", tags, fields, max(at_ms, hour_of(now_ms)))
             code = (("province", province), ("commune", commune), ("referral", "TN05755A"))
             yield measure_line("referral_1d", code, {"tests": 9, "counted": 8, "failed": 1}, at_ms)
         for hamlet, (province, commune, *_) in seed.NAMES.items():
