@@ -161,7 +161,7 @@ class Receiver:
             self._lose_broker(f"broker at {where(self._at)} was lost; start mosquitto if it ended")
 
     def _work(self, connection: Connection, taken: list[Incoming], ahead: Group | None) -> Group | None:
-        """Commit the group that the opener has had while it has the one that came now; return that, None: it was small."""
+        """Commit the group that the opener has had, while it has the next; return that, None: it is small."""
         proofs = self._ingest.proofs(ahead.tasks) if ahead is not None else {}
         group = self._group(taken) if taken else None
         if ahead is not None:
