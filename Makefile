@@ -65,6 +65,7 @@ faults: ## all 25 faults by the real programs, 1,000 power cuts and 1,000 simula
 	@scripts/setup.sh test
 	@$(PY) -m tests.faults.matrix $(ARGS)
 	@$(if $(ARGS),,$(PY) -m tests.faults.workers)
+	@$(if $(ARGS),,$(PY) -m tests.faults.failover)
 	@$(if $(ARGS),,$(PY) -m tests.faults.cluster --kills 10)
 
 .PHONY: mutants
@@ -193,7 +194,11 @@ install-check: ## a fresh Debian 12 with systemd: docs/install-collector.md as p
 	@scripts/setup.sh install
 	@$(PY) -m tests.install.check $(ARGS)
 
-.PHONY: bench-postgres
+.PHONY: bench-postgres bench-workers
+bench-workers: ## records a second against 1 to 4 receive workers on one PostgreSQL (4 minutes, QUICK=1: one)
+	@scripts/setup.sh test
+	@$(PY) -m bench.workers $(if $(QUICK),--quick) $(ARGS)
+
 bench-postgres: ## the ledger in PostgreSQL beside the bare unnest of the same rows (2 minutes, QUICK=1: half)
 	@scripts/setup.sh test
 	@$(PY) -m bench.postgres $(if $(QUICK),--quick) $(ARGS)

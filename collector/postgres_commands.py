@@ -6,7 +6,9 @@ from pathlib import Path
 
 import click
 
+from collector.backup import verify
 from collector.command import sentence, with_config
+from collector.ledger_engine import open_ledger
 from collector.ledger_place import Remote
 from collector.settings import Settings
 from wire.errors import Misconfigured
@@ -57,6 +59,27 @@ def move(settings: Settings, owner: str, role: str, password_file: Path | None) 
         click.echo(f"{table}: {rows} rows on both sides")
     click.echo(f"leaves read again there, each with its own hash: {done.leaves}")
     click.echo("now set [ledger] url in the settings and start the collector; keep ledger.db as a backup, unused")
+
+
+@postgres.command()
+@with_config
+def restored(settings: Settings) -> None:
+    """Say that the database was put back to an earlier moment: probes then send again what they still hold.
+
+    Once, before the collector is started on it. Not after a promotion of a synchronous standby: that lost nothing.
+    """
+    ledger = open_ledger(settings.ledger)
+    try:
+        click.echo(f"generation {ledger.raise_generation()}; the log goes on in a new shard")
+    finally:
+        ledger.close()
+
+
+@postgres.command("verify")
+@with_config
+def verify_roots(settings: Settings) -> None:
+    """Compute every root of the sealed log again from the bytes in PostgreSQL. Exit 1 if one differs."""
+    verify(settings.state, click.echo, settings.ledger)
 
 
 def _secret(path: Path | None) -> str | None:

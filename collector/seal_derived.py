@@ -27,7 +27,7 @@ _OF_DAYS = f"SELECT {_KEY}, {_SUMS} FROM rollup_day WHERE day_ms >= ? AND day_ms
 _TOTAL = f"SELECT {_KEY}, {_NAMES} FROM rollup_total WHERE span = ? AND start_ms = ?"  # noqa: S608
 _FIRST = (
     "SELECT min(day_ms), max(day_ms) FROM (SELECT day_ms FROM rollup_day UNION ALL SELECT start_ms FROM rollup_total"
-    " WHERE span = 'day')"
+    " WHERE span = 'day') AS days"
 )
 _SPAN = "SELECT min(t_ms), max(t_ms) FROM entry WHERE t_ms IS NOT NULL AND standing = 0"
 

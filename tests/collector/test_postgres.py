@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from collector import ledger_transfer
-from collector.leaves import LedgerLeaves
+from collector.backup import verify
+from collector.leaves import SOURCES, LedgerLeaves
 from collector.ledger_pg import PostgresLedger, kept, unkept
 from collector.ledger_place import Remote
 from collector.ledger_port import NoteRow
@@ -21,13 +22,18 @@ from collector.ledger_rows import FOLLOWS
 from collector.ledger_transfer import move
 from collector.pg import PgDatabase
 from collector.pg_schema import prepare, statements
+from collector.seal import Sealer
+from collector.seal_derived import DerivedCheck
+from collector.seal_store import SealStore
+from collector.seal_watch import TableWatch
 from collector.settings import read_settings
 from collector.sqlite import versions
 from tests.collector.door import Door
-from tests.collector.kit import T0_MS, FakeProbe
+from tests.collector.kit import ORIGIN, T0_MS, FakeProbe
 from tests.collector.postgres import OWNER, Cluster
 from wire import codec, topics
 from wire.errors import Misconfigured, Unavailable
+from wire.note import Signer
 
 
 @pytest.fixture
@@ -230,3 +236,22 @@ def _ended_half_way(folder: Path, owner: Remote, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(ledger_transfer, "BATCH", 2)
     with pytest.raises(KeyboardInterrupt):
         move(folder, owner, "dosong_ledger", end)
+
+
+def test_the_log_is_sealed_over_it_and_its_checks_find_nothing(inside: Door, tmp_path: Path, one: FakeProbe) -> None:
+    inside.take("p-one", one.test(), one.coverage(), one.odd(b"no json"))
+    inside.take_bytes("nowhere", b"junk")
+    store = SealStore(tmp_path / "seal.db")
+    leaves = [LedgerLeaves(inside.path, source) for source in SOURCES]
+    checks = (DerivedCheck(inside.path), TableWatch(store, inside.path))
+    signer = Signer.generate(f"{ORIGIN}/log")
+    sealer = Sealer(store, leaves, tmp_path / "log", signer, ORIGIN, checks=checks)
+    signed = sealer.round(T0_MS).signed
+    assert signed is not None
+    assert signed.size == 3
+    inside.take("p-one", one.test())
+    again = sealer.round(T0_MS + 60_000).signed
+    assert again is not None
+    assert again.size == 4
+    assert [(found.size, found.lost) for found in verify(tmp_path, lambda _: None, inside.path)] == [(4, 0)]
+    store.close()

@@ -36,6 +36,7 @@ class Sender:
     probe: FakeProbe
     raws: list[bytes]
     sent: int = 0
+    bundled: int = 1
     moved_s: float = field(default_factory=time.monotonic)
     upto: int = -1
 
@@ -46,9 +47,9 @@ class Sender:
             self.upto, self.moved_s = upto, now_s
         if now_s - self.moved_s > AGAIN_S:
             self.sent, self.moved_s = self.upto + 1, now_s
-        while self.sent < min(len(self.raws), self.upto + 1 + WINDOW):
-            air.send(self.probe.probe, self.raws[self.sent])
-            self.sent += 1
+        while self.sent < min(len(self.raws), self.upto + 1 + WINDOW * self.bundled):
+            air.send(self.probe.probe, *self.raws[self.sent : self.sent + self.bundled])
+            self.sent += self.bundled
 
     @property
     def is_done(self) -> bool:
@@ -59,10 +60,10 @@ class Sender:
 class Crew:
     """A broker, a field and some workers over one ledger."""
 
-    def __init__(self, folder: Path, place: Remote, probes: int, records: int, workers: int) -> None:
+    def __init__(self, folder: Path, place: Remote, probes: int, records: int, workers: int, bundled: int = 1) -> None:
         self.place = place
         made = [FakeProbe(f"p-{number:03d}") for number in range(probes)]
-        self.senders = [Sender(one, [one.test() for _ in range(records)]) for one in made]
+        self.senders = [Sender(one, [one.test() for _ in range(records)], bundled=bundled) for one in made]
         self.broker = Mosquitto(folder)
         self.deployments: list[Deployment] = []
         self.workers: list[Service] = []
@@ -163,11 +164,13 @@ def kill_one(crew: Crew, within_s: float) -> float:
 
 
 @contextlib.contextmanager
-def crew(probes: int, records: int, workers: int, cluster: Cluster, name: str = "crew") -> Iterator[Crew]:
+def crew(
+    probes: int, records: int, workers: int, cluster: Cluster, name: str = "crew", bundled: int = 1
+) -> Iterator[Crew]:
     """A crew in a folder of its own."""
     with (
         tempfile.TemporaryDirectory(prefix="dosong-crew-") as folder,
-        Crew(Path(folder), cluster.database(name), probes, records, workers) as made,
+        Crew(Path(folder), cluster.database(name), probes, records, workers, bundled) as made,
     ):
         yield made
 
