@@ -40,7 +40,7 @@ MINUTE_MS = 60_000
 class Done:
     """What a run came to. `silences_s`: from each kill until records were acknowledged again."""
 
-    kills: Counter[str] = field(default_factory=Counter)
+    kills: dict[str, int] = field(default_factory=dict)
     silences_s: list[float] = field(default_factory=list)
     minutes: int = 0
     minutes_off: int = 0
@@ -106,7 +106,7 @@ def _under_load(world: World, nodes: Nodes, done: Done, kills: int, rate: float,
             name = draw.choice(nodes.names)
             nodes.kill(name)
             at_s = time.monotonic()
-            done.kills[name] += 1
+            done.kills[name] = done.kills.get(name, 0) + 1
             _moves(fleet)
             done.silences_s.append(round(time.monotonic() - at_s, 2))
             time.sleep(draw.uniform(*AWAY_S))

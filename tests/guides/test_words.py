@@ -14,6 +14,8 @@ from tests.guides.steps import DOCS, NAMES, bold_words, path, steps
 
 GUIDES = [(language, name) for language, names in NAMES.items() for name in names]
 FILES = {"DOCX", "PDF", "XLSX", "CSV", "Chữ đậm", "Bold"}
+LONGER = 50
+"""A label may go on behind the words that a guide names, in letters; a sentence that begins so is no label."""
 INDEX = [(language, "README") for language in NAMES]
 _LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 
@@ -41,6 +43,20 @@ def begins(words: str, language: str) -> bool:
     """Whether one of the pages' texts begins with or holds these words as they are: a part of a longer sentence."""
     side = 0 if language == "vi" else 1
     return any(words.lower() in " ".join(pair[side].split()).lower() for pair in WORDS.values())
+
+
+@pytest.mark.parametrize(("language", "name"), GUIDES)
+def test_what_is_pressed_or_filled_in_is_a_button_or_a_label_of_that_language(language: str, name: str) -> None:
+    known = on_pages(language)
+    side = 0 if language == "vi" else 1
+    short = [" ".join(pair[side].split()) for pair in WORDS.values()]
+    for step in steps(language, name):
+        for deed in step.deeds:
+            if deed.verb not in ("press", "fill") or deed.words in FILES:
+                continue
+            words = deed.words
+            fits = any(text.startswith(words) and len(text) < len(words) + LONGER for text in short)
+            assert fits or any(one.fullmatch(words) for one in known), f"{step.where}: {words!r}"
 
 
 @pytest.mark.parametrize(("language", "name"), GUIDES)
