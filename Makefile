@@ -130,9 +130,11 @@ bench-engine: ## our engine, speedtest-cli and iperf3 over the same emulated lin
 	@scripts/setup.sh bench
 	@$(PY) bench/engine.py $(if $(QUICK),--quick) $(ARGS)
 
-bench-pipeline: ## broker to ledger: drain, live latency, memory, disk, beside paho alone and a peer (8 minutes, QUICK=1: two)
+bench-pipeline: ## broker to ledger to InfluxDB: drain, live, memory, disk, beside paho alone and a peer (8 minutes, QUICK=1: two)
 	@scripts/setup.sh bench
 	@$(PY) -m bench.pipeline $(if $(QUICK),--quick) $(ARGS)
+	@$(if $(ARGS),true,$(PY) -m bench.forward)
+	@$(if $(ARGS),true,$(PY) -m bench.catch_up $(if $(QUICK),--each 32))
 
 bench-national: ## 100 million tests in the rollups of a country, and what pages ask of them (9 GB of disk; QUICK=1: one million)
 	@scripts/setup.sh bench

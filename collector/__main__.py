@@ -30,6 +30,7 @@ from collector.ledger import LedgerReader
 from collector.ledger_engine import open_ledger
 from collector.log_commands import COMMANDS, REBUILDS
 from collector.opener import Hello
+from collector.opener_child import fork
 from collector.opener_line import OpenerLine
 from collector.pack_command import pack
 from collector.partitions import partitions_of
@@ -113,6 +114,7 @@ def _stop_on_signals() -> threading.Event:
 @with_config
 def receive(settings: Settings) -> None:
     """Broker to ledger, with signed acknowledgements."""
+    child = fork() if len(os.sched_getaffinity(0)) > 1 else None
     stop = _stop_on_signals()
     signer = read_signer(settings.path(settings.ack_key_file))
     if signer.name != f"{settings.origin}/ack":
@@ -124,9 +126,9 @@ def receive(settings: Settings) -> None:
     registry = Registry(settings.registry)
     ingest = Ingest(ledger, registry, settings.origin)
     ingest.statements = statements_of(settings)
-    line = OpenerLine(Hello(settings.origin, ledger.dictionary))
+    line = OpenerLine(Hello(settings.origin, ledger.dictionary), child)
     partitions = None
-    ingest.line = line if len(os.sched_getaffinity(0)) > 1 else None
+    ingest.line = line if child is not None else None
     try:
         receiver = Receiver(settings, ingest, signer, stop)
         receiver.sweep = Sweeper(lambda: ledger.let_go(settings.retention, now_ms()))

@@ -15,6 +15,8 @@ from collector.registry import Registry
 from collector.registry_dated import Change
 
 BATCH = 100
+LINES = 50
+"""Most lines concern no record yet, as those of a probe that is new: some go together."""
 LINE, RECORD = "registry_line", "registry_record"
 """Where the work stands: the last line of the change list that is done, and of the next one the last record."""
 _ALWAYS_MS = 2**53
@@ -43,15 +45,19 @@ class Follower:
         if version == self._done_at:
             return False
         with self._registry.still(), self._ledger.transaction():
-            line = self._ledger.noted(LINE) or 0
-            changes = self._registry.dated.changes(line, 1)
-            if changes:
-                self._batch(Work(changes[0], self._ledger.noted(RECORD) or 0))
+            line, after, judged = self._ledger.noted(LINE) or 0, self._ledger.noted(RECORD) or 0, 0
+            changes = self._registry.dated.changes(line, LINES)
+            for change in changes:
+                judged += self._batch(Work(change, after))
+                after = 0
+                if judged >= BATCH:
+                    break
         if not changes:
             self._done_at = version
         return bool(changes)
 
-    def _batch(self, work: Work) -> None:
+    def _batch(self, work: Work) -> int:
+        """Judge the next records of a line, and note how far it is done; return how many they were."""
         found = self._ledger.held_in(self._span(work.change), work.after, BATCH)
         for stored in found:
             self._judge(stored)
@@ -60,6 +66,7 @@ class Follower:
             self._ledger.note(RECORD, 0)
         else:
             self._ledger.note(RECORD, found[-1].n)
+        return len(found)
 
     def _judge(self, stored: StoredRow) -> None:
         entry = self._registry.probe(stored.record.probe)

@@ -8,7 +8,7 @@ Source: design §4 (chain), §7 (order and ACK).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -20,9 +20,9 @@ from collector.failpoint import reached
 from collector.follow import Follower
 from collector.ingest_place import Placer
 from collector.keyring import KeyRing, ring
-from collector.ledger_port import DeliveryRow, Head, Ledger, PackedRun, RefusedBytes
+from collector.ledger_port import DeliveryRow, Head, Ledger, RefusedBytes
 from collector.opener import LEAF_BYTES, Proof, Task
-from collector.opener_line import OpenerLine
+from collector.opener_line import OpenerLine, Proofs, offered
 from collector.receipts import open_receipt, receipt_begins
 from collector.registry import Registry
 from collector.registry_rows import ProbeEntry
@@ -39,8 +39,6 @@ MAX_KEYS = 20_000
 LEAST_AHEAD_BYTES = 256 * 1024
 """A smaller group is opened here: it takes no longer than to hand it over."""
 _probe_of = lru_cache(maxsize=20_000)(topics.parse_up)
-Proofs = Mapping[str, tuple[Task, Proof]]
-"""By probe: what the opener was asked, and what it says."""
 
 
 # Made for every message: a frozen one takes three times as long to make.
@@ -161,6 +159,7 @@ class Ingest:
         """
         self.placer.forks.clear()
         with self._registry.still(), self._ledger.transaction():
+            self._ledger.offer(offered(proofs or {}))
             tallies: list[Tally] = []
             works: dict[str, Work] = {}
             for message in messages:
@@ -325,9 +324,6 @@ class Ingest:
             if (task.name, task.public) == (key.newest.name, key.newest.public):
                 size = LEAF_BYTES
                 leaves = [proof.leaves[at : at + size] for at in range(0, len(proof.leaves), size)]
-                self._ledger.offer(
-                    [PackedRun(tuple(leaves[b.at : b.at + b.count]), b.packed, b.signatures) for b in proof.blocks]
-                )
                 return run.proved(work.raws, proof.ways, leaves, key.shape, light.read)
         return run.open_backwards(work.raws, key.shape, work.entry.id, key.check)
 

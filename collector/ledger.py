@@ -21,6 +21,7 @@ from collector.core.witness import Direction, Named, named_by
 from collector.ledger_bytes import BlockReader
 from collector.ledger_engine import open_database
 from collector.ledger_place import Database, LedgerPlace
+from collector.ledger_time import THIRD, THIRD_MS
 from collector.pack import Packer
 from collector.rollups import Rollups
 from wire import codec
@@ -71,6 +72,8 @@ class LedgerReader:
             ("probe = ?", probe),
             ("kind = ?", kind),
             ("part = ?", part),
+            (f"{THIRD} >= ?", None if since_ms is None else since_ms // THIRD_MS),
+            (f"{THIRD} <= ?", None if until_ms is None else (until_ms - 1) // THIRD_MS),
             ("t_ms >= ?", since_ms),
             ("t_ms < ?", until_ms),
             ("n > ?", after_n),

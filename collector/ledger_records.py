@@ -74,23 +74,22 @@ class RecordWriter:
         """Gather records numbered from `first` on; a block that is offered of some in a row is written as it is."""
         at = 0
         while at < len(raws):
-            offered = self._offered.get(leaves[at]) if self._offered else None
-            count = 0 if offered is None else len(offered.leaves)
-            if offered is not None and offered.leaves == tuple(leaves[at : at + count]):
+            if leaves[at] in self._offered:
                 self._write(first + at - 1)
-                self._put(first + at, offered)
-                del self._offered[leaves[at]]
-                at += count
+                self._expected = self._offered.pop(leaves[at])
+            held, expected = len(self._open), self._expected
+            some = [] if expected is None else leaves[at : at + len(expected.leaves) - held]
+            if expected is not None and some and expected.leaves[held : held + len(some)] == tuple(some):
+                self._open += zip(raws[at : at + len(some)], some, strict=True)
+                at += len(some)
+                if len(self._open) == len(expected.leaves):
+                    self._write(first + at - 1)
             else:
                 self._take(first + at, raws[at], leaves[at])
                 at += 1
 
     def _take(self, n: int, raw: bytes, leaf: bytes) -> None:
-        """Gather record `n`; write a block that is full with it, and what came before a block that begins with it."""
-        offered = self._offered.pop(leaf, None)
-        if offered is not None:
-            self._write(n - 1)
-            self._expected = offered
+        """Gather record `n`, and write a block that is full with it."""
         self._open.append((raw, leaf))
         full = MAX_RECORDS if self._expected is None else len(self._expected.leaves)
         if len(self._open) == full:
@@ -104,11 +103,8 @@ class RecordWriter:
         raws, leaves = zip(*self._open, strict=True)
         block: Block | PackedRun
         block = expected if expected is not None and expected.leaves == leaves else self._packer.pack(raws, leaves)
-        self._put(last_n - len(self._open) + 1, block)
+        self._db.execute(PUT_BLOCK, (last_n - len(self._open) + 1, block.packed, block.signatures))
         self._open.clear()
-
-    def _put(self, first_n: int, block: Block | PackedRun) -> None:
-        self._db.execute(PUT_BLOCK, (first_n, block.packed, block.signatures))
 
     def raws(self, numbers: Iterable[int]) -> dict[int, bytes]:
         """Bytes of these records, of this very transaction too. Raises sqlite3.Error."""

@@ -8,9 +8,12 @@ Source: decision note on the second core.
 
 from __future__ import annotations
 
+import ctypes
 import signal
 import sys
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from typing import BinaryIO
 
@@ -27,9 +30,10 @@ from wire.errors import Refused
 from wire.note import Verifier
 
 LENGTH_BYTES = 4
+M_MMAP_THRESHOLD = -3  # malloc.h of glibc
 LEAF_BYTES = 32
 LEAST_BLOCK = 24
-"""Fewer records than this go into blocks with those of other probes, in `receive`."""
+"""Fewer records than this in a row are left to `receive`, which packs them with what comes beside them."""
 
 
 class Hello(Struct, array_like=True, frozen=True):
@@ -58,7 +62,7 @@ class Asked(Struct, array_like=True, frozen=True):
 
 
 class Packed(Struct, array_like=True, frozen=True):
-    """A block of `count` records from place `at` of a task on."""
+    """A block of `count` records from place `at` of a task on; it may go on into the tasks behind it."""
 
     at: int
     count: int
@@ -90,14 +94,26 @@ class Opener:
         verifier = Verifier(name, public)
         return Shape.of(self._origin, verifier), checker(verifier)
 
-    def prove(self, task: Task) -> Proof:
-        """Prove and pack the records of one probe."""
+    def prove(self, tasks: Sequence[Task]) -> list[Proof]:
+        """Prove the records of some probes, and pack them one behind the other."""
+        raws, ways, leaves = list[bytes](), bytearray(), list[bytes]()
+        proofs, starts = list[Proof](), list[int]()
+        for task in tasks:
+            own, found = self._open(task)
+            proofs.append(Proof(found.ways, b"".join(leaf or bytes(LEAF_BYTES) for leaf in found.leaves), []))
+            starts.append(len(raws))
+            raws += own
+            ways += found.ways
+            leaves += found.leaves
+        for block in self._blocks(raws, bytes(ways), leaves):
+            place = bisect_right(starts, block.at) - 1
+            proofs[place].blocks.append(Packed(block.at - starts[place], block.count, block.packed, block.signatures))
+        return proofs
+
+    def _open(self, task: Task) -> tuple[list[bytes], run.Pieces]:
         shape, check = self._key(task.name, task.public)
         raws = [raw for payload in task.payloads for raw in records_of(payload, self._receipt)]
-        found = run.open_backwards(raws, shape, task.probe, check)
-        ways, leaves = found.ways, found.leaves
-        blocks = list(self._blocks(raws, ways, leaves))
-        return Proof(ways, b"".join(leaf or bytes(LEAF_BYTES) for leaf in leaves), blocks)
+        return raws, run.open_backwards(raws, shape, task.probe, check)
 
     def _blocks(self, raws: list[bytes], ways: bytes, leaves: Sequence[bytes]) -> Iterator[Packed]:
         """Whole runs of proved records, as far as they fill blocks well."""
@@ -121,7 +137,10 @@ def records_of(payload: bytes, receipt: bytes) -> list[bytes]:
 
 def main(given: BinaryIO, told: BinaryIO) -> None:
     """Answer group after group until the input ends."""
-    opener = Opener(msgspec.msgpack.decode(_frame(given), type=Hello))
+    hello = _frame(given)
+    if not hello:
+        return
+    opener = Opener(msgspec.msgpack.decode(hello, type=Hello))
     decoder, encoder = msgspec.msgpack.Decoder(list[Asked]), msgspec.msgpack.Encoder()
     answer: object = []
     while True:
@@ -133,7 +152,13 @@ def main(given: BinaryIO, told: BinaryIO) -> None:
             return
         asked = decoder.decode(frame)
         tasks = [Task(one.probe, one.name, one.public, [given.read(size) for size in one.lengths]) for one in asked]
-        answer = [opener.prove(task) for task in tasks]
+        answer = opener.prove(tasks)
+
+
+def be_frugal(mmap_from_bytes: int) -> None:
+    """Have what is that large given back to the system when it is let go, where the C library can."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, mmap_from_bytes)
 
 
 def _frame(given: BinaryIO) -> bytes:

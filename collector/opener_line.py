@@ -8,27 +8,39 @@ from __future__ import annotations
 import logging
 import os
 import select
-import subprocess
-import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from collector.opener import LENGTH_BYTES, Asked, Hello, Proof, Task
+from collector.ledger_port import PackedRun
+from collector.opener import LEAF_BYTES, LENGTH_BYTES, Asked, Hello, Packed, Proof, Task
+from collector.opener_child import Child, start
 
 LOG = logging.getLogger("collector.receive")
 HUNG_S = 20.0
 """A group is opened in a tenth of a second; one that takes so long on any machine is not coming."""
 AGAIN_S = 10.0
-MMAP_FROM_BYTES = 64 * 1024
-"""The child's whole groups go back to the system when they are done with, and leave no holes in its memory."""
 _ENCODER = msgspec.msgpack.Encoder()
 _DECODER = msgspec.msgpack.Decoder(list[Proof])
 
 
 READ_BYTES = 64 * 1024
 """As much as a pipe holds: a larger buffer for each read would only leave holes in memory."""
+
+
+Proofs = Mapping[str, tuple[Task, Proof]]
+"""By probe: what the opener was asked, and what it says."""
+
+
+def offered(proofs: Proofs) -> list[PackedRun]:
+    """The opener's blocks with the leaves of their records, which may be of several probes behind each other."""
+    leaves: list[bytes] = []
+    blocks: list[tuple[int, Packed]] = []
+    for _, proof in proofs.values():
+        blocks += ((len(leaves) + one.at, one) for one in proof.blocks)
+        leaves += (proof.leaves[at : at + LEAF_BYTES] for at in range(0, len(proof.leaves), LEAF_BYTES))
+    return [PackedRun(tuple(leaves[at : at + one.count]), one.packed, one.signatures) for at, one in blocks]
 
 
 class Silent(Exception):
@@ -38,21 +50,22 @@ class Silent(Exception):
 class OpenerLine:
     """At most one process, and one question under way at a time."""
 
-    def __init__(self, hello: Hello) -> None:
+    def __init__(self, hello: Hello, child: Child | None = None) -> None:
+        """`child`: a process that waits for its first word; None: one is started when there is much to open."""
         self._hello = hello
-        self._process: subprocess.Popen[bytes] | None = None
-        self._is_ready = self._is_asked = False
+        self._child = child
+        self._is_ready = self._is_asked = self._is_greeted = False
         self._not_before_s = 0.0
 
     @property
     def pid(self) -> int | None:
         """The process; None while there is none."""
-        return None if self._process is None else self._process.pid
+        return None if self._child is None else self._child.pid
 
     def ask(self, tasks: Sequence[Task]) -> bool:
         """Hand over a group; False if it must be opened here: the opener is not there, or only just starting."""
         try:
-            if self._process is None:
+            if self._child is None or not self._is_greeted:
                 self._start()
             elif self._is_ready or self._has_begun():
                 if self._is_asked:  # of a connection that was lost meanwhile: nobody waits for it any more
@@ -79,25 +92,17 @@ class OpenerLine:
 
     def close(self) -> None:
         """End the process, if there is one."""
-        process, self._process = self._process, None
-        self._is_ready = self._is_asked = False
-        if process is not None:
-            process.kill()
-            process.wait()
-            for pipe in (process.stdin, process.stdout):
-                if pipe is not None:
-                    pipe.close()
+        child, self._child = self._child, None
+        self._is_ready = self._is_asked = self._is_greeted = False
+        if child is not None:
+            child.end()
 
     def _start(self) -> None:
         if time.monotonic() < self._not_before_s:
             return
-        argv = [sys.executable, "-m", "collector.opener"]
-        environment = {**os.environ, "MALLOC_MMAP_THRESHOLD_": str(MMAP_FROM_BYTES)}
-        pipe = subprocess.PIPE
-        self._process = subprocess.Popen(argv, stdin=pipe, stdout=pipe, bufsize=0, env=environment)
-        for end in (self._given, self._told):
-            os.set_blocking(end, False)
+        self._child = self._child or start()
         self._send(self._hello)
+        self._is_greeted = True
 
     def _has_begun(self) -> bool:
         """Whether its first word has come; it takes it a moment to start."""
@@ -114,15 +119,15 @@ class OpenerLine:
 
     @property
     def _given(self) -> int:
-        if self._process is None or self._process.stdin is None:
+        if self._child is None:
             raise Silent("it was not started")
-        return self._process.stdin.fileno()
+        return self._child.given
 
     @property
     def _told(self) -> int:
-        if self._process is None or self._process.stdout is None:
+        if self._child is None:
             raise Silent("it was not started")
-        return self._process.stdout.fileno()
+        return self._child.told
 
     def _send(self, told: object) -> None:
         packed = _ENCODER.encode(told)

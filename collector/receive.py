@@ -22,9 +22,10 @@ from collector.core.packets import Incoming
 from collector.core.throttle import Throttle
 from collector.failpoint import reached
 from collector.health import ReceiveState, StateFile, now_ms
-from collector.ingest import Ingest, Message, Proofs, Taken
+from collector.ingest import Ingest, Message, Taken
 from collector.ledger_port import Fenced, Head
 from collector.opener import Task
+from collector.opener_line import Proofs
 from collector.partitions import Partitions
 from collector.seal_store import SealReader
 from collector.settings import Settings
@@ -44,6 +45,7 @@ MAX_DUE_OLDER = 20_000
 SAY_REFUSED_EVERY_S = 10.0
 MAX_NAMED = 20
 DOUBTS_EVERY_S = 2.0
+FOLLOW_BUSY_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,7 @@ class Receiver:
         self._checkpoint: tuple[Connection, int] | None = None
         self._throttle = Throttle()
         self._doubts = SealReader(settings.seal) if settings.log is not None else None
-        self._doubted, self._doubts_due_s = 0, 0.0
+        self._doubted, self._doubts_due_s, self._follow_due_s = 0, 0.0, 0.0
         self._delayed = 0
         self._delayed_unsaid: dict[str, int] = {}
         self._say_delayed_due_s = 0.0
@@ -150,7 +152,7 @@ class Receiver:
             self._send_acks(connection)
             self._send_configs(connection)
             self._send_checkpoint(connection)
-            self._follow_registry()
+            self._follow_registry(busy=ahead is not None)
             self._say()
             taken = connection.read(WAIT_S if ahead is None else 0)
         if self._stop.is_set():
@@ -159,10 +161,7 @@ class Receiver:
             self._lose_broker(f"broker at {where(self._at)} was lost; start mosquitto if it ended")
 
     def _work(self, connection: Connection, taken: list[Incoming], ahead: Group | None) -> Group | None:
-        """Commit the group that the opener has had, while it has the one that came now; return that, None: no such.
-
-        A small group is opened and committed here at once, behind the one before it.
-        """
+        """Commit the group that the opener has had, while it has the next; return that, None: it is small."""
         proofs = self._ingest.proofs(ahead.tasks) if ahead is not None else {}
         group = self._group(taken) if taken else None
         if ahead is not None:
@@ -221,8 +220,11 @@ class Receiver:
         except Unavailable as error:
             self._lose_ledger(str(error))
 
-    def _follow_registry(self) -> None:
-        """Judge records again that the registry says otherwise of now: a few at a time, between groups."""
+    def _follow_registry(self, *, busy: bool) -> None:
+        """Judge records again that the registry says otherwise of now: a few at a time, each a commit of its own."""
+        if busy and time.monotonic() < self._follow_due_s:
+            return
+        self._follow_due_s = time.monotonic() + FOLLOW_BUSY_S
         try:
             self._ingest.follower.step()
         except Unavailable as error:

@@ -15,6 +15,7 @@ from collector.core.rollup import COUNTS, Change, DayKey, Fact, Hour, merged
 from collector.core.row import Row, is_coverage, is_test, plmn_of
 from collector.ledger_place import Database
 from collector.ledger_records import RecordWriter
+from collector.ledger_time import IN_SPAN, in_span
 from collector.rollup_pack import pack_hours, unpack_hours
 
 VERSION = 2
@@ -41,8 +42,9 @@ _ADD_TOTAL = (
     f" DO UPDATE SET {', '.join(f'{name} = rollup_total.{name} + excluded.{name}' for name in _TOTAL_SUMS)}"
 )
 _LAST = (
-    "SELECT max(t_ms), max(received_ms) FROM record WHERE +hamlet = ? AND +province = ? AND +commune = ? AND +plmn = ?"
-    " AND t_ms >= ? AND t_ms < ? AND standing = 0 AND kind IN ('test', 'coverage')"
+    "SELECT max(t_ms), max(received_ms) FROM record"  # noqa: S608
+    " WHERE +hamlet = ? AND +province = ? AND +commune = ? AND +plmn = ?"
+    f" AND {IN_SPAN} AND standing = 0 AND kind IN ('test', 'coverage')"
 )
 _RECORDS = (
     "SELECT n, province, commune, hamlet, t_ms, received_ms, not_counted FROM record"
@@ -192,7 +194,7 @@ class RollupWriter:
     def _with_last(self, key: DayKey, number: int, hour: Hour) -> Hour:
         """The hour with its last times looked up: a record was taken from it, perhaps the last one."""
         start_ms = key.day_ms + number * HOUR_MS
-        asked = (key.hamlet, key.province, key.commune, key.plmn, start_ms, start_ms + HOUR_MS)
+        asked = (key.hamlet, key.province, key.commune, key.plmn, *in_span(start_ms, start_ms + HOUR_MS))
         t_ms, received_ms = self._db.execute(_LAST, asked).fetchone()
         return hour._replace(last_t=t_ms - start_ms, last_received=received_ms - start_ms)
 

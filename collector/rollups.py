@@ -14,16 +14,17 @@ from collector.core.rollup import COUNTS, METRICS, Change, DayKey, Fact, Hour, m
 from collector.core.rollup_view import CommuneQuota, CommuneTotal, Counts, Dossier, Mean, dossier, national_quota
 from collector.core.row import plmn_of
 from collector.core.sample import HamletCounts, Sample
+from collector.ledger_time import IN_SPAN, in_span
 from collector.rollup_pack import unpack_hours
 from wire.records import MAX_MS
 
 _SUMS = COUNTS[: COUNTS.index("coverages")]
 _RAW_SUMS = (
-    "SELECT hamlet, sum(kind = 'test') tests, sum(outcome = 'ok') ok, sum(outcome = 'partial') partial,"
+    "SELECT hamlet, sum(kind = 'test') tests, sum(outcome = 'ok') ok, sum(outcome = 'partial') partial,"  # noqa: S608
     " sum(outcome = 'failed') failed, sum(outcome = 'skipped') skipped, sum(counted) counted,"
     " sum(invalid_path) invalid_path, sum(covered) covered, sum(degraded) degraded, sum(no_service) no_service,"
     " sum(unknown) unknown, max(received_ms) last_received_ms, max(t_ms) last_t_ms FROM record"
-    " WHERE t_ms >= ? AND t_ms < ? AND kind IN ('test', 'coverage') AND standing = 0 GROUP BY hamlet"
+    f" WHERE {IN_SPAN} AND kind IN ('test', 'coverage') AND standing = 0 GROUP BY hamlet"
 )
 _DAY_SUMS = (
     f"SELECT hamlet, {', '.join(f'sum({name}) {name}' for name in _SUMS)},"  # noqa: S608 (fixed names, here and below)
@@ -176,7 +177,7 @@ class Rollups:
 
     def raw_counts(self, since_ms: int, until_ms: int) -> dict[str, HamletCounts]:
         """Sums by hamlet over since <= t < until, from the records alone."""
-        rows = self.source.rows(_RAW_SUMS, since_ms, until_ms)
+        rows = self.source.rows(_RAW_SUMS, *in_span(since_ms, until_ms))
         return {row["hamlet"]: _add(HamletCounts(), row) for row in rows}
 
     def hamlet_counts(self, since_ms: int | None = None, until_ms: int | None = None) -> dict[str, HamletCounts]:
@@ -198,7 +199,7 @@ class Rollups:
             if hour < behind:
                 yield from (_hamlet_row(key, hours) for key, hours in self.days(hour, behind))
             for since, until in _ends(begin, end, hour, behind):
-                yield from self.source.rows(_RAW_SUMS, since, until)
+                yield from self.source.rows(_RAW_SUMS, *in_span(since, until))
 
 
 def fact_of_sample(sample: Sample) -> Fact | None:

@@ -14,6 +14,7 @@ from collector.core.clock import DAY_MS, day_of, month_of
 from collector.core.rollup import COUNTS, together
 from collector.ledger import LedgerReader
 from collector.ledger_place import LedgerPlace
+from collector.ledger_time import IN_SPAN, THIRD, THIRD_MS, in_span
 from collector.rollups import Rollups
 from collector.seal_audit import Broken
 
@@ -21,7 +22,7 @@ RECORDS_A_ROUND = 10_000
 _SUMS = ", ".join(f"sum({name})" for name in COUNTS)
 _NAMES = ", ".join(COUNTS)
 _KEY = "province, commune, plmn"
-_BUSY = "SELECT count(*) FROM entry WHERE t_ms >= ? AND t_ms < ? AND standing = 0"
+_BUSY = f"SELECT count(*) FROM entry WHERE {IN_SPAN} AND standing = 0"  # noqa: S608
 _DAY_ROWS = f"SELECT hamlet, {_KEY}, {_NAMES} FROM rollup_day WHERE day_ms = ?"  # noqa: S608 (fixed names, as below)
 _OF_DAYS = f"SELECT {_KEY}, {_SUMS} FROM rollup_day WHERE day_ms >= ? AND day_ms < ? GROUP BY {_KEY}"  # noqa: S608
 _TOTAL = f"SELECT {_KEY}, {_NAMES} FROM rollup_total WHERE span = ? AND start_ms = ?"  # noqa: S608
@@ -29,7 +30,11 @@ _FIRST = (
     "SELECT min(day_ms), max(day_ms) FROM (SELECT day_ms FROM rollup_day UNION ALL SELECT start_ms FROM rollup_total"
     " WHERE span = 'day') AS days"
 )
-_SPAN = "SELECT min(t_ms), max(t_ms) FROM entry WHERE t_ms IS NOT NULL AND standing = 0"
+_SPAN = (
+    f"SELECT (SELECT min({THIRD}) FROM entry) * {THIRD_MS}, (SELECT max({THIRD}) FROM entry) * {THIRD_MS}"  # noqa: S608
+    f" + {THIRD_MS - 1}"
+)
+"""Bounds of the times of all records, as near as their index has them."""
 
 
 class DerivedCheck:
@@ -65,7 +70,7 @@ class DerivedCheck:
 
     def _compare(self, day_ms: int) -> int:
         """One day; returns how many records it has (a day of very many is compared by its sums alone)."""
-        count = int(self._reader.rows(_BUSY, day_ms, day_ms + DAY_MS)[0][0])
+        count = int(self._reader.rows(_BUSY, *in_span(day_ms, day_ms + DAY_MS))[0][0])
         if count <= RECORDS_A_ROUND:
             self._compare_hours(day_ms)
         else:

@@ -86,8 +86,8 @@ def prevs(db: sqlite3.Connection) -> dict[int, str | None]:
     return found
 
 
-def lay(db: sqlite3.Connection, schema: str, upto: int) -> None:
-    """A new file as the program of that version made it."""
-    for number, text in versions(schema)[:upto]:
+def lay(db: sqlite3.Connection, schema: str, upto: int, behind: int = 0) -> None:
+    """A new file as the program of that version made it, or one of version `behind` as it was brought up to it."""
+    for number, text in versions(schema)[behind:upto]:
         apply(db, schema, number, text)
         db.execute(f"PRAGMA user_version={number}")

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from collector.blocks import MAX_RECORDS, Block, BlockPacker, fold, unfold
+from collector.ledger_time import IN_SPAN, THIRD
 from collector.ledger_write import SqliteLedger
 from collector.pack import make_dictionary
 from tests.collector.door import Door
@@ -144,8 +145,9 @@ QUESTIONS = {
     "SELECT * FROM record WHERE probe = ? AND epoch = ? AND seq = ? AND standing = 0": "SEARCH e USING INDEX entry_id",
     "SELECT * FROM record WHERE hamlet = ? ORDER BY n DESC LIMIT 9": "SEARCH e USING INDEX entry_hamlet",
     "SELECT * FROM record WHERE commune = ? AND n > ? ORDER BY n LIMIT 9": "SEARCH e USING INDEX entry_commune",
-    "SELECT * FROM record WHERE t_ms >= ? AND t_ms < ? ORDER BY n LIMIT 9": "SEARCH e USING INDEX entry_t",
-    "SELECT count(*) FROM record WHERE t_ms >= ? AND t_ms < ? AND standing = 0": "SEARCH e USING INDEX entry_t",
+    f"SELECT * FROM record WHERE {IN_SPAN} ORDER BY n LIMIT 9": "SEARCH e USING INDEX entry_third",  # noqa: S608
+    f"SELECT count(*) FROM record WHERE {IN_SPAN}": "SEARCH e USING INDEX entry_third",  # noqa: S608
+    f"SELECT min({THIRD}) FROM entry": "SEARCH entry USING INDEX entry_third",  # noqa: S608
 }
 
 

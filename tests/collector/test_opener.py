@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from collector import ingest, light, opener_line
 from collector.core.row import is_clock, is_coverage, is_test, plmn_of
-from collector.ingest import Message, Proofs
+from collector.ingest import Message
 from collector.opener import LEAST_BLOCK, Hello, Opener, Task
-from collector.opener_line import OpenerLine
+from collector.opener_line import OpenerLine, Proofs
 from collector.pack import make_dictionary
 from tests.collector.conftest import Bench
 from tests.collector.door import Door
@@ -62,7 +62,8 @@ def group(probes: tuple[FakeProbe, ...], kinds: list[str], more: int) -> list[Me
 def proofs_of(door: Door, messages: list[Message]) -> Proofs:
     """What the opener's process would say."""
     opener = Opener(HELLO)
-    return {task.probe: (task, opener.prove(task)) for task in door.ingest._tasks(messages)}
+    tasks = door.ingest._tasks(messages)
+    return {task.probe: (task, proof) for task, proof in zip(tasks, opener.prove(tasks), strict=True)}
 
 
 def seen(door: Door) -> list[Any]:
@@ -106,7 +107,7 @@ def test_only_the_key_of_now_proves_anything(door: Door, one: FakeProbe) -> None
     messages = group((stranger,), ["test"] * 3, 0)
     key = stranger.signer.verifier
     task = Task("p-one", key.name, key.public, [message.payload for message in messages[2:]])
-    proof = Opener(HELLO).prove(task)
+    (proof,) = Opener(HELLO).prove([task])
     assert set(proof.ways) == {1, 2}
     assert door.ingest.take(messages, T0_MS, {"p-one": (task, proof)}).accepted == 0
 
@@ -114,7 +115,7 @@ def test_only_the_key_of_now_proves_anything(door: Door, one: FakeProbe) -> None
 def test_an_answer_to_other_records_is_passed_over(door: Door, one: FakeProbe) -> None:
     messages = group((one,), ["test"] * 3, 0)
     ((task, _),) = proofs_of(door, messages).values()
-    proof = Opener(HELLO).prove(Task("p-one", task.name, task.public, task.payloads[:1]))
+    (proof,) = Opener(HELLO).prove([Task("p-one", task.name, task.public, task.payloads[:1])])
     assert door.ingest.take(messages, T0_MS, {"p-one": (task, proof)}).accepted == 3
 
 
@@ -161,7 +162,7 @@ def test_what_it_answers_is_what_it_was_asked(line: OpenerLine, one: FakeProbe) 
     asked(line, one)
     tasks = asked(line, one)  # the first answer was never fetched: it is not taken for this one's
     (proof,) = line.answer(1) or ()
-    assert proof == Opener(HELLO).prove(tasks[0])
+    assert [proof] == Opener(HELLO).prove(tasks[:1])
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])

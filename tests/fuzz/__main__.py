@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import random
 import re
 import subprocess
@@ -75,7 +76,8 @@ def _outside(side: str, door: Door, seconds: int, keep: int) -> tuple[int, str]:
             "--seconds",
             str(seconds),
         ]
-        done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, errors="replace", check=False)
+        own = {**os.environ, "TMPDIR": name}  # libFuzzer ends without tidying up
+        done = subprocess.run(words, cwd=ROOT, env=own, capture_output=True, text=True, errors="replace", check=False)
         crashes = [path for path in folder.iterdir() if path.name.startswith(("crash-", "timeout-", "oom-"))]
         kept = [door.keep(path.read_bytes()) for path in crashes]
         _grow(door, folder / "corpus", known, keep)
