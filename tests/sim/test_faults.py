@@ -256,7 +256,7 @@ def test_a_mute_modem_keeps_its_port_and_wakes_by_a_reset_of_its_usb(run, up):
     authorized.write_text("0\n")
     assert until(lambda: not Path(up.modem).exists())
     assert authorized.read_text() == "0\n"
-    assert not list((Path(up.sysfs) / "class/tty").iterdir())
+    assert until(lambda: not list((Path(up.sysfs) / "class/tty").iterdir()))
     authorized.write_text("1\n")
     assert until(lambda: Path(up.modem).exists())
     assert said(up, "AT") == "OK"
