@@ -51,7 +51,7 @@ class Station:
             world.later(HOUR_MS, self.life, self.start)
             return
         self.usage = schedule.Usage(tuple(self.spool.mark("slots") or ()))  # type: ignore[arg-type]
-        self.purge_ms = 0
+        self.purge_ms = self.disputed_ms = 0
         self.life_before_ms = int(self.spool.mark("life_ms") or 0)  # type: ignore[call-overload]
         epoch, seq, _ = self.spool.place()
         self.state = chain.State(epoch, seq, gen=int(self.spool.mark("gen") or 0))  # type: ignore[call-overload]
@@ -60,6 +60,7 @@ class Station:
         world.later(1, self.life, self.wake)
         world.later(COVERAGE_MS, self.life, self.cover)
         world.later(2 * SECOND_MS, self.life, self.connect)
+        world.later(HOUR_MS, self.life, self._offer_disputed)
 
     def end(self) -> None:
         """The process is gone, whatever ended it."""
@@ -197,15 +198,17 @@ class Station:
                     self.spool.dispute(epoch)
             case chain.NewEpoch(epoch):
                 self.world.truth.recorded(self.spool.begin_epoch(epoch), self.world.now_ms)
-                self._offer_disputed()
+                self.disputed_ms = 0
             case _:
                 pass
 
     def _offer_disputed(self) -> None:
-        """Once a day what the ledger knows otherwise is sent again: it may never be acknowledged."""
+        """Once a day what the ledger knows otherwise is sent again, and soon after a start: it may have been lost."""
+        self.world.later(HOUR_MS, self.life, self._offer_disputed)
+        if not self.has_session or self.world.now_ms < self.disputed_ms:
+            return
+        self.disputed_ms = self.world.now_ms + DAY_MS
         after = (0, -1)
         while page := self.spool.disputed(after, POLICY.window):
             after = page[-1].key
             self._send(page)
-        if after != (0, -1):
-            self.world.later(DAY_MS, self.life, self._offer_disputed)

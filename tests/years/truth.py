@@ -41,6 +41,15 @@ class Truth:
         """The spool had no room for these; whether that is declared is seen at the end."""
         self.shed.update(rec.leaf for rec in recs)
 
+    def lose(self, leaves: set[bytes]) -> None:
+        """Media took these; where one was a gap that nobody had seen yet, what it declared is told by nobody."""
+        self.excused |= leaves
+        gaps = [rec.gap for leaf in leaves if (rec := self.all.get(leaf)) is not None and rec.gap is not None]
+        for leaf in self.shed:
+            rec = self.all[leaf]
+            if any(gap.epoch == rec.epoch and gap.from_seq <= rec.seq <= gap.to_seq for gap in gaps):
+                self.excused.add(leaf)
+
     def released(self, recs: Iterable[Rec]) -> None:
         """The probe was told that the ledger holds these."""
         self.taken.update(rec.leaf for rec in recs)

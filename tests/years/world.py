@@ -191,7 +191,7 @@ class World:
     def excuse(self, before: set[bytes]) -> None:
         """Media failed: what was on them and is nowhere else is lost, and not by a program."""
         self.truth.media_ms.append(self.now_ms)
-        self.truth.excused |= before - truth.spool_leaves(self) - truth.ledger_leaves(self)
+        self.truth.lose(before - truth.spool_leaves(self) - truth.ledger_leaves(self))
 
     def restart(self, low_ms: int, high_ms: int) -> None:
         """The probe is off, and comes back."""
