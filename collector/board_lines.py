@@ -65,15 +65,17 @@ class BoardLines:
         self._due_s = dict.fromkeys(self._kinds, 0.0)
         self._grid = signed_grid(state / "config", registry)
         self._whole_due_ms = 0
+        self._quotas_of = -1
 
     def lines(self, at_ms: int) -> Iterator[list[str]]:
         """The lines of each kind that is due; who asks for the next has written the last.
 
-        A kind whose source cannot be read is passed over, and told once.
+        A kind whose source cannot be read is passed over, and told once. Quotas are due at once when the registry has
+        changed: a figure that somebody has just entered is looked for on the board.
         """
         for name, (every_s, source) in self._kinds.items():
             began = time.monotonic()
-            if began < self._due_s[name]:
+            if began < self._due_s[name] and (name != "quota" or self._registry.version() == self._quotas_of):
                 continue
             try:
                 yield [text for text in source(at_ms) if text]
@@ -104,6 +106,7 @@ class BoardLines:
         yield measure_line("system", (("part", "collector"),), fields, at_ms)
 
     def _quotas(self, at_ms: int) -> Iterator[str]:
+        self._quotas_of = self._registry.version()
         provinces = {one.code: one.province for one in self._registry.communes()}
         for campaign in Campaigns(self._reader, self._registry, self._grid).at(at_ms):
             for view in campaign.lines:

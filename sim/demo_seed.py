@@ -25,6 +25,8 @@ LOGINS = (
 """Accounts that the pages offer in a demonstration (`collector.web.demo`; a test compares), and who they are."""
 COMMUNE, SPOT = "05755", "dt-lang-muoi"
 HEAD = "tx-khuon-ruong"
+READ = 128
+"""What somebody read for the commune at the Portal this month."""
 OBJECTION = "Hôm đó cả xóm mất điện, đề nghị xem lại lần đo này."
 WEAK = "Buổi tối bà con không gọi được ở khu nhà văn hóa; đề nghị kiểm tra trạm."
 _LINK = re.compile(r"https?://[^<\s]*/bao-cao/([A-Za-z0-9_-]+)")
@@ -62,6 +64,11 @@ def remembered(folder: Path) -> Sheet | None:
 def _speak(web_url: str) -> None:
     person = Visitor(web_url)
     person.log_in("lanhdao", PASSWORD)
+    person.open("/campaigns")
+    for label, value in (("Chỉ tiêu", "i-speed/xa"), ("Nguồn đếm", "portal"), ("Mã đơn vị", COMMUNE)):
+        person.fill(label, value)
+    person.fill("Số lượng", str(READ))
+    person.press("Ghi lại")
     person.open(f"/why/{COMMUNE}")
     if person.sees("Phản đối"):  # a short history may have no failed test
         person.press("Phản đối")
