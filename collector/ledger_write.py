@@ -249,10 +249,15 @@ class SqlLedger:
     def held_in(self, span: Span, after_n: int, limit: int) -> list[StoredRow]:
         """Readable records of a span behind number `after_n`, in order of their numbers."""
         marks = ", ".join("?" * len(span.codes))
-        named = " OR ".join(f"{column} IN ({marks})" for column in span.columns)
+        if span.columns == ("probe",):
+            # Both indices that begin with the probe are partial; without their words every line walks the whole ledger.
+            held = (f"SELECT n FROM entry WHERE probe IN ({marks}) AND standing {which}" for which in ("= 0", "> 0"))  # noqa: S608
+            named, times = f"n IN ({' UNION ALL '.join(held)})", 2
+        else:
+            named, times = " OR ".join(f"{column} IN ({marks})" for column in span.columns), len(span.columns)
         return self._stored(
             f"({named}) AND t_ms >= ? AND t_ms < ? AND n > ? ORDER BY n LIMIT ?",
-            *(self._words.find(code) for _ in span.columns for code in span.codes),
+            *(self._words.find(code) for _ in range(times) for code in span.codes),
             *(span.from_ms, span.until_ms, after_n, limit),
         )
 
