@@ -86,6 +86,7 @@ def test_a_sheet_for_another_site_or_probe_is_refused(office: Office, tmp_path: 
 
 
 def test_a_wish_is_never_changed_nor_taken_away(office: Office) -> None:
+    assert ask(office, "confirm", "p-nobody", "123456").refused
     with closing(sqlite3.connect(office.where.registry)) as db:
         for sql in ("DELETE FROM wish", "UPDATE wish SET body = 'x'", "UPDATE wish SET done_ms = 1, leaf = 'x'"):
             with pytest.raises(sqlite3.IntegrityError):
