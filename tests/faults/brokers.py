@@ -25,7 +25,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from tests.collector.kit import Service
-from tests.faults.extras import _more, _own_mounts
+from tests.faults.extras import more, own_mounts
 from tests.faults.judge import Verdict, judge, keep, report
 from tests.faults.world import Fleet, Keeper, Witness, World, is_root, is_sealed, wait_for, worlds
 
@@ -37,7 +37,9 @@ DAYS_OFF = (120, 36_500, -3_650)
 
 @dataclass(slots=True)
 class Done:
-    """What was played. `forgotten`: records that the broker had acknowledged when it was killed, by their number."""
+    """What was played. `forgotten`, `overflowed`: how many records were made while the broker was alone with them.
+
+    `let_in`: records acknowledged while no certificate was valid; any is a broken promise."""
 
     kills: int = 0
     kills_with_persistence: int = 0
@@ -55,7 +57,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--kills", type=int, default=10, help="kills of the broker in each phase of kills (10)")
     told = parser.parse_args(argv)
     if is_root() and shutil.which("mount"):
-        _own_mounts()
+        own_mounts()
     with tempfile.TemporaryDirectory(prefix="dosong-brokers-") as name:
         done = run(Path(name), told.kills)
     keep("faults_brokers", asdict(done))
@@ -80,7 +82,7 @@ def run(folder: Path, kills: int) -> Done:
         fleet = world.fleet("--rate", "2", "--days", "200", "--retry-s", "3")
         try:
             witness = Witness(world)
-            _more(fleet, 30)
+            more(fleet, 30)
             done.kills = _killed(world, fleet, kills)
             keeper, done.forgotten = _alone(world, fleet, keeper)
             _set(world, f"max_queued_messages {SMALL_QUEUE}")
@@ -109,7 +111,7 @@ def _killed(world: World, fleet: Fleet, kills: int) -> int:
     for _ in range(kills):
         world.broker.kill()
         world.start_broker()
-        _more(fleet, 12)
+        more(fleet, 12)
     return kills
 
 
@@ -122,7 +124,7 @@ def _alone(world: World, fleet: Fleet, keeper: Keeper) -> tuple[Keeper, int]:
     world.broker.kill()
     world.start_broker()
     keeper = world.keeper(0)
-    _more(fleet, told["made"] - told["acked"])
+    more(fleet, told["made"] - told["acked"])
     return keeper, told["made"] - held["made"]
 
 
@@ -136,13 +138,13 @@ def _full(world: World, fleet: Fleet, kept: Path) -> bool:
     if mounted.returncode:
         return False
     (kept / "ballast").write_bytes(bytes(12_000))
-    _more(fleet, 40)
+    more(fleet, 40)
     world.broker.kill()
     (kept / "ballast").unlink()
     for torn in kept.iterdir():
         torn.unlink()  # a broker that finds half a file does not start; the field's has no persistence at all
     world.start_broker()
-    _more(fleet, 20)
+    more(fleet, 20)
     return True
 
 
@@ -169,7 +171,7 @@ def _dated(world: World, fleet: Fleet, days: int) -> int:
     finally:
         world.broker = right
     world.start_broker()
-    _more(fleet, told["made"] - told["acked"])
+    more(fleet, told["made"] - told["acked"])
     return int(told["acked"] - held["acked"])
 
 

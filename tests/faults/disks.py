@@ -25,7 +25,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from collector.health import now_ms, read_health
-from tests.faults.extras import _more, _own_mounts
+from tests.faults.extras import more, own_mounts
 from tests.faults.judge import Verdict, judge, keep, report
 from tests.faults.world import Fleet, Keeper, Witness, World, is_root, is_sealed, wait_for, worlds
 
@@ -62,7 +62,7 @@ def main(argv: list[str] | None = None) -> int:
     if not is_root() or not all(map(shutil.which, ("mount", "strace", "fsfreeze", "mkfs.ext4"))):
         print("goal: disks: not run, needs root, mount, strace, fsfreeze and mkfs.ext4: short")
         return 0
-    _own_mounts()
+    own_mounts()
     with tempfile.TemporaryDirectory(prefix="dosong-disks-") as name:
         done = run(Path(name), told.cuts, told.eio_s, told.stalls, told.stall_s)
     keep("faults_disks", asdict(done))
@@ -88,10 +88,10 @@ def run(folder: Path, cuts: int, eio_s: float, stalls: int, stall_s: float) -> D
         fleet = world.fleet("--rate", "2", "--days", "200", "--retry-s", "3")
         try:
             witness = Witness(world)
-            _more(fleet, 30)
+            more(fleet, 30)
             for number in range(cuts):
                 keeper = _cut(world, keeper, folder, number)
-                _more(fleet, 12)
+                more(fleet, 12)
                 done.cuts += 1
             _eio(world, fleet, keeper, done, eio_s)
             for _ in range(stalls):
@@ -151,7 +151,7 @@ def _eio(world: World, fleet: Fleet, keeper: Keeper, done: Done, eio_s: float) -
     finally:
         tracer.send_signal(signal.SIGTERM)
         tracer.wait(20)
-    _more(fleet, 30)
+    more(fleet, 30)
 
 
 def _ledger_error(world: World) -> bool:
@@ -169,7 +169,7 @@ def _stall(world: World, fleet: Fleet, stall_s: float) -> int:
         more = fleet.status()["acked"] - held
     finally:
         subprocess.run(["fsfreeze", "-u", str(world.state)], check=True)
-    _more(fleet, 30)
+    more(fleet, 30)
     return max(0, more - SLACK)
 
 

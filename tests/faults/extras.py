@@ -59,14 +59,14 @@ def main(argv: list[str] | None = None) -> int:
     if not is_root() or shutil.which("mount") is None:
         print("goal: extras: not run, needs root and mount: short")
         return 0
-    _own_mounts()
+    own_mounts()
     with tempfile.TemporaryDirectory(prefix="dosong-extras-") as name:
         done = run(Path(name), options.broker_kills, options.away_s)
     keep("faults_extras", asdict(done))
     return tell(done)
 
 
-def _own_mounts() -> None:
+def own_mounts() -> None:
     """From here on what we mount is seen by us and our children alone."""
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.unshare(_CLONE_NEWNS) or libc.mount(b"none", b"/", None, _MS_PRIVATE | _MS_REC, None):
@@ -84,7 +84,7 @@ def run(folder: Path, broker_kills: int, away_s: float) -> Done:
         fleet = world.fleet("--rate", "2", "--days", "200", "--undated-every", "15")
         try:
             witness = Witness(world)
-            _more(fleet, 100)
+            more(fleet, 100)
             _kill_broker(world, fleet, done, broker_kills)
             _influx_away(world, fleet, done, away_s)
             _full(world, fleet, done, away_s)
@@ -109,7 +109,7 @@ def _small_disk(state: Path) -> None:
     shutil.copytree(kept, state, dirs_exist_ok=True)
 
 
-def _more(fleet: Fleet, records: int, patience_s: float = 180) -> None:
+def more(fleet: Fleet, records: int, patience_s: float = 180) -> None:
     """Wait until so many more records are acknowledged than now."""
     wanted = fleet.status()["acked"] + records
     wait_for("more records are acknowledged", lambda: fleet.status()["acked"] >= wanted, patience_s)
@@ -119,7 +119,7 @@ def _kill_broker(world: World, fleet: Fleet, done: Done, kills: int) -> None:
     for _ in range(kills):
         world.broker.kill()
         world.start_broker()
-        _more(fleet, 20)
+        more(fleet, 20)
         done.broker_kills += 1
 
 
@@ -127,10 +127,10 @@ def _influx_away(world: World, fleet: Fleet, done: Done, away_s: float) -> None:
     before, begun_s = fleet.status()["acked"], time.monotonic()
     world.influx.kill()
     while time.monotonic() - begun_s < away_s:
-        _more(fleet, 10)
+        more(fleet, 10)
     done.influx_away_s, done.made_without_influx = time.monotonic() - begun_s, fleet.status()["acked"] - before
     world.influx.start()
-    _more(fleet, 20)
+    more(fleet, 20)
 
 
 def _full(world: World, fleet: Fleet, done: Done, full_s: float) -> None:
@@ -151,7 +151,7 @@ def _full(world: World, fleet: Fleet, done: Done, full_s: float) -> None:
         time.sleep(1)
     done.acked_while_full, done.full_s = fleet.status()["acked"] - held, time.monotonic() - begun_s
     ballast.unlink()
-    _more(fleet, 50, 300)
+    more(fleet, 50, 300)
 
 
 def _ledger_error(world: World) -> Any:
@@ -166,7 +166,7 @@ def _clock(clock: Path, fleet: Fleet, done: Done) -> None:
         fresh = clock.with_suffix(".new")
         fresh.write_text(f"{offset_s:+d}\n")
         fresh.replace(clock)
-        _more(fleet, 60)
+        more(fleet, 60)
         done.clock_steps += 1
 
 

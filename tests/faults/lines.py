@@ -32,7 +32,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from tests.collector.kit import free_port
-from tests.faults.extras import _more
+from tests.faults.extras import more
 from tests.faults.judge import Verdict, judge, keep, report
 from tests.faults.world import Fleet, Witness, World, is_root, is_sealed, reader, wait_for, worlds
 
@@ -193,7 +193,7 @@ def run(folder: Path, each_s: float) -> Done:
         fleet = world.fleet("--rate", "2", "--days", "200", "--retry-s", "6", "--patience", "240")
         try:
             witness = Witness(world)
-            _more(fleet, 30)
+            more(fleet, 30)
             for line in LINES:
                 _play(fleet, proxy, port, line, each_s)
                 done.back_s[line.name] = _even(fleet)
