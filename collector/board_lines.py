@@ -65,7 +65,7 @@ class BoardLines:
         self._due_s = dict.fromkeys(self._kinds, 0.0)
         self._grid = signed_grid(state / "config", registry)
         self._whole_due_ms = 0
-        self._quotas_of = -1
+        self._quotas_of, self._rested_s = -1, 0.0
 
     def lines(self, at_ms: int) -> Iterator[list[str]]:
         """The lines of each kind that is due; who asks for the next has written the last.
@@ -75,7 +75,7 @@ class BoardLines:
         """
         for name, (every_s, source) in self._kinds.items():
             began = time.monotonic()
-            if began < self._due_s[name] and (name != "quota" or self._registry.version() == self._quotas_of):
+            if began < (self._changed_s() if name == "quota" else self._due_s[name]):
                 continue
             try:
                 yield [text for text in source(at_ms) if text]
@@ -87,7 +87,15 @@ class BoardLines:
                     LOG.warning("no %s for the boards: %s; trying again", name, error)
                 self._told.add(name)
             # A little less than the period: the caller comes once a minute, and not to the millisecond.
-            self._due_s[name] = began + max(every_s - 5, REST * (time.monotonic() - began))
+            took_s = time.monotonic() - began
+            self._due_s[name] = began + max(every_s - 5, REST * took_s)
+            if name == "quota":
+                self._rested_s = began + REST * took_s
+
+    def _changed_s(self) -> float:
+        """When quotas are due: at their pace, or once they have rested if the registry is no longer what they read."""
+        is_same = self._registry.version() == self._quotas_of
+        return self._due_s["quota"] if is_same else min(self._rested_s, self._due_s["quota"])
 
     def _system(self, at_ms: int) -> Iterator[str]:
         health = read_health(self._state, at_ms)
