@@ -270,6 +270,9 @@ class PostgresLedger(SqlLedger):
         with self._beside(probe):
             return super().slots_taken(probe, first_ms, last_ms)
 
+    def last_judged(self) -> None:
+        """None: records behind any number may be those of another worker, who had not read the registry anew."""
+
     def _beside(self, probe: str) -> AbstractContextManager[None]:
         """A question about one probe's records: rows of others may go on waiting."""
         return nullcontext() if probe in self._fresh else self._writer.beside()

@@ -177,8 +177,11 @@ class Ledger(Protocol):
     def slots_taken(self, probe: str, first_ms: int, last_ms: int) -> set[tuple[str, int]]:
         """Modem and slot of the counted samples held of slots that begin from `first_ms` to `last_ms`."""
 
-    def held_in(self, span: Span, after_n: int, limit: int) -> list[StoredRow]:
-        """Readable records of a span behind number `after_n`, in order of their numbers."""
+    def held_in(self, span: Span, after_n: int, upto_n: int | None, limit: int) -> list[StoredRow]:
+        """Readable records of a span behind number `after_n`, up to `upto_n` (None: all), in order of their numbers."""
+
+    def last_judged(self) -> int | None:
+        """Number of the newest record (0: none); those behind it this object will judge. None: others write too."""
 
     def derived(self, n: int) -> tuple[str, str, str, str]:
         """Province, commune, hamlet and reasons for not counting of record `n`, as they stand."""

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from collector import ledger_notes
+from collector import ledger_spans as spans
 from collector.core.accept import Chain, Found, GapRange, Link, Standing, leaf_of
 from collector.core.place import Place
 from collector.core.row import Row
@@ -246,20 +247,15 @@ class SqlLedger:
             for n, part, fault, standing, at_ms, why in ((*row[:5], row[5].split()) for row in rows)
         ]
 
-    def held_in(self, span: Span, after_n: int, limit: int) -> list[StoredRow]:
-        """Readable records of a span behind number `after_n`, in order of their numbers."""
-        marks = ", ".join("?" * len(span.codes))
-        if span.columns == ("probe",):
-            # Both indices that begin with the probe are partial; without their words every line walks the whole ledger.
-            held = (f"SELECT n FROM entry WHERE probe IN ({marks}) AND standing {which}" for which in ("= 0", "> 0"))  # noqa: S608
-            named, times = f"n IN ({' UNION ALL '.join(held)})", 2
-        else:
-            named, times = " OR ".join(f"{column} IN ({marks})" for column in span.columns), len(span.columns)
-        return self._stored(
-            f"({named}) AND t_ms >= ? AND t_ms < ? AND n > ? ORDER BY n LIMIT ?",
-            *(self._words.find(code) for _ in range(times) for code in span.codes),
-            *(span.from_ms, span.until_ms, after_n, limit),
-        )
+    def held_in(self, span: Span, after_n: int, upto_n: int | None, limit: int) -> list[StoredRow]:
+        """Readable records of a span behind number `after_n`, up to `upto_n` (None: all), in order of their numbers."""
+        where, values = spans.where(span, self._words.find)
+        upto_n = spans.NO_END if upto_n is None else upto_n
+        return self._stored(f"{where} AND n > ? AND n <= ? ORDER BY n LIMIT ?", *values, after_n, upto_n, limit)
+
+    def last_judged(self) -> int | None:
+        """Number of the newest record (0: none); those behind it this object will judge. None: others write too."""
+        return int(self._one("SELECT coalesce(max(n), 0) FROM entry")[0])
 
     def derived(self, n: int) -> tuple[str, str, str, str]:
         """Province, commune, hamlet and reasons for not counting of record `n`, as they stand."""

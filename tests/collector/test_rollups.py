@@ -18,6 +18,7 @@ from collector.core.clock import DAY_MS, HOUR_MS, day_of, hour_of, month_of
 from collector.core.rollup import METRICS, Change, Hour, merged
 from collector.core.sample import Sample
 from collector.core.view_figures import percentile
+from collector.follow import Follower
 from collector.ledger_write import SqliteLedger
 from collector.rollup_pack import pack_hours, unpack_hours
 from collector.rollups import Rollups, fact_of_sample
@@ -55,7 +56,8 @@ TESTS = st.fixed_dictionaries(
     }
 )
 COVERAGES = st.fixed_dictionaries({"minute": MINUTES, "states": st.text("CDNU", min_size=1, max_size=60)})
-STEPS = st.lists(st.one_of(TESTS, COVERAGES, st.just("clock"), st.sampled_from(["s-two", "s-far"])), max_size=14)
+SAID = st.sampled_from(["clock", "follow", "restart"])
+STEPS = st.lists(st.one_of(TESTS, COVERAGES, SAID, st.sampled_from(["s-two", "s-far"])), max_size=14)
 
 
 @contextmanager
@@ -74,6 +76,10 @@ def play(door: Door, probe: FakeProbe, steps: list[Any]) -> None:
     for step in steps:
         if step == "clock":
             door.take(probe.probe, probe.event("clock_set", set_mono_ms=0, set_t_ms=T0_MS - 90 * 60_000))
+        elif step == "follow":
+            door.ingest.follower.step()
+        elif step == "restart":
+            door.ingest.follower = Follower(door.ledger, door.ingest.placer, door.registry)
         elif isinstance(step, str):
             moved = {**document(probe)["probes"][0], "site": step, "valid_from_ms": T0_MS - DAY_MS}
             door.registry.load({**OTHER, "probes": [moved]})
@@ -126,6 +132,29 @@ def test_rollups_equal_what_is_made_again_from_the_records(ones: list[Any], twos
         assert number == sum(fact_of_sample(s) is not None for s in door.reader.samples(limit=1000))
         by_hand(door, 0, T0_MS + 400 * DAY_MS)
         by_hand(door, T0_MS - 7_000_001, T0_MS + 5 * DAY_MS + 1)
+
+
+@SQLITE_ONLY
+def test_a_line_moves_what_was_taken_before_it_was_seen_and_looks_at_nothing_behind_it(tmp_path: Path) -> None:
+    probe = FakeProbe("p-one")
+    door = Door(tmp_path, probe)
+    try:
+        play(door, probe, [_test(1), _test(2), "s-two", "restart", _test(3)])
+        before = {s.n: s.hamlet for s in door.reader.samples(limit=10)}
+        with closing(sqlite3.connect(door.path)) as raw:
+            raw.execute("UPDATE entry SET hamlet = (SELECT hamlet FROM entry WHERE n = 1) WHERE n = 3")
+            raw.commit()
+        follow(door)
+        after = {s.n: s.hamlet for s in door.reader.samples(limit=10)}
+        assert before[1] == before[2] != before[3] == "h-two"
+        assert after == {1: "h-two", 2: "h-two", 3: before[1]}, "the third was right and is not asked again"
+    finally:
+        door.close()
+
+
+def _test(minute: int) -> dict[str, Any]:
+    known = {"outcome": "ok", "plmn": "45204", "downlink_bps": 5_000_000}
+    return {"minute": minute, **known, "undated": False, "lost": False}
 
 
 def judged(door: Door, sample: Sample) -> tuple[str, bool]:
