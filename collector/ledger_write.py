@@ -169,7 +169,7 @@ class SqlLedger:
         while wanted is not None and len(found) < min(places, MAX_LOOSE_WALK):
             leaf = leaf_of(wanted)
             row = self._one(
-                "SELECT prev FROM entry WHERE probe = ? AND leaf = ? AND standing = 2 AND seq IS NULL",
+                "SELECT prev FROM entry WHERE probe = ? AND leaf = ? AND standing = 2 AND standing > 0 AND seq IS NULL",
                 *(self._words.find(probe), leaf),
             )
             if leaf is None or row is None:
@@ -200,7 +200,7 @@ class SqlLedger:
     def settle(self, probe: str, leaf: bytes, epoch: int, seq: int) -> None:
         """A loose record has found its place."""
         self._db.execute(
-            "UPDATE entry SET epoch = ?, seq = ? WHERE probe = ? AND leaf = ? AND standing = 2",
+            "UPDATE entry SET epoch = ?, seq = ? WHERE probe = ? AND leaf = ? AND standing = 2 AND standing > 0",
             (epoch, seq, self._words.find(probe), leaf),
         )
 
