@@ -68,9 +68,13 @@ def run(folder: Path, kills: int, probes: int, rate: float, seed: int = 1) -> Do
     """Kill one node after the other under load, let everything come to rest, judge."""
     began_s, done = time.monotonic(), Done()
     with cluster_world(folder, probes) as (world, nodes):
-        truth = _under_load(world, nodes, done, kills, rate, random.Random(seed))
-        done.verdict = judge(world, truth)
-        done.minutes, done.minutes_off = minutes(world)
+        keeper = world.keeper()
+        try:
+            truth = _under_load(world, nodes, done, kills, rate, random.Random(seed))
+            done.verdict = judge(world, truth)
+            done.minutes, done.minutes_off = minutes(world)
+        finally:
+            keeper.close()
     done.drops, done.resent = truth["status"]["drops"], truth["status"]["resent"]
     done.seconds = time.monotonic() - began_s
     return done
@@ -97,7 +101,6 @@ def cluster_world(folder: Path, probes: int) -> Iterator[tuple[World, Nodes]]:
 
 
 def _under_load(world: World, nodes: Nodes, done: Done, kills: int, rate: float, draw: random.Random) -> dict[str, Any]:
-    keeper = world.keeper()
     fleet = world.fleet(*nodes.words(), "--rate", str(rate), "--days", "400", "--patience", str(PATIENCE_S))
     try:
         _moves(fleet)
@@ -115,7 +118,6 @@ def _under_load(world: World, nodes: Nodes, done: Done, kills: int, rate: float,
         return fleet.finish(PATIENCE_S + 60)
     finally:
         fleet.close()
-        keeper.close()
 
 
 def _moves(fleet: Fleet) -> None:
