@@ -5,7 +5,6 @@ What brings nothing new is kept in a bounded number, or a flood would fill the d
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 
 from collector.ledger_place import Database
@@ -22,16 +21,15 @@ KEEP_IDLE_DELIVERIES = 65_536
 
 def keep_deliveries(db: Database, packer: Packer, deliveries: Sequence[DeliveryRow]) -> None:
     """Keep what became of messages and the bytes that were refused, and add to the totals once for all of them."""
-    totals: Counter[str] = Counter()
     plain = [d for d in deliveries if not d.refusals and d.accepted]
     db.executemany(_DELIVER, [_values(d) for d in plain])
     for d in deliveries:
-        totals.update(accepted=d.accepted, duplicate=d.duplicate, refused=len(d.refusals))
         if d.refusals or not d.accepted:
             n = int(db.execute(f"{_DELIVER} RETURNING n", _values(d)).fetchone()[0])
             for refused in d.refusals:
                 _refuse(db, packer, n, d, refused)
-    db.executemany(_COUNT, [(key, totals[key]) for key in ("accepted", "duplicate", "refused")])
+    totals = {"accepted": sum(d.accepted for d in deliveries), "duplicate": sum(d.duplicate for d in deliveries)}
+    db.executemany(_COUNT, [*totals.items(), ("refused", sum(len(d.refusals) for d in deliveries))])
     idle = sum(d.accepted == 0 for d in deliveries)
     if idle:
         _let_go_idle(db, idle)

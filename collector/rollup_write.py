@@ -7,6 +7,7 @@ Source: design §7, rollups and order; decision note on packed days.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
 from operator import add
 
 from collector.core.accept import Standing
@@ -50,6 +51,8 @@ _RECORDS = (
     "SELECT n, province, commune, hamlet, t_ms, received_ms, not_counted FROM record"
     " WHERE n > ? AND standing = 0 AND t_ms IS NOT NULL AND kind IN ('test', 'coverage') ORDER BY n LIMIT ?"
 )
+_month = lru_cache(maxsize=64)(month_of)
+"""Of days: a group has few, again and again."""
 
 
 class RollupWriter:
@@ -123,7 +126,7 @@ class RollupWriter:
             written += self._day(key, changes, held.get(key))
             sums = _sums(changes.values())
             _, province, commune, _, plmn = key
-            for span, start_ms in (("day", key.day_ms), ("month", month_of(key.day_ms)[0])):
+            for span, start_ms in (("day", key.day_ms), ("month", _month(key.day_ms)[0])):
                 total = totals.setdefault((span, start_ms, province, commune, plmn), [0] * len(sums))
                 total[:] = map(add, total, sums)
         self._db.executemany(_PUT_DAY, written)
