@@ -144,7 +144,7 @@ ROWS = (
             "tests/provisioning/test_broker.py", "tests/provisioning/test_enrolment.py",
             "tests/flow/test_tamper.py", "tests/collector/test_receipts.py",
         ),
-        (),
+        ("tests.faults.revocation",),
     ),
     Row(
         22, "a clone runs beside the original", "told within the hour, both kept",
