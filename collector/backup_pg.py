@@ -138,12 +138,11 @@ def _tables(dump: Path) -> Iterator[Table]:
 
 
 def _table(named: str, out: IO[bytes]) -> Table:
-    digest, rows = hashlib.sha256(), 0
-    for line in out:
+    digest = hashlib.sha256()
+    for rows, line in enumerate(out):
         if line == _END:
             return Table(named, rows, digest.hexdigest())
         digest.update(line)
-        rows += 1
     raise Refused("file_differs", f"{DUMP} ends within {named.split(' ', maxsplit=1)[0]}")
 
 
