@@ -127,6 +127,11 @@ class Receiver:
         if connection.refused is not None:
             connection.close()
             raise NotLetIn(connection.refused)
+        if not connection.alive and self._at.others:
+            raise Unavailable(
+                f"broker at {where(self._at)} hangs up before it lets us in, as a node does while its cluster elects"
+                " a leader; if none lets us in, its log says why"
+            )
         if not connection.alive:
             raise NotLetIn(
                 f"broker at {where(self._at)} hangs up before it lets us in; correct [broker], or make"

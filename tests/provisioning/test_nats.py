@@ -268,6 +268,7 @@ def test_configure_tells_the_collector_of_the_cluster(tmp_path: Path) -> None:
     table = tomllib.loads((made.root / "collector" / "collector.toml").read_text())["broker"]
     assert (table["host"], table["port"]) == ("mq1.example", 8883)
     assert table["others"] == ["mq2.example:8883", "mq3.example:8883"]
+    assert table["records_qos"] == 0, "a queue for each subscription is a consensus group, elected anew at every fault"
     assert Path(table["tls_key_file"]).exists()
 
 
