@@ -8,7 +8,6 @@ import os
 import signal
 import sys
 import threading
-import time
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,8 +20,7 @@ from collector.bind import check_bind
 from collector.command import sentence, with_config
 from collector.export import rows
 from collector.forward import Forwarder
-from collector.forward import rebuild as rebuild_points
-from collector.forward_store import ForwardStore
+from collector.forward_store import forward_memory
 from collector.health import now_ms, read_health
 from collector.import_export import import_paths
 from collector.ingest import Ingest
@@ -38,13 +36,14 @@ from collector.postgres_commands import COMMANDS as POSTGRES_COMMANDS
 from collector.proofs import Prover
 from collector.published import fill_new, forward_target
 from collector.receive import Receiver
-from collector.reconcile import PointCounter, hour_text, hours_found, reconcile_counts
 from collector.registry import Registry
 from collector.report_commands import COMMANDS as REPORT_COMMANDS
 from collector.retention import Sweeper
 from collector.retention_commands import COMMANDS as RETENTION_COMMANDS
 from collector.seal_service import SealService, log_signer
 from collector.seal_store import SealReader
+from collector.series_commands import REBUILDS as SERIES_REBUILDS
+from collector.series_commands import influx_of, reconcile
 from collector.settings import Settings, read_settings
 from collector.statements import statements_of
 from collector.submit import submit
@@ -54,11 +53,8 @@ from wire.errors import EXIT_FAILED, Misconfigured
 from wire.keyfile import read_signer
 
 if TYPE_CHECKING:
-    from collector.influx import Influx
+    pass
 
-COUNT_ATTEMPTS = 4
-COUNT_AGAIN_S = 1.0
-EVERY_DAY = 10_000_000
 EXAMPLE = """\b
 Settings (TOML):
   origin = "dosong.example"
@@ -142,20 +138,13 @@ def receive(settings: Settings) -> None:
         registry.close()
 
 
-def _influx(settings: Settings) -> Influx:
-    """The InfluxDB of the settings. Its library is heavy, and `receive` must be back fast after a kill."""
-    from collector.influx import Influx  # noqa: PLC0415
-
-    return Influx(settings)
-
-
 @main.command()
 @with_config
 def forward(settings: Settings) -> None:
     """Ledger to InfluxDB."""
     stop = _stop_on_signals()
-    writer = forward_target(settings, _influx)
-    store = ForwardStore(settings.forward)
+    writer = forward_target(settings, influx_of)
+    store = forward_memory(settings)
     fill_new(store, settings.influx.public)
     registry = Registry(settings.registry)
     try:
@@ -212,73 +201,8 @@ def rebuild() -> None:
     """Make again what is derived from the ledger."""
 
 
-for _command in REBUILDS:
+for _command in (*REBUILDS, *SERIES_REBUILDS):
     rebuild.add_command(_command)
-
-
-@rebuild.command("influx")
-@with_config
-def rebuild_influx(settings: Settings) -> None:
-    """Drop every point and write all of them again. Safe beside a running forward; if interrupted, run it again."""
-    reader, writer = LedgerReader(settings.ledger), forward_target(settings, _influx)
-    registry = Registry(settings.registry)
-    parked: list[str] = []
-    writer.prepare()
-    writer.drop()
-    written = rebuild_points(reader, registry, writer, lambda _line, reason: parked.append(reason), now_ms())
-    click.echo(f"lines written: {written}, refused by InfluxDB: {len(parked)}")
-    if not _counts_equal(reader, writer, EVERY_DAY):
-        sys.exit(EXIT_FAILED)
-
-
-@rebuild.command("rollups")
-@with_config
-def rebuild_rollups(settings: Settings) -> None:
-    """Make the sums by hamlet, operator and hour again from the records. Stop `receive` first: it alone writes them."""
-    ledger = open_ledger(settings.ledger)
-    try:
-        click.echo(f"records in the rollups: {ledger.rebuild_rollups()}")
-    finally:
-        ledger.close()
-
-
-@main.command()
-@with_config
-@click.option(
-    "--days",
-    default=31,
-    show_default=True,
-    type=click.IntRange(1, 10_000),
-    help="Compare hours until so many days in a row are equal.",
-)
-def reconcile(settings: Settings, days: int) -> None:
-    """Compare counts in ledger and InfluxDB: by probe, and by hamlet, hour and operator. Exit 1 if they differ.
-
-    `forward` does the same every night and after every outage, and writes again what differs.
-    """
-    if not _counts_equal(LedgerReader(settings.ledger), _influx(settings), days):
-        sys.exit(EXIT_FAILED)
-
-
-def _counts_equal(reader: LedgerReader, counter: PointCounter, days: int) -> bool:
-    """Print one line a probe and measurement, and each hour that differs; say whether all are equal.
-
-    What arrives while we count makes a difference that is none: only one that lasts is told.
-    """
-    for _ in range(COUNT_ATTEMPTS):
-        rows = reconcile_counts(reader, counter)
-        found, hours = hours_found(reader, counter, now_ms(), days)
-        if found.differed == 0 and all(row.ledger == row.influx for row in rows):
-            break
-        time.sleep(COUNT_AGAIN_S)
-    for row in rows:
-        mark = "equal" if row.ledger == row.influx else "DIFFERENT"
-        click.echo(f"{row.measurement} {row.probe}: ledger {row.ledger}, InfluxDB {row.influx}: {mark}")
-    for one in hours:
-        named = f"{one.measurement} {one.hamlet or '-'} {one.plmn or '-'} {hour_text(one.hour_ms)}"
-        click.echo(f"{named}: ledger {one.ledger}, InfluxDB {one.influx}: DIFFERENT")
-    click.echo(f"hours by hamlet and operator: {found.hours} compared, {found.differed} differ")
-    return found.differed == 0 and all(row.ledger == row.influx for row in rows)
 
 
 @main.command()
@@ -363,7 +287,7 @@ def status(settings: Settings, as_json: bool) -> None:
         sys.exit(EXIT_FAILED)
 
 
-for _more in (*ACCOUNT_COMMANDS, *TOKEN_COMMANDS, *REPORT_COMMANDS, *RETENTION_COMMANDS, *POSTGRES_COMMANDS):
+for _more in (*ACCOUNT_COMMANDS, *TOKEN_COMMANDS, *REPORT_COMMANDS, *RETENTION_COMMANDS, *POSTGRES_COMMANDS, reconcile):
     main.add_command(_more)
 
 

@@ -8,7 +8,7 @@ Source: `collector.core.measures`; issue 7 (400 days in under three seconds).
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 from collector.core.clock import DAY_MS, HOUR_MS, hour_of
@@ -72,8 +72,11 @@ def _count(
                     worst[name] = max(worst.get(name, value), value)
 
 
-def every_day(source: DaySource, at_ms: int) -> Iterator[list[str]]:
-    """All such points that the ledger gives, newest day first: for a database made anew."""
+def every_day(source: DaySource, at_ms: int, mine: Callable[[int], bool] = lambda _: True) -> Iterator[list[str]]:
+    """All such points that the ledger gives, newest day first: for a database made anew.
+
+    `mine`: whether a day that begins at a moment (UTC ms) is wanted."""
     sql = "SELECT DISTINCT start_ms FROM rollup_total WHERE span = 'day' AND start_ms < ? ORDER BY start_ms DESC"
     for (day_ms,) in map(tuple, source.rows(sql, at_ms)):
-        yield [text for text in lines_of_day(source, day_ms, None) if text]
+        if mine(day_ms):
+            yield [text for text in lines_of_day(source, day_ms, None) if text]

@@ -17,19 +17,18 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from itertools import chain
 from typing import Protocol
 
 from collector.board_lines import BoardLines
 from collector.core import points
 from collector.core.rollup import DayKey
 from collector.core.sample import Sample
-from collector.day_lines import every_day
 from collector.failpoint import reached
-from collector.forward_rollups import ALL_HOURS, ANEW, Deleter, RollupPoints, rollup_points, touched_by
-from collector.forward_store import ForwardStore
+from collector.forward_memory import Memory
+from collector.forward_rollups import ALL_HOURS, ANEW, Deleter, RollupPoints, touched_by
 from collector.health import ForwardState, StateFile, now_ms, read_health
 from collector.ledger import LedgerReader
+from collector.ledger_port import Fenced
 from collector.nightly import Nightly
 from collector.place_lines import site_lines
 from collector.probe_watch import ProbeWatch, Watched, left_lines, state_lines
@@ -37,7 +36,7 @@ from collector.reconcile import WINDOW_MS, PointCounter
 from collector.registry import Registry
 from collector.rollups import Rollups
 from collector.settings import Settings
-from collector.unit_lines import UnitLines, every_unit
+from collector.unit_lines import UnitLines
 from wire.errors import Misconfigured, Refused, Unavailable
 
 LOG = logging.getLogger("collector.forward")
@@ -119,7 +118,7 @@ class Forwarder:
         settings: Settings,
         reader: LedgerReader,
         registry: Registry,
-        store: ForwardStore,
+        store: Memory,
         writer: Target,
         stop: threading.Event,
     ) -> None:
@@ -162,6 +161,10 @@ class Forwarder:
                 self._say()
                 if not busy:
                     self._stop.wait(POLL_S)
+            except Fenced as error:
+                LOG.info("%s", error)
+                self._ready = None
+                self._stop.wait(POLL_S)
             except (Unavailable, Misconfigured) as error:
                 if isinstance(error, Misconfigured) and self._last_write_ms is None:
                     raise
@@ -175,9 +178,14 @@ class Forwarder:
 
     def _once(self) -> bool:
         """Write one batch of whatever is due; say whether there may be more at once."""
-        self._places()
-        self._ledger_n = self._reader.last_n()
-        if self._store.position() > self._ledger_n or self._store.redo_position() > self._reader.last_redo():
+        if self._store.turn():
+            self._ready = None
+        if self._store.leads:
+            self._places()
+        self._ledger_n, redo = self._reader.last_n(), self._reader.last_redo()
+        if self._store.parts is not None and not self._store.parts:
+            return False
+        if self._store.position() > self._ledger_n or self._store.redo_position() > redo:
             LOG.warning(
                 "the ledger holds less than InfluxDB has taken: it was restored or made anew; everything is written"
                 " again; run dosong-collector rebuild influx to drop points that it no longer holds"
@@ -187,7 +195,9 @@ class Forwarder:
         busy = self._fresh() or busy
         if not busy or time.monotonic() >= self._rollups_due_s:
             self._rollups(busy=busy)
-        if not busy and self._nightly.once(now_ms()):
+        if not busy:
+            self._store.seen(self._ledger_n, redo)
+        if not busy and self._store.leads and self._nightly.once(now_ms()):
             self._start_over()
             return True
         return busy
@@ -199,7 +209,7 @@ class Forwarder:
     def _changed(self) -> bool:
         """Write records again that changed after they were stored; say whether there were any."""
         after = self._store.redo_position()
-        changed = self._reader.redone(after, MAX_RECORDS)
+        changed = self._reader.redone(after, MAX_RECORDS, self._store.parts)
         if not changed:
             return False
         before = self._reader.places_before(after, changed[-1][0])
@@ -275,10 +285,12 @@ class Forwarder:
         touched: dict[DayKey, int] = {}
         last_n = position
         while len(lines) < MAX_LINES:
-            samples = self._reader.samples(after_n=last_n, limit=PAGE_RECORDS, newest_first=False)
+            samples = self._reader.samples(
+                after_n=last_n, parts=self._store.parts, limit=PAGE_RECORDS, newest_first=False
+            )
             if not samples:
                 break
-            lines += lines_of(samples)
+            lines += lines_of(one for one in samples if not self._store.is_taken(one.part, one.n))
             taken.update({sample.part: sample.n for sample in samples})
             for key, hours in touched_by((sample, None) for sample in samples).items():
                 touched[key] = touched.get(key, 0) | hours
@@ -354,7 +366,7 @@ class Forwarder:
             LOG.warning("%s; trying again for ever", sentence)
 
     def _say(self, *, now: bool = False) -> None:
-        position = self._store.position()
+        position = min(self._store.position(), self._ledger_n)
         state = ForwardState(
             pid=os.getpid(),
             at_ms=now_ms(),
@@ -370,31 +382,3 @@ class Forwarder:
             unequal=self._nightly.unequal,
         )
         self._file.write(state, now=now)
-
-
-def rebuild(
-    reader: LedgerReader, registry: Registry, writer: PointWriter, park: Callable[[str, str], None], at_ms: int
-) -> int:
-    """Write every sample of the ledger, oldest first, and the places; return how many lines were written.
-
-    Safe beside a running forward: both write the same lines, and what changes between our reading and our writing
-    is written once more. Raises Unavailable: then run it again.
-    """
-    redone = reader.last_redo()
-    waiting: list[str] = []
-    written = write_all(writer, list(site_lines(registry, at_ms // DAY_MS * DAY_MS)), park)
-    position = 0
-    while samples := reader.samples(after_n=position, limit=MAX_RECORDS, newest_first=False):
-        written += write_all(writer, lines_of(samples), park)
-        position = samples[-1].n
-    while changed := reader.redone(redone, MAX_RECORDS):
-        written += write_all(writer, lines_of(sample for _, sample in changed), park)
-        redone = changed[-1][0]
-    for day in Rollups(reader).days(0, at_ms + 400 * DAY_MS):
-        waiting += rollup_points([day])
-        if len(waiting) >= MAX_LINES:
-            written += write_all(writer, waiting, park)
-            waiting = []
-    for lines in chain(every_unit(Rollups(reader), registry, at_ms), every_day(reader, at_ms)):
-        written += write_all(writer, lines, park)
-    return written + write_all(writer, waiting, park)

@@ -14,7 +14,7 @@ from collector.core.clock import DAY_MS, month_of
 from collector.core.rollup import DayKey, Hour
 from collector.core.rollup_points import CAUSES, DAILY, HOURLY, rollup_lines
 from collector.core.sample import Sample
-from collector.forward_store import Due, ForwardStore
+from collector.forward_memory import Due, Memory
 from collector.rollups import Rollups, fact_of_sample
 from wire.errors import Refused
 
@@ -50,9 +50,7 @@ def touched_by(samples: Iterable[tuple[Sample, str | None]]) -> dict[DayKey, int
 class RollupPoints:
     """Writes the rollup points that are due."""
 
-    def __init__(
-        self, rollups: Rollups, store: ForwardStore, deleter: Deleter, write: Callable[[list[str]], None]
-    ) -> None:
+    def __init__(self, rollups: Rollups, store: Memory, deleter: Deleter, write: Callable[[list[str]], None]) -> None:
         self._rollups = rollups
         self._store = store
         self._deleter = deleter

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from collector.core.rollup import DayKey
+from collector.forward_memory import Alone, Due, Memory
+from collector.ledger_place import Remote
+from collector.settings import Settings
 from collector.sqlite import Ownership, open_writer
 from wire.errors import Unavailable
 
-Due = tuple[int, str]
-"""What one span of points is of: its first moment (UTC ms of a local day or month) and its province."""
 _DUE = "INSERT INTO due VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET anew = max(anew, excluded.anew)"
 _TOUCH = "INSERT INTO touched VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET hours = hours | excluded.hours"
 
@@ -21,7 +22,7 @@ def _rows(touched: Mapping[DayKey, int]) -> Iterable[tuple[Any, ...]]:
     return ((*key, hours) for key, hours in touched.items())
 
 
-class ForwardStore:
+class ForwardStore(Alone):
     """`forward.db`. Not safe for several threads. Every call raises Unavailable if the disk refuses."""
 
     def __init__(self, path: Path) -> None:
@@ -120,3 +121,13 @@ class ForwardStore:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
             raise Unavailable(f"cannot write {self.path}: {error}; free or repair the disk") from error
+
+
+def forward_memory(settings: Settings) -> Memory:
+    """What this machine's `forward` remembers with. Raises Misconfigured if another one is this one, Unavailable."""
+    place = settings.ledger
+    if not isinstance(place, Remote):
+        return ForwardStore(settings.forward)
+    from collector.forward_shared import shared_store  # noqa: PLC0415 (only who uses PostgreSQL has its driver)
+
+    return shared_store(settings, place)

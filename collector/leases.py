@@ -1,4 +1,4 @@
-"""Which partitions this worker receives: rows of `lease`, each with an end and a number of its last change of hands.
+"""Which partitions a worker has: rows of `lease`, each with an end and a number of its last change of hands.
 
 A thread of its own says every second and a half that the worker is there and prolongs its leases. Partitions are
 shared out by rendezvous hashing among the workers that were seen lately: each takes what is its own and free, and
@@ -13,6 +13,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from hashlib import sha256
 
 from collector.ledger_place import Remote
@@ -26,20 +27,69 @@ BEAT_S = 1.5
 STUCK_S = 30.0
 """A worker whose loop has not turned for so long gives up its leases by not prolonging them."""
 _NOW = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
-_SEEN = (
-    f"INSERT INTO worker (name, seen_ms, host) VALUES (?, {_NOW}, ?)"  # noqa: S608 (a name of ours, as below)
-    " ON CONFLICT (name) DO UPDATE SET seen_ms = excluded.seen_ms, host = excluded.host"
-)
-_WORKERS = f"SELECT name FROM worker WHERE seen_ms > {_NOW} - ? ORDER BY name"  # noqa: S608
-_KEEP = f"UPDATE lease SET until_ms = {_NOW} + ? WHERE worker = ? RETURNING part, fence"  # noqa: S608
-_TAKE = (
-    f"INSERT INTO lease (part, worker, fence, until_ms) SELECT part, ?, 1, {_NOW} + ?"  # noqa: S608
-    " FROM unnest(?::bigint[]) AS p (part) ON CONFLICT (part) DO UPDATE SET worker = excluded.worker,"
-    " fence = lease.fence + 1, until_ms = excluded.until_ms"
-    f" WHERE lease.until_ms < {_NOW}"
-)
-_GIVE = "UPDATE lease SET until_ms = 0, worker = '' WHERE worker = ? AND part = ANY(?)"
-_FORGET = f"DELETE FROM worker WHERE seen_ms < {_NOW} - 3600000"  # noqa: S608
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The statements of one kind of leases, on tables of its own: `lease` and `worker`, or `forward_lease` and so on.
+
+    `kind`: what its processes are called; `lock`: class of the advisory locks on their names.
+    """
+
+    kind: str
+    lock: int
+    prefix: str = ""
+
+    @property
+    def seen(self) -> str:
+        """Say that a worker is there."""
+        return (
+            f"INSERT INTO {self.prefix}worker (name, seen_ms, host) VALUES (?, {_NOW}, ?)"  # noqa: S608 (ours, as below)
+            " ON CONFLICT (name) DO UPDATE SET seen_ms = excluded.seen_ms, host = excluded.host"
+        )
+
+    @property
+    def workers(self) -> str:
+        """Who was seen lately."""
+        return f"SELECT name FROM {self.prefix}worker WHERE seen_ms > {_NOW} - ? ORDER BY name"  # noqa: S608
+
+    @property
+    def keep(self) -> str:
+        """Prolong what a worker has, and name it."""
+        return f"UPDATE {self.prefix}lease SET until_ms = {_NOW} + ? WHERE worker = ? RETURNING part, fence"  # noqa: S608
+
+    @property
+    def take(self) -> str:
+        """Take partitions that are free, each under a new number."""
+        return (
+            f"INSERT INTO {self.prefix}lease AS held (part, worker, fence, until_ms) SELECT part, ?, 1, {_NOW} + ?"  # noqa: S608
+            " FROM unnest(?::bigint[]) AS p (part) ON CONFLICT (part) DO UPDATE SET worker = excluded.worker,"
+            f" fence = held.fence + 1, until_ms = excluded.until_ms WHERE held.until_ms < {_NOW}"
+        )
+
+    @property
+    def give(self) -> str:
+        """Give partitions back."""
+        return f"UPDATE {self.prefix}lease SET until_ms = 0, worker = '' WHERE worker = ? AND part = ANY(?)"  # noqa: S608
+
+    @property
+    def leave(self) -> str:
+        """A worker ends."""
+        return f"DELETE FROM {self.prefix}worker WHERE name = ?"  # noqa: S608
+
+    @property
+    def forget(self) -> str:
+        """Workers that nobody has seen for an hour."""
+        return f"DELETE FROM {self.prefix}worker WHERE seen_ms < {_NOW} - 3600000"  # noqa: S608
+
+    @property
+    def hold(self) -> str:
+        """In a transaction: the numbers of a worker's partitions, which stay as they are until COMMIT."""
+        return f"SELECT part, fence FROM {self.prefix}lease WHERE worker = ? AND part = ANY(?) FOR SHARE"  # noqa: S608
+
+
+RECEIVE = Rows("receive", 7)
+FORWARD = Rows("forward", 8, "forward_")
 
 
 def share(worker: str, workers: Collection[str]) -> frozenset[int]:
@@ -54,10 +104,10 @@ def _weight(worker: str, part: int) -> bytes:
 class Leases:
     """This worker's partitions. `owned`, `wanted` and `give` may be called from any thread."""
 
-    def __init__(self, place: Remote, worker: str, host: str) -> None:
+    def __init__(self, place: Remote, worker: str, host: str, rows: Rows = RECEIVE, stuck_s: float = STUCK_S) -> None:
         """Take the worker's name. Raises Misconfigured if another process has it, Unavailable."""
-        self.worker = worker
-        self._place, self._host = place, host
+        self.worker, self.rows = worker, rows
+        self._place, self._host, self._stuck_s = place, host, stuck_s
         self._lock = threading.Lock()
         self._owned: dict[int, int] = {}
         self._until_s = 0.0
@@ -94,10 +144,10 @@ class Leases:
 
     def _run(self) -> None:
         while not self._stop.wait(BEAT_S if self._until_s else 0):
-            if time.monotonic() - self._turned_s < STUCK_S:
+            if time.monotonic() - self._turned_s < self._stuck_s:
                 self._try(self._beat)
-        self._try(lambda db: db.execute(_GIVE, (self.worker, list(range(topics.PARTS)))))
-        self._try(lambda db: db.execute("DELETE FROM worker WHERE name = ?", (self.worker,)))
+        self._try(lambda db: db.execute(self.rows.give, (self.worker, list(range(topics.PARTS)))))
+        self._try(lambda db: db.execute(self.rows.leave, (self.worker,)))
         if self._db is not None:
             self._db.close()
 
@@ -115,30 +165,32 @@ class Leases:
 
     def _connect(self) -> PgDatabase:
         db = PgDatabase(self._place, ("statement_timeout=5000",))
-        if not db.execute("SELECT pg_try_advisory_lock(7, hashtext(?))", (self.worker,)).fetchone()[0]:
+        if not db.execute("SELECT pg_try_advisory_lock(?::int, hashtext(?))", (self.rows.lock, self.worker)).fetchone()[
+            0
+        ]:
             db.close()
             raise Misconfigured(
-                f"another receive is called {self.worker}; give each a name of its own in ledger.worker"
+                f"another {self.rows.kind} is called {self.worker}; give each a name of its own in ledger.worker"
             )
         return db
 
     def _beat(self, db: PgDatabase) -> None:
         """Say that we are there; prolong, give back, take."""
         begun_s = time.monotonic()
-        db.execute(_SEEN, (self.worker, self._host))
-        names = {row[0] for row in db.execute(_WORKERS, (TERM_MS,)).fetchall()} | {self.worker}
+        db.execute(self.rows.seen, (self.worker, self._host))
+        names = {row[0] for row in db.execute(self.rows.workers, (TERM_MS,)).fetchall()} | {self.worker}
         wanted = share(self.worker, names)
         with self._lock:
             giving, self._giving = self._giving, frozenset()
             free = sorted(wanted - self._owned.keys())
         if giving:
-            db.execute(_GIVE, (self.worker, sorted(giving)))
+            db.execute(self.rows.give, (self.worker, sorted(giving)))
         if free:
-            db.execute(_TAKE, (self.worker, TERM_MS, free))
-        held: dict[int, int] = dict(db.execute(_KEEP, (TERM_MS, self.worker)).fetchall())
-        db.execute(_FORGET)
+            db.execute(self.rows.take, (self.worker, TERM_MS, free))
+        held: dict[int, int] = dict(db.execute(self.rows.keep, (TERM_MS, self.worker)).fetchall())
+        db.execute(self.rows.forget)
         with self._lock:
             if held.keys() != self._owned.keys():
-                LOG.info("partitions=%d of %d workers=%d", len(held), topics.PARTS, len(names))
+                LOG.info("%s partitions=%d of %d workers=%d", self.rows.kind, len(held), topics.PARTS, len(names))
             held = {part: fence for part, fence in held.items() if part not in self._giving}
             self._owned, self._wanted, self._until_s = held, wanted, begun_s + TERM_MS / 1000

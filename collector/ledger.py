@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import msgspec
@@ -59,6 +59,7 @@ class LedgerReader:
         probe: str | None = None,
         kind: str | None = None,
         part: int | None = None,
+        parts: Collection[int] | None = None,
         since_ms: int | None = None,
         until_ms: int | None = None,
         after_n: int | None = None,
@@ -79,9 +80,11 @@ class LedgerReader:
             ("n > ?", after_n),
         ]
         given = [(text, value) for text, value in wanted if value is not None]
+        if parts is not None:
+            given.append((_of_parts(parts), None))
         where = f"WHERE {' AND '.join(text for text, _ in given)}" if given else ""
         order = "DESC" if newest_first else "ASC"
-        values = tuple(value for _, value in given)
+        values = tuple(value for _, value in given if value is not None)
         rows = self.rows(f"SELECT * FROM record {where} ORDER BY n {order} LIMIT ?", *values, limit)  # noqa: S608
         return self._samples(rows)
 
@@ -141,9 +144,10 @@ class LedgerReader:
         """Number of the newest entry in the list of records that changed after they were stored."""
         return int(self.rows("SELECT coalesce(max(n), 0) FROM redo")[0][0])
 
-    def redone(self, after: int, limit: int) -> list[tuple[int, Sample]]:
+    def redone(self, after: int, limit: int, parts: Collection[int] | None = None) -> list[tuple[int, Sample]]:
         """Records that changed after they were stored (dated, found out of chain), with the number of the change."""
-        rows = self.rows("SELECT n, record FROM redo WHERE n > ? ORDER BY n LIMIT ?", after, limit)
+        of_parts = "" if parts is None else f" AND {_of_parts(parts)}"
+        rows = self.rows(f"SELECT n, record FROM redo WHERE n > ?{of_parts} ORDER BY n LIMIT ?", after, limit)  # noqa: S608
         found = ((int(row["n"]), self.numbered(int(row["record"]))) for row in rows)
         return [(n, sample) for n, sample in found if sample is not None]
 
@@ -284,3 +288,8 @@ class LedgerReader:
             counted=bool(row["counted"]),
             not_counted=tuple(row["not_counted"].split()),
         )
+
+
+def _of_parts(parts: Collection[int]) -> str:
+    """Condition on the column `part`: in these partitions."""
+    return f"part IN ({', '.join(str(int(one)) for one in sorted(parts)) or '-1'})"

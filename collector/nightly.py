@@ -12,8 +12,8 @@ from typing import Protocol
 from collector.core.clock import HOUR_MS, day_of
 from collector.core.rollup import DayKey
 from collector.core.sample import Sample
+from collector.forward_memory import Memory
 from collector.forward_rollups import Deleter
-from collector.forward_store import ForwardStore
 from collector.ledger import LedgerReader
 from collector.reconcile import Difference, PointCounter, reconcile_days
 from wire.errors import Misconfigured, Refused, Unavailable
@@ -42,7 +42,7 @@ class Nightly:
     def __init__(
         self,
         reader: LedgerReader,
-        store: ForwardStore,
+        store: Memory,
         target: Target,
         again: Callable[[Iterable[Sample], Iterable[DayKey]], None],
     ) -> None:

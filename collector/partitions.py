@@ -72,6 +72,13 @@ class Partitions:
         self._ledger.hold(self._leases.worker, {part: held.get(part, 0) for part in set(map(topics.part, probes))})
 
 
+def worker_name(settings: Settings) -> tuple[str, str]:
+    """What this machine's processes are called among the others, and the machine's own name."""
+    host = socket.gethostname()
+    given = settings.ledger_at.worker if settings.ledger_at is not None else None
+    return given or "".join(sign if sign.isalnum() else "-" for sign in host)[:40], host
+
+
 def partitions_of(settings: Settings, ledger: SqlLedger, ingest: Ingest) -> Partitions | None:
     """The partitions of this `receive` if its ledger is one that several may write; None: all are its own.
 
@@ -81,8 +88,7 @@ def partitions_of(settings: Settings, ledger: SqlLedger, ingest: Ingest) -> Part
         return None
     from collector.leases import Leases  # noqa: PLC0415 (only who uses PostgreSQL has its driver)
 
-    host = socket.gethostname()
-    worker = settings.ledger_at.worker or "".join(sign if sign.isalnum() else "-" for sign in host)[:40]
+    worker, host = worker_name(settings)
     made = Partitions(Leases(cast("Remote", settings.ledger), worker, host), cast("PostgresLedger", ledger))
     ingest.hold = made.hold
     return made

@@ -20,7 +20,7 @@ from collector.core.points import Field
 from collector.core.rollup import DayKey
 from collector.core.unit_points import UNIT_CAUSES, UNIT_DAY, UNIT_MONTH, Gathered, Unit, gather, unit_lines
 from collector.day_lines import FLEET, REFERRALS, lines_of_day
-from collector.forward_store import Due
+from collector.forward_memory import Due
 from collector.ledger import LedgerReader
 from collector.place_lines import position
 from collector.registry import Registry
@@ -127,18 +127,22 @@ def month_lines(rollups: Rollups, month_ms: int, province: str, known: Known) ->
     return _lines(UNIT_MONTH, units, month_ms, known)
 
 
-def every_unit(rollups: Rollups, registry: Registry, at_ms: int) -> Iterator[list[str]]:
-    """All points of units that the ledger gives, a province's day or month at a time: for a database made anew."""
+def every_unit(
+    rollups: Rollups, registry: Registry, at_ms: int, mine: Callable[[int], bool] = lambda _: True
+) -> Iterator[list[str]]:
+    """All points of units that the ledger gives, a province's day or month at a time: for a database made anew.
+
+    `mine`: whether a day or month that begins at a moment (UTC ms) is wanted."""
     known = register(registry)
     provinces = [one.code for one in registry.provinces()]
     day_ms = rollups.day_before(at_ms)
     months: set[int] = set()
     while day_ms is not None:
         months.add(month_of(day_ms)[0])
-        for province in provinces:
+        for province in provinces if mine(day_ms) else ():
             yield list(day_lines(rollups, day_ms, province, known))
         day_ms = rollups.day_before(day_ms)
-    for month_ms in sorted(months):
+    for month_ms in filter(mine, sorted(months)):
         for province in provinces:
             yield list(month_lines(rollups, month_ms, province, known))
 

@@ -16,9 +16,10 @@ from typing import Any
 
 import pytest
 
-from collector.forward import lines_of, rebuild, write_all
+from collector.forward import lines_of, write_all
 from collector.health import now_ms, read_health
 from collector.influx import Influx as InfluxWriter
+from collector.rebuild import rebuild
 from collector.settings import read_settings
 from tests.collector.conftest import Bench
 from tests.collector.door import Door

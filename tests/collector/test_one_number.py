@@ -29,8 +29,8 @@ from collector.core.clock import DAY_MS, HOUR_MS, month_of
 from collector.core.period import Period
 from collector.core.rollup_view import summary
 from collector.evidence_pack import Packer, Wanted
-from collector.forward import rebuild
 from collector.influx import Influx as Writer
+from collector.rebuild import rebuild
 from collector.reports.desk import open_desk
 from collector.reports.gather import Asked, Gatherer
 from collector.rollups import Rollups
