@@ -287,7 +287,7 @@ def hung_up(broker: BrokerSettings) -> Unavailable:
     """What it means that a broker closes a connection before it lets us in."""
     at = f"broker at {where(broker)} hangs up before it lets us in"
     if broker.others:
-        return Unavailable(f"{at}, as a node does while its cluster elects a leader; if none lets us in, see their logs")
+        return Unavailable(f"{at}, as a node does while its cluster elects a leader; if none lets us in, see its log")
     return NotLetIn(
         f"{at}; correct [broker], or make cert_file and tls_key_file anew with dosong-provision; the broker's log"
         " says more"
