@@ -78,7 +78,7 @@ def broker_watch(root: Path, log: Path | None) -> None:
 
 @broker.command("nats", epilog=NATS_EXAMPLES)
 @dir_option
-@click.option("--node", "nodes", multiple=True, required=True, help="NAME=HOST[:MQTT[:ROUTE[:CLIENT[:MONITOR]]]] (ports).")
+@click.option("--node", "nodes", multiple=True, required=True, help="NAME=HOST[:MQTT[:ROUTE[:CLIENT[:MONITOR]]]].")
 @click.option("--folder", type=click.Path(path_type=Path), help="Where NAME/ lies on its machine (as here).")
 @click.option("--store", type=click.Path(path_type=Path), default=Path("/var/lib/dosong-nats"), show_default=True)
 @click.option("--bind", default="0.0.0.0", show_default=True, help="Address that every node listens on.")
