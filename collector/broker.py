@@ -38,7 +38,7 @@ class BufferedClient(Client):
     """paho's client with three of its costs taken away: a system call for every byte of a header and for every PUBACK,
     and a dozen calls for every PUBLISH.
 
-    Bytes from the socket gather here until a packet is whole: at most `READ_BYTES` and one packet. PUBLISH at QoS 1 is
+    Bytes from the socket gather here until a packet is whole: at most `READ_BYTES` and one packet. PUBLISH is
     read by `core.packets`, all the rest by paho, a whole packet at a time. Written against paho-mqtt 2.2; the tests of
     this module fail if its inside changes.
     """
@@ -137,6 +137,7 @@ class Connection:
         self.subscribed = False
         self._parts: frozenset[int] | None = None if worker is None else frozenset()
         self.refused: str | None = None
+        self._qos = broker.records_qos
         self.in_flight = 0
         self._incoming: list[Incoming] = []
         self._bytes = 0
@@ -208,7 +209,7 @@ class Connection:
             return
         self._parts = parts
         if parts - before:
-            self._client.subscribe([(topics.up_filter(part), topics.QOS) for part in sorted(parts - before)])
+            self._client.subscribe([(topics.up_filter(part), self._qos) for part in sorted(parts - before)])
         if before - parts:
             self._client.unsubscribe([topics.up_filter(part) for part in sorted(before - parts)])
 
@@ -234,7 +235,7 @@ class Connection:
                 f"broker refuses the collector ({reason}); correct allow_anonymous or the users in its settings"
             )
         else:
-            ups = [] if self._parts is not None else [(topics.UP_FILTER, topics.QOS)]
+            ups = [] if self._parts is not None else [(topics.UP_FILTER, self._qos)]
             client.subscribe([*ups, (topics.STATUS_FILTER, STATUS_QOS)])
 
     def _on_subscribe(self, _client: Client, _userdata: object, _mid: int, reasons: Any, _properties: object) -> None:
@@ -280,6 +281,17 @@ def _unreached(broker: BrokerSettings, error: Exception) -> Unavailable:
         return NotLetIn(f"broker.host {broker.host} is not found ({why}); correct it, or this machine's name server")
     name = "broker.socket" if broker.socket else "broker.host and broker.port"
     return Unavailable(f"broker at {at} does not answer ({why}); start mosquitto, or correct {name}")
+
+
+def hung_up(broker: BrokerSettings) -> Unavailable:
+    """What it means that a broker closes a connection before it lets us in."""
+    at = f"broker at {where(broker)} hangs up before it lets us in"
+    if broker.others:
+        return Unavailable(f"{at}, as a node does while its cluster elects a leader; if none lets us in, see its log")
+    return NotLetIn(
+        f"{at}; correct [broker], or make cert_file and tls_key_file anew with dosong-provision; the broker's log"
+        " says more"
+    )
 
 
 def where(broker: BrokerSettings) -> str:

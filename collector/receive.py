@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from collector.broker import Connection, NotLetIn, tls_context, where
+from collector.broker import Connection, NotLetIn, hung_up, tls_context, where
 from collector.config_shelf import ConfigShelf
 from collector.core.packets import Incoming
 from collector.core.throttle import Throttle
@@ -128,10 +128,7 @@ class Receiver:
             connection.close()
             raise NotLetIn(connection.refused)
         if not connection.alive:
-            raise NotLetIn(
-                f"broker at {where(self._at)} hangs up before it lets us in; correct [broker], or make"
-                " cert_file and tls_key_file anew with dosong-provision; the broker's log says more"
-            )
+            raise hung_up(self._at)
         return connection
 
     def _serve(self, connection: Connection) -> None:

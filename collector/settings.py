@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Meta, Struct, structs
 
 from collector.ledger_place import LedgerPlace, Remote
+from wire import topics
 from wire.errors import Misconfigured
 
 Text = Annotated[str, Meta(min_length=1, max_length=400)]
@@ -43,7 +44,8 @@ class Table(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class BrokerSettings(Table, frozen=True, kw_only=True):
     """Where mosquitto listens for the collector: a unix socket, or host and port with TLS files (all three or none).
 
-    `others`: HOST:PORT of further brokers of the same cluster, tried in turn.
+    `others`: HOST:PORT of further brokers of the same cluster, tried in turn. `records_qos`: how records are asked for;
+    0 where the broker would make a queue with a consensus of its own at each connection (decision 0042).
     """
 
     socket: Text | None = None
@@ -56,6 +58,7 @@ class BrokerSettings(Table, frozen=True, kw_only=True):
     # With a dot, which no probe's id has: a probe's id is its client id, and the broker throws out an elder namesake.
     client_id: Annotated[str, Meta(pattern=r"^(?=.*\.)[A-Za-z0-9._-]{1,64}\Z")] = "collector.dosong"
     keepalive_s: Annotated[int, Meta(ge=5, le=1200)] = 30
+    records_qos: Annotated[int, Meta(ge=0, le=1)] = topics.QOS
 
     def turn(self, number: int) -> BrokerSettings:
         """The settings of the broker that is tried as the `number`th: each of the cluster in its turn."""

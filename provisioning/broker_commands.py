@@ -78,7 +78,7 @@ def broker_watch(root: Path, log: Path | None) -> None:
 
 @broker.command("nats", epilog=NATS_EXAMPLES)
 @dir_option
-@click.option("--node", "nodes", multiple=True, required=True, help="NAME=HOST[:MQTT[:ROUTE]] (ports).")
+@click.option("--node", "nodes", multiple=True, required=True, help="NAME=HOST[:MQTT[:ROUTE[:CLIENT[:MONITOR]]]].")
 @click.option("--folder", type=click.Path(path_type=Path), help="Where NAME/ lies on its machine (as here).")
 @click.option("--store", type=click.Path(path_type=Path), default=Path("/var/lib/dosong-nats"), show_default=True)
 @click.option("--bind", default="0.0.0.0", show_default=True, help="Address that every node listens on.")
@@ -98,8 +98,11 @@ def broker_nats(root: Path, nodes: tuple[str, ...], folder: Path | None, store: 
 
 def _node(text: str, bind: str) -> Node:
     name, _, place = text.partition("=")
-    host, *ports = place.rsplit(":", 2) if "[" not in place else [place.strip("[]")]
-    numbers = dict(zip(("mqtt_port", "route_port"), map(_port, ports), strict=False))
+    host, *ports = place.split(":") if "[" not in place else [place.strip("[]")]
+    names = ("mqtt_port", "route_port", "client_port", "monitor_port")
+    if len(ports) > len(names):
+        raise Misconfigured(f"--node {text}: at most {len(names)} ports; an IPv6 address stands in brackets")
+    numbers = dict(zip(names, map(_port, ports), strict=False))
     if not name or not host:
         raise Misconfigured(f"--node {text}: give NAME=HOST, such as mq1=mq1.sokhcn.example")
     return Node(name, host, **numbers, bind=bind)

@@ -91,7 +91,7 @@ def broker_table(root: Path) -> str:
     host, _, port = first.rpartition(":")
     here = root.resolve() / "collector"
     return (
-        f'[broker]\nhost = "{host.strip("[]")}"\nport = {port}\nothers = {_list(others)}\n'
+        f'[broker]\nhost = "{host.strip("[]")}"\nport = {port}\nothers = {_list(others)}\nrecords_qos = 0\n'
         f'ca_file = "{here / "ca.crt"}"\ncert_file = "{here / "tls.crt"}"\ntls_key_file = "{here / "tls.key"}"\n'
     )
 

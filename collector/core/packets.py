@@ -1,4 +1,4 @@
-"""MQTT 3.1.1 PUBLISH packets of QoS 1 out of a buffer, many at a time: what nearly all that reaches the collector is.
+"""MQTT 3.1.1 PUBLISH packets of QoS 0 and 1 out of a buffer, many at a time: nearly all that reaches the collector.
 
 Everything else, and what has not come whole, stays in the buffer for the client library.
 Source: MQTT 3.1.1, sections 2.2.3 and 3.3.
@@ -11,8 +11,9 @@ from enum import IntEnum
 
 MAX_PACKET_BYTES = 128 * 1024
 """No packet that a probe may send comes near it; a broker that announces a greater one is left."""
-_PUBLISH = 0x32  # QoS 1
-_KIND = 0xF6  # without the flags "duplicate" and "retained"
+_PUBLISH = 0x30
+_KIND = 0xF4  # without the flags "duplicate" and "retained", and without the lower bit of QoS, which is 0 or 1 here
+_QOS_1 = 0x02
 _LENGTH_BYTES = 4
 
 
@@ -23,7 +24,7 @@ class Malformed(Exception):
 # Made for every message: a frozen one takes three times as long to make.
 @dataclass(slots=True)
 class Incoming:
-    """One PUBLISH: packet id (to acknowledge it by), QoS, topic ("" if it is no UTF-8), payload."""
+    """One PUBLISH: packet id (to acknowledge it by; 0 at QoS 0), QoS, topic ("" if it is no UTF-8), payload."""
 
     mid: int
     qos: int
@@ -60,12 +61,17 @@ def cut(chunk: bytes, at: int, messages: int, size: int) -> tuple[list[Incoming]
             return found, at, Rest.PART
         if chunk[at] & _KIND != _PUBLISH:
             return found, at, Rest.OTHER
+        if length < 2:
+            raise Malformed("a PUBLISH without its topic")
         topic = begin + 2
-        mid = topic + (chunk[begin] << 8 | chunk[begin + 1])
-        if length < 2 or mid + 2 > stop or mid == topic:
+        behind = topic + (chunk[begin] << 8 | chunk[begin + 1])
+        qos = (chunk[at] & _QOS_1) >> 1
+        body = behind + 2 * qos
+        if body > stop or behind == topic:
             raise Malformed("a PUBLISH without its topic and number")
-        found.append(Incoming(chunk[mid] << 8 | chunk[mid + 1], 1, _text(chunk[topic:mid]), chunk[mid + 2 : stop]))
-        size -= stop - mid - 2
+        mid = chunk[behind] << 8 | chunk[behind + 1] if qos else 0
+        found.append(Incoming(mid, qos, _text(chunk[topic:behind]), chunk[body:stop]))
+        size -= stop - body
         at = stop
     return found, at, Rest.FULL
 

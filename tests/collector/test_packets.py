@@ -26,15 +26,16 @@ def packet(head: int, body: bytes) -> bytes:
 
 
 def publish(topic: bytes, mid: int, payload: bytes, flags: int = 0) -> bytes:
-    """A PUBLISH at QoS 1."""
-    return packet(0x32 | flags, struct.pack(">H", len(topic)) + topic + struct.pack(">H", mid) + payload)
+    """A PUBLISH at QoS 1; at QoS 0 with `mid` 0."""
+    number = struct.pack(">H", mid) if mid else b""
+    return packet(0x30 | bool(mid) << 1 | flags, struct.pack(">H", len(topic)) + topic + number + payload)
 
 
 PACKETS = st.one_of(
     st.builds(
         publish,
         st.one_of(st.text(min_size=1, max_size=40).map(str.encode), st.binary(min_size=1, max_size=9)),
-        st.integers(1, 65_535),
+        st.one_of(st.just(0), st.integers(1, 65_535)),
         st.binary(max_size=300),
         st.sampled_from([0, 1, 8, 9]),
     ),
@@ -90,6 +91,8 @@ def test_it_stops_when_there_is_enough() -> None:
     [
         packet(0x32, b""),
         packet(0x32, b"\x00"),
+        packet(0x30, b"\x00\x09topic"),
+        packet(0x30, b"\x00\x00payload"),
         packet(0x32, b"\x00\x00\x00\x07payload"),
         packet(0x32, b"\x00\x09topic"),
         packet(0x32, b"\x00\x05topic\x00"),
@@ -101,6 +104,12 @@ def test_it_stops_when_there_is_enough() -> None:
 def test_what_is_no_packet_is_said(stream: bytes) -> None:
     with pytest.raises(Malformed):
         cut(stream + PINGRESP * 300, 0, 10, 1000)
+
+
+def test_a_packet_of_nothing_at_the_end_of_the_buffer_is_said() -> None:
+    for head in (b"\x30\x00", b"\x32\x00"):
+        with pytest.raises(Malformed):
+            cut(head, 0, 10, 1000)
 
 
 def test_the_greatest_packet_is_taken() -> None:

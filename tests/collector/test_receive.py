@@ -42,6 +42,19 @@ def test_a_record_is_stored_and_acknowledged(bench: Bench, one: FakeProbe) -> No
     assert samples[0].hamlet == "h-dong-chuoi"
 
 
+def test_a_cluster_is_asked_for_records_at_qos_0_and_answered_all_the_same(bench: Bench, one: FakeProbe) -> None:
+    """Decision 0042: there it costs no queue with a consensus of its own; the signed answer is what frees a spool."""
+    text = bench.deployment.config.read_text()
+    bench.deployment.config.write_text(text.replace("[broker]\n", "[broker]\nrecords_qos = 0\n"))
+    bench.receiving()
+    raws = [one.test() for _ in range(50)]
+    for raw in raws:
+        bench.field.send("p-one", raw)
+    until(lambda: bench.field.upto("p-one") == len(raws) - 1)
+    assert sorted(s.raw for s in bench.reader.samples(limit=100)) == sorted(raws)
+    assert "Received PUBACK from collector" not in bench.broker.text()
+
+
 def test_what_is_refused_shows_on_the_command_line(bench: Bench, one: FakeProbe, two: FakeProbe) -> None:
     bench.receiving()
     altered = bytearray(one.test())

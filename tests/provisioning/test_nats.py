@@ -268,11 +268,20 @@ def test_configure_tells_the_collector_of_the_cluster(tmp_path: Path) -> None:
     table = tomllib.loads((made.root / "collector" / "collector.toml").read_text())["broker"]
     assert (table["host"], table["port"]) == ("mq1.example", 8883)
     assert table["others"] == ["mq2.example:8883", "mq3.example:8883"]
+    assert table["records_qos"] == 0, "a queue for each subscription is a consensus group, elected anew at every fault"
     assert Path(table["tls_key_file"]).exists()
 
 
 @pytest.mark.parametrize(
-    "nodes", [["mq1=a"] * 3, ["mq1=a", "mq2=b"], ["mq1=a", "mq2=b", "mq 3=c"], ["mq1=a:0", "mq2=b", "mq3=c"], ["mq1"]]
+    "nodes",
+    [
+        ["mq1=a"] * 3,
+        ["mq1=a", "mq2=b"],
+        ["mq1=a", "mq2=b", "mq 3=c"],
+        ["mq1=a:0", "mq2=b", "mq3=c"],
+        ["mq1"],
+        ["mq1=a:1:2:3:4:5", "mq2=b", "mq3=c"],
+    ],
 )
 def test_a_cluster_that_could_not_stand_is_refused(tmp_path: Path, nodes: list[str]) -> None:
     made = make_deployment(tmp_path, [])
