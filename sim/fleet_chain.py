@@ -35,7 +35,8 @@ class Promises:
 class Chain:
     """One probe's records, oldest first, how far they are sent and acknowledged, and how many are counted samples.
 
-    `acked` and `sent` are the last such seq, -1 for none; `acked_ms`: when the newest acknowledgement was signed. `gen`: highest generation of the ledger seen.
+    `acked` and `sent` are the last such seq, -1 for none; `acked_ms`: when the newest acknowledgement was signed.
+    `gen`: highest generation of the ledger seen.
     `restored`: how often a higher one came.
     """
 
