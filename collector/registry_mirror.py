@@ -4,7 +4,8 @@ On the machine whose settings say `registry = "source"` triggers in `registry.db
 changed them; `receive` and `forward` there append those rows to table `registry_line`, a whole transaction at once.
 Where it says "copy" they bring the local `registry.db` to the newest line, before anything is judged: a group that was
 judged by an older one is not committed (`hold`), so that a line which was followed once is followed for ever. Logins,
-tokens, claims, SIMs, caretakers and the audit trail stay where they are. Source: design §7, registry; §9; decision note.
+tokens, claims, SIMs, caretakers and the audit trail stay where they are.
+Source: design §7, registry; §9; decision note.
 """
 
 from __future__ import annotations
