@@ -65,6 +65,7 @@ walk: ## a probe goes through every fault of a cultural house; one table of what
 
 faults: ## all 25 faults by the real programs, 1,000 power cuts and 1,000 simulated years among them; one table (root; an hour; ARGS='--row 5 9')
 	@scripts/setup.sh test
+	@.venv/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[fuzz]'
 	@$(PY) -m tests.faults.matrix $(ARGS)
 	@$(if $(ARGS),,$(PY) -m tests.faults.workers)
 	@$(if $(ARGS),,$(PY) -m tests.faults.failover)
@@ -186,6 +187,12 @@ bench: bench-pack
 bench-pack: ## an evidence pack of a commune's month: made, checked, verified by the one file (one minute)
 	@scripts/setup.sh bench
 	@$(PY) -m bench.pack
+
+.PHONY: bench-verify
+bench: bench-verify
+bench-verify: ## a million records checked by the one file on one core, and the size of a proof (8 minutes; ARGS='--records 20000')
+	@scripts/setup.sh bench
+	@$(PY) -m bench.verify $(ARGS)
 
 bench-reports: ## a report over 124 communes and a hamlet's dossier, in every form (one minute)
 	@scripts/setup.sh bench

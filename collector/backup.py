@@ -12,7 +12,7 @@ import hashlib
 import os
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,20 +47,10 @@ class Verified:
 
 def make(state: Path, target: Path, tell: Tell) -> list[Verified]:
     """Copy a collector's state into a new folder and verify it there. Raises Unavailable, Misconfigured, Refused."""
-    if target.exists() and any(target.iterdir()):
-        raise Misconfigured(f"{target} is not empty; name a new folder for each backup")
-    try:
-        target.mkdir(parents=True, exist_ok=True)
-        if (state / "log").is_dir():
-            shutil.copytree(state / "log", target / "log", ignore=shutil.ignore_patterns(".*.new"))
-        for name in FILES:
-            if (state / name).exists():
-                tell(f"copying {name}")
-                _copy(state / name, target / name)
-        _copy_beside(state, target)
-        _sync(target)
-    except OSError as error:
-        raise Unavailable(f"cannot write {error.filename} ({error.strerror}); free the disk or mend it") from error
+    new_folder(target)
+    copy_log(state, target)
+    copy_databases(state, target, FILES, tell)
+    copy_beside(state, target)
     return verify(target, tell)
 
 
@@ -69,24 +59,53 @@ def restore(source: Path, state: Path, tell: Tell) -> int:
 
     Verifies first. Raises Misconfigured if there is something in the way, Refused if the backup does not verify.
     """
+    must_be_empty(state)
+    verify(source, tell)
+    with _writing():
+        state.mkdir(parents=True, exist_ok=True)
+    copy_databases(source, state, (*FILES[2:], "seal.db", "ledger.db"), tell)
+    copy_log(source, state)
+    copy_beside(source, state)
+    with contextlib.closing(SqliteLedger(state / "ledger.db")) as ledger:
+        return ledger.raise_generation()
+
+
+def new_folder(target: Path) -> None:
+    """Make the folder of a backup. Raises Misconfigured if there is something in it, Unavailable."""
+    if target.exists() and any(target.iterdir()):
+        raise Misconfigured(f"{target} is not empty; name a new folder for each backup")
+    with _writing():
+        target.mkdir(parents=True, exist_ok=True)
+
+
+def must_be_empty(state: Path) -> None:
+    """Raises Misconfigured if a state folder holds what a backup would bring."""
     there = [name for name in (*FILES, *BESIDE, *FOLDERS, "log") if (state / name).exists()]
     if there:
         raise Misconfigured(f"{state} holds {', '.join(there)}; move them to another place first, never delete them")
-    verify(source, tell)
-    try:
-        state.mkdir(parents=True, exist_ok=True)
-        for name in ("registry.db", "dispute.db", "forward.db", "reports.db", "seal.db", "ledger.db"):
-            if (source / name).exists():
-                tell(f"copying {name}")
-                _copy(source / name, state / name)
+
+
+def copy_log(source: Path, target: Path) -> None:
+    """The log's public files. Raises Unavailable."""
+    with _writing():
         if (source / "log").is_dir():
-            shutil.copytree(source / "log", state / "log")
-        _copy_beside(source, state)
-        _sync(state)
+            shutil.copytree(source / "log", target / "log", ignore=shutil.ignore_patterns(".*.new"))
+
+
+def copy_databases(source: Path, target: Path, names: Iterable[str], tell: Tell) -> None:
+    """Those of these files that are there, in this order, each at one moment. Raises Unavailable."""
+    for name in names:
+        if (source / name).exists():
+            tell(f"copying {name}")
+            _copy(source / name, target / name)
+
+
+@contextlib.contextmanager
+def _writing() -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise Unavailable(f"cannot write {error.filename} ({error.strerror}); free the disk or mend it") from error
-    with contextlib.closing(SqliteLedger(state / "ledger.db")) as ledger:
-        return ledger.raise_generation()
 
 
 def verify(folder: Path, tell: Tell, place: LedgerPlace | None = None) -> list[Verified]:
@@ -176,15 +195,17 @@ def _copy(source: Path, target: Path) -> None:
             raise Unavailable(f"cannot copy {source} to {target}: {error}; free the disk or mend it") from error
 
 
-def _copy_beside(source: Path, target: Path) -> None:
-    """What stands beside the databases: copied with its mode, and on the disk when this returns."""
-    for name in BESIDE:
-        if (source / name).exists():
-            shutil.copy2(source / name, target / name)
-    for name in FOLDERS:
-        if (source / name).is_dir():
-            shutil.copytree(source / name, target / name, ignore=shutil.ignore_patterns(".*"))
-            _sync(target / name)
+def copy_beside(source: Path, target: Path) -> None:
+    """What stands beside the databases, with its mode; all of the folder is on the disk when this returns."""
+    with _writing():
+        for name in BESIDE:
+            if (source / name).exists():
+                shutil.copy2(source / name, target / name)
+        for name in FOLDERS:
+            if (source / name).is_dir():
+                shutil.copytree(source / name, target / name, ignore=shutil.ignore_patterns(".*"))
+                _sync(target / name)
+        _sync(target)
 
 
 def _verify_named(folder: Path) -> None:

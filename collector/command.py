@@ -48,3 +48,11 @@ def with_config(function: Callable[..., Any]) -> Callable[..., Any]:
         return function(settings, **kwargs)
 
     return sentence(wrapped)
+
+
+def first_line(path: Path | None) -> str | None:
+    """The first line of a file; None if there is none. Raises Misconfigured."""
+    try:
+        return None if path is None else path.read_text(encoding="utf-8").splitlines()[0]
+    except (OSError, IndexError) as error:
+        raise Misconfigured(f"cannot read a password in {path}; write it on its first line") from error

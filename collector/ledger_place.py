@@ -11,10 +11,12 @@ from typing import Any, Protocol
 @dataclass(frozen=True, slots=True)
 class Remote:
     """A ledger in PostgreSQL: `postgresql://USER@HOST[,HOST]/DATABASE`, the password apart from it (None: libpq's own
-    ways, such as a peer's socket or ~/.pgpass). Printed without the password."""
+    ways, such as a peer's socket or ~/.pgpass). Printed without the password. `snapshot`: the moment to read, as
+    pg_export_snapshot named it; None: each question's own."""
 
     url: str
     password: str | None = field(default=None, repr=False)
+    snapshot: str | None = None
 
     def __str__(self) -> str:
         return self.url

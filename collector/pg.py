@@ -218,6 +218,15 @@ class PgDatabase:
         except psycopg.Error as error:
             raise PgError(_said(error)) from error
 
+    def copied(self, sql: str) -> Iterator[bytes]:
+        """What a `COPY ... TO STDOUT` gives, a row at a time. Raises PgError."""
+        try:
+            with self._db.cursor().copy(cast(Any, sql)) as rows:
+                for row in rows:
+                    yield bytes(row)
+        except psycopg.Error as error:
+            raise PgError(_said(error)) from error
+
     def learn(self) -> None:
         """Ask once which type each column of ours has, for `executemany`. Raises PgError."""
         sql = (

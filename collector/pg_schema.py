@@ -30,7 +30,7 @@ GRANTS = (
     "GRANT UPDATE, DELETE ON forward_lease, forward_worker, forward_cursor, forward_touched, forward_due, forward_note"
     " TO {role}",
     "GRANT DELETE ON refusal, delivery, rollup_day, rollup_total, lease, worker TO {role}",
-    "GRANT USAGE ON ALL SEQUENCES IN SCHEMA {schema} TO {role}",
+    "GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA {schema} TO {role}",
 )
 
 
@@ -106,6 +106,9 @@ def reading(place: Remote) -> PgDatabase:
     db = PgDatabase(place, READ_OPTIONS)
     try:
         check_version(db, place)
+        if place.snapshot is not None:
+            db.execute("BEGIN")
+            db.execute(f"SET TRANSACTION SNAPSHOT '{place.snapshot}'")
     except BaseException:
         db.close()
         raise

@@ -7,11 +7,10 @@ from pathlib import Path
 import click
 
 from collector.backup import verify
-from collector.command import sentence, with_config
+from collector.command import first_line, sentence, with_config
 from collector.ledger_engine import open_ledger
 from collector.ledger_place import Remote
 from collector.settings import Settings
-from wire.errors import Misconfigured
 
 
 @click.group()
@@ -33,7 +32,7 @@ def prepare(owner: str, role: str, password_file: Path | None) -> None:
     """
     from collector.pg_schema import prepare as make  # noqa: PLC0415 (only who uses PostgreSQL has its driver)
 
-    version = make(Remote(owner, _secret(password_file)), role)
+    version = make(Remote(owner, first_line(password_file)), role)
     click.echo(f"the ledger's tables are of version {version}; {role} may read and append")
 
 
@@ -54,7 +53,7 @@ def move(settings: Settings, owner: str, role: str, password_file: Path | None) 
     """
     from collector.ledger_transfer import move as carry  # noqa: PLC0415 (as above)
 
-    done = carry(settings.state, Remote(owner, _secret(password_file)), role, click.echo)
+    done = carry(settings.state, Remote(owner, first_line(password_file)), role, click.echo)
     for table, rows in done.rows.items():
         click.echo(f"{table}: {rows} rows on both sides")
     click.echo(f"leaves read again there, each with its own hash: {done.leaves}")
@@ -80,14 +79,6 @@ def restored(settings: Settings) -> None:
 def verify_roots(settings: Settings) -> None:
     """Compute every root of the sealed log again from the bytes in PostgreSQL. Exit 1 if one differs."""
     verify(settings.state, click.echo, settings.ledger)
-
-
-def _secret(path: Path | None) -> str | None:
-    """The first line of a file; None if there is none. Raises Misconfigured."""
-    try:
-        return None if path is None else path.read_text(encoding="utf-8").splitlines()[0]
-    except (OSError, IndexError) as error:
-        raise Misconfigured(f"cannot read a password in {path}; write it on its first line") from error
 
 
 COMMANDS = (postgres,)

@@ -35,7 +35,8 @@ class Promises:
 class Chain:
     """One probe's records, oldest first, how far they are sent and acknowledged, and how many are counted samples.
 
-    `acked` and `sent` are the last such seq, -1 for none. `gen`: highest generation of the ledger seen.
+    `acked` and `sent` are the last such seq, -1 for none; `acked_ms`: when the newest acknowledgement was signed.
+    `gen`: highest generation of the ledger seen.
     `restored`: how often a higher one came.
     """
 
@@ -45,6 +46,7 @@ class Chain:
     acked: int = -1
     sent: int = -1
     gen: int = 0
+    acked_ms: int = 0
     restored: int = 0
     resent: int = 0
     tests: int = 0
@@ -71,9 +73,12 @@ class Chain:
             return False
         if ack.gen > self.gen:
             self.gen, self.acked, self.restored = ack.gen, upto, self.restored + 1
+            self.acked_ms = ack.signed_ms
             self.sent = min(self.sent, upto)
             return True
-        self.promises.lowered += upto < self.acked
+        # A broker that was killed gives the retained message that it had last written: an older word, not a new one.
+        self.promises.lowered += upto < self.acked and ack.signed_ms > self.acked_ms
+        self.acked_ms = max(self.acked_ms, ack.signed_ms)
         moved = upto > self.acked
         self.acked = max(self.acked, upto)
         self.sent = max(self.sent, self.acked)

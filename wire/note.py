@@ -14,6 +14,7 @@ import base64
 import binascii
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 
 from cryptography.exceptions import InvalidSignature
@@ -60,6 +61,10 @@ class Note:
     signatures: tuple[Signature, ...]
 
 
+_public_key = lru_cache(maxsize=1024)(Ed25519PublicKey.from_public_bytes)
+"""A point is taken apart once a key, not once a signature."""
+
+
 @dataclass(frozen=True, slots=True)
 class Verifier:
     """A named Ed25519 public key (32 bytes)."""
@@ -80,7 +85,7 @@ class Verifier:
     def check(self, text: bytes, signature: bytes) -> bool:
         """Say whether `signature` (64 bytes) is this key's over `text`."""
         try:
-            Ed25519PublicKey.from_public_bytes(self.public).verify(signature, text)
+            _public_key(self.public).verify(signature, text)
         except InvalidSignature:
             return False
         return True

@@ -11,6 +11,7 @@ import base64
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 
 from wire import note
@@ -158,8 +159,11 @@ def sign_checkpoint(checkpoint: Checkpoint, signer: note.Signer) -> bytes:
     return note.sign(checkpoint_text(checkpoint), signer)
 
 
+@lru_cache(maxsize=64)
 def open_checkpoint(raw: bytes, verifier: note.Verifier) -> Checkpoint:
     """Verify and read a checkpoint; other signers' lines (witnesses) are passed over.
+
+    Many proofs lead to one checkpoint, so its signature is checked once for the same bytes and key.
 
     Raises Refused: too_big, not_a_note, wrong_domain, unknown_key, bad_signature.
     """

@@ -166,11 +166,11 @@ def _stall(world: World, fleet: Fleet, stall_s: float) -> int:
         time.sleep(1)
         held = fleet.status()["acked"]
         time.sleep(stall_s)
-        more = fleet.status()["acked"] - held
+        answered = fleet.status()["acked"] - held
     finally:
         subprocess.run(["fsfreeze", "-u", str(world.state)], check=True)
     more(fleet, 30)
-    return max(0, more - SLACK)
+    return max(0, answered - SLACK)
 
 
 if __name__ == "__main__":

@@ -31,6 +31,8 @@ from tests.faults.rows import BESIDE, ROWS, Row
 
 ROOT = Path(__file__).resolve().parents[2]
 RUN_S = 3 * 3600
+SAID = ROOT / "bench" / "results" / "matrix"
+"""All that each program said, whatever the table has of it."""
 
 
 @dataclass(slots=True)
@@ -142,6 +144,8 @@ def _folded(row: Row, said: dict[str, Said]) -> Outcome:
 def _take(one: Outcome, program: str, said: Said) -> None:
     one.runs += 1
     one.seconds += said.seconds
+    SAID.mkdir(parents=True, exist_ok=True)
+    (SAID / f"{re.sub(r'[^a-z0-9]+', '-', program)}.log").write_text(said.out + said.wrong)
     goals = [line for line in said.out.splitlines() if line.startswith("goal: ")]
     one.figures += [line.removeprefix("goal: ") for line in goals]
     if said.code or any(line.endswith(": short") for line in goals):
@@ -169,6 +173,8 @@ def _table(outcomes: Sequence[Outcome]) -> None:
             if figure:
                 print(f"{'':26}{figure}")
     held = sum(one.is_ok for one in outcomes)
+    if held < len(outcomes):
+        print(f"what each program said is in {SAID.relative_to(ROOT)}/")
     print(f"goal: {held} of {len(outcomes)} rows hold (all)")
 
 
