@@ -2,11 +2,13 @@
 SHELL := /bin/bash
 PY := .venv/bin/python
 LINK ?= netns
+# What carries the samples in the demonstration: mosquitto, or nats (three nodes).
+BROKER ?= mosquitto
 # More words for the command, as in: make demo ARGS='--port 9000 --minutes 5'
 ARGS ?=
 # A busy machine may starve a test of real programs; a defect fails twice. What failed is run once more, alone, and told.
 again = { echo "== once more, one at a time: what failed above"; .venv/bin/pytest -q --last-failed --last-failed-no-failures none -m "$(1)"; }
-export LINK
+export LINK BROKER
 
 .PHONY: test-postgres faults walk help ready demo demo-reset demo-check test lint unit flow boards spec bench bench-pipeline bench-footprint bench-point bench-link bench-soak bench-engine bench-idle-traffic bench-month bench-year bench-registry bench-national bench-forward clean
 
@@ -15,14 +17,14 @@ help: ## this list
 
 demo: ## three 4G sites, broker, ledger, InfluxDB, pages: watch samples travel (Ctrl-C ends it)
 	@scripts/setup.sh demo
-	@exec $(PY) -m sim demo --link $(LINK) $(ARGS)
+	@exec $(PY) -m sim demo --link $(LINK) --broker $(BROKER) $(ARGS)
 
 demo-reset: ## drop what the demo kept
 	@if [ -x $(PY) ]; then $(PY) -m sim demo --reset $(ARGS); else rm -rf demo-data; fi
 
 demo-check: ## the demo unattended; compares ledger, InfluxDB and page field by field; exit 0 or what is missing
 	@scripts/setup.sh check
-	@exec $(PY) -m sim check $(ARGS)
+	@exec $(PY) -m sim check --broker $(BROKER) $(ARGS)
 
 test: ## everything that CI runs: lint, types, tests, 200 power cuts, the whole way
 	@$(MAKE) --no-print-directory lint unit flow
@@ -68,6 +70,7 @@ faults: ## all 25 faults by the real programs, 1,000 power cuts and 1,000 simula
 	@$(if $(ARGS),,$(PY) -m tests.faults.workers)
 	@$(if $(ARGS),,$(PY) -m tests.faults.failover)
 	@$(if $(ARGS),,$(PY) -m tests.faults.cluster --kills 10)
+	@$(if $(ARGS),,$(PY) -m tests.faults.cluster_demo --kills 10)
 
 .PHONY: mutants
 mutants: ## defects put into the programs, and into the simulated years, one by one: each must be seen (15 minutes)

@@ -9,12 +9,14 @@ Source: MQTT 3.1.1, [MQTT-4.6.0-2]; facts note 04 §1a, §1e, §3.
 
 from __future__ import annotations
 
+import hashlib
 import select
 import socket
 import ssl
 import struct
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from paho.mqtt.client import Client, MQTTMessage
@@ -32,6 +34,7 @@ MAX_IN_FLIGHT = 200
 STATUS_QOS = 0
 """Retained anyway: a cluster keeps a queue for each subscription with PUBACKs, and makes it anew at each connection."""
 READ_BYTES = 64 * 1024
+MAX_ID, SECRET_DIGITS = 64, 16
 
 
 class BufferedClient(Client):
@@ -132,8 +135,10 @@ class NotLetIn(Unavailable):
 class Connection:
     """A connection that is open or was. Not safe for several threads."""
 
-    def __init__(self, broker: BrokerSettings, tls: ssl.SSLContext | None, worker: str | None = None) -> None:
-        """Connect. Raises Unavailable with one sentence if the broker cannot be reached."""
+    def __init__(
+        self, broker: BrokerSettings, tls: ssl.SSLContext | None, worker: str | None = None, tls_key: Path | None = None
+    ) -> None:
+        """Connect. `tls_key`: see `_session_id`. Raises Unavailable with one sentence if the broker is not reached."""
         self.subscribed = False
         self._parts: frozenset[int] | None = None if worker is None else frozenset()
         self.refused: str | None = None
@@ -143,7 +148,7 @@ class Connection:
         self._bytes = 0
         self._client = BufferedClient(
             CallbackAPIVersion.VERSION2,
-            client_id=broker.client_id if worker is None else f"{broker.client_id}.{worker}"[:64],
+            client_id=_session_id(broker, tls_key, worker),
             clean_session=True,
             protocol=MQTTProtocolVersion.MQTTv311,
             transport="unix" if broker.socket else "tcp",
@@ -254,6 +259,18 @@ class Connection:
 
     def _on_publish(self, _client: Client, _userdata: object, _mid: int, _reason: object, _properties: object) -> None:
         self.in_flight -= 1
+
+
+def _session_id(broker: BrokerSettings, tls_key: Path | None, worker: str | None) -> str:
+    """Return our MQTT client id: with a TLS key, behind the name what only its holder can say.
+
+    A cluster takes any id and throws an elder session of the same one out (decision 0042). Raises OSError.
+    """
+    name = broker.client_id if worker is None else f"{broker.client_id}.{worker}"
+    if tls_key is None:
+        return name[:MAX_ID]
+    secret = hashlib.sha256(b"dosong client id 1" + tls_key.read_bytes()).hexdigest()[:SECRET_DIGITS]
+    return f"{name[: MAX_ID - SECRET_DIGITS - 1]}.{secret}"
 
 
 def _send_at_once(_client: Client, _userdata: object, sock: Any) -> None:

@@ -116,7 +116,8 @@ class Receiver:
         """Open, be accepted, subscribe. Reads the TLS files at each attempt. Raises Unavailable, Misconfigured."""
         self._at, self._turn = self._settings.broker.turn(self._turn), self._turn + 1
         worker = self.partitions.worker if self.partitions else None
-        connection = Connection(self._at, tls_context(self._settings), worker)
+        key = None if self._at.tls_key_file is None else self._settings.path(self._at.tls_key_file)
+        connection = Connection(self._at, tls_context(self._settings), worker, key)
         deadline_s = time.monotonic() + CONNECT_WITHIN_S * (1 + len(self._at.others))
         self._early: list[Incoming] = []
         while connection.alive and not connection.subscribed and connection.refused is None:

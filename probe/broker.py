@@ -7,6 +7,7 @@ Source: MQTT 3.1.1; facts note 08 §4.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import socket
 import ssl
@@ -30,6 +31,7 @@ FLUSH_S = 3.0
 ANSWERS_QOS = 0
 """Of what comes to a probe: all of it is retained and repeated, so a lost one is made good without PUBACKs; and a
 cluster keeps no queue of its own for each probe (docs/decisions/0041)."""
+SECRET_DIGITS = 16
 _FAILED = 0x80
 
 
@@ -37,7 +39,8 @@ _FAILED = 0x80
 class Access:
     """Where the broker is and with which files it is spoken to. `interface` None leaves the way to the routes.
 
-    `others`: host and port of further brokers of one cluster, any of which does.
+    `client_id`: the probe's id; its session's is `session_id`. `others`: host and port of further brokers of one
+    cluster, any of which does.
     """
 
     host: str
@@ -56,6 +59,19 @@ class Access:
         for number in range(len(places)):
             host, port = places[(first + number) % len(places)]
             yield replace(self, host=host, port=port, others=())
+
+
+def session_id(access: Access) -> str:
+    """Return the MQTT client id: the probe's, and behind it what only the holder of its TLS key can name.
+
+    A broker throws an elder session of the same id out. mosquitto puts the certificate's name in its place; a cluster
+    takes any id, so ours must not be one that others can say (docs/decisions/0042). Raises Misconfigured.
+    """
+    try:
+        key = access.key_file.read_bytes()
+    except OSError as error:
+        raise Misconfigured(f"broker.tls_key_file {access.key_file}: {_why(error)}; correct the path") from error
+    return f"{access.client_id}.{hashlib.sha256(b'dosong client id 1' + key).hexdigest()[:SECRET_DIGITS]}"
 
 
 class Session(Protocol):
@@ -134,12 +150,13 @@ class Connection:
         self._client = self._make()
 
     def _make(self) -> _BoundClient:
+        context = tls_context(self._access)
         client = _BoundClient(
-            CallbackAPIVersion.VERSION2, self._access.client_id, clean_session=True, protocol=mqtt.MQTTv311
+            CallbackAPIVersion.VERSION2, session_id(self._access), clean_session=True, protocol=mqtt.MQTTv311
         )
         client.interface = self._access.interface
         client.connect_timeout = CONNECT_TIMEOUT_S
-        client.tls_set_context(tls_context(self._access))
+        client.tls_set_context(context)
         client.will_set(topics.status(self._access.client_id), b"offline", topics.QOS, retain=True)
         client.on_connect, client.on_subscribe = self._connected, self._is_subscribed
         client.on_publish, client.on_message = self._confirmed, self._received

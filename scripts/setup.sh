@@ -25,6 +25,7 @@ as_root() {
 # program that must be there, and the Debian package that brings it
 needs="mosquitto:mosquitto influxd:influxdb gpsd:gpsd"
 [ "$link" = loopback ] || needs="$needs ip:iproute2 ethtool:ethtool nft:nftables nsenter:util-linux"
+[ "${BROKER:-mosquitto}" != nats ] || needs="$needs nats-server:nats-server"
 [ "$purpose" != bench ] || needs="$needs iperf3:iperf3 ping:iputils-ping"
 if [ "$purpose" = test ]; then
   needs="$needs chromium:chromium strace:strace ping:iputils-ping gpspipe:gpsd-clients openssl:openssl"

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from sim import demo_grafana, demo_seed, demo_world
+from sim import demo_cluster, demo_grafana, demo_seed, demo_world
 from sim.demo_live import Cut, Feed, Quiet
 from sim.demo_lock import Claim, claimed
 from sim.demo_scene import PLACES, SHOW
@@ -44,9 +44,12 @@ def add_parser(subparsers: Any) -> None:
         "demo",
         help="the whole way, shown live",
         description="Three simulated 4G sites and everything that carries their samples to a board. Ctrl-C ends it.",
-        epilog="examples: dosong-sim demo | dosong-sim demo --link loopback (no root) | dosong-sim demo --reset",
+        epilog="examples: dosong-sim demo | dosong-sim demo --link loopback (no root) | dosong-sim demo --broker nats",
     )
     parser.add_argument("--link", choices=LINKS, default="netns", help="netns needs root")
+    parser.add_argument(
+        "--broker", choices=demo_cluster.BROKERS, default="mosquitto", help="nats: three nodes instead of one mosquitto"
+    )
     parser.add_argument("--dir", type=Path, default=Path("demo-data"), help="where data is kept (default demo-data)")
     parser.add_argument("--port", type=int, default=8080, help="port of the pages; another free one if taken")
     parser.add_argument("--minutes", type=float, default=0, help="end by itself after so many minutes (0: never)")
@@ -100,6 +103,7 @@ def run(args: argparse.Namespace) -> int:
         if args.reset:
             return reset(args.dir)
         _check(args.link, root)
+        demo_cluster.check(args.broker, args.link)
         with claimed(root) as claim:
             return _run(root, args, steps, claim)
     except Misconfigured as error:
@@ -143,7 +147,7 @@ def reset(folder: Path) -> int:
 
 
 def _run(root: Path, args: argparse.Namespace, steps: Steps, claim: Claim) -> int:
-    world = demo_world.make(root, args.link, SHOW, f"demo-{os.getpid()}", args.port)
+    world = demo_world.make(root, args.link, SHOW, f"demo-{os.getpid()}", args.port, args.broker)
     claim.write([world.scratch, world.directory.path])
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _as_interrupt)

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from sim import cell, demo_enrol, site, state
+from sim import cell, demo_cluster, demo_enrol, site, state
 from sim.demo_scene import ORIGIN, PLACES, POINT, Pace, Place
 from sim.programs import Programs, free_port, listens, module, program_path, run
 
@@ -52,6 +52,7 @@ class World:
     programs: Programs
     scratch: Path
     core: state.CoreState | None = None
+    broker: str = "mosquitto"
 
     @property
     def deployment(self) -> Path:
@@ -89,7 +90,7 @@ def is_kept(root: Path) -> bool:
     return (root / "ready").exists() and (root / "deployment/ca/issuing.key").exists()
 
 
-def make(root: Path, link: str, pace: Pace, run_name: str, web_port: int = 8080) -> World:
+def make(root: Path, link: str, pace: Pace, run_name: str, web_port: int = 8080, broker: str = "mosquitto") -> World:
     """Prepare a world in `root`; nothing is started yet."""
     root.mkdir(parents=True, exist_ok=True)
     if not is_kept(root):
@@ -100,7 +101,7 @@ def make(root: Path, link: str, pace: Pace, run_name: str, web_port: int = 8080)
     ports = Ports(*(free_port(port) for port in wanted))
     parent = tempfile.gettempdir()
     scratch = Path(tempfile.mkdtemp(prefix="dosong-demo-", dir=parent if SCRATCH_PARENT.fullmatch(parent) else "/tmp"))  # noqa: S108
-    return World(root, link, pace, ports, state.run_dir(run_name), Programs(root / "log"), scratch)
+    return World(root, link, pace, ports, state.run_dir(run_name), Programs(root / "log"), scratch, broker=broker)
 
 
 def start_core(world: World) -> None:
@@ -121,6 +122,8 @@ def provision(world: World) -> None:
     ]  # fmt: skip
     # The broker, if root starts it, stays root: it must read keys in this folder. Started by others it is theirs.
     run(*module("provisioning", "init" if world.is_new else "configure", *where, *plan))
+    if demo_cluster.settle(world):
+        run(*module("provisioning", "configure", *where, *plan))
     if world.is_new:
         run(*module("provisioning", "import", *where, str(UNITS)))
     demo_enrol.start(world.programs, world.deployment, world.scratch / "ca.sock", world.core_pid)
@@ -177,7 +180,7 @@ trust = "always"
 [broker]
 host = "{world.server}"
 port = {_broker_port(world)}
-ca_file = "ca.crt"
+{demo_cluster.probe_lines(world)}ca_file = "ca.crt"
 cert_file = "tls.crt"
 tls_key_file = "tls.key"
 interface = "{interface}"
@@ -224,19 +227,30 @@ def start_servers(world: World) -> None:
     """Start broker, InfluxDB, point and collector, each ready before the next needs it."""
     core = None if world.core is None else world.core.pid
     programs = world.programs
-    run(*module("provisioning", "broker", "check", "--dir", str(world.deployment)))
-    mosquitto, influxd = program_path("mosquitto"), program_path("influxd")
-    programs.start("mosquitto", [mosquitto, "-c", str(world.deployment / "broker/mosquitto.conf")], core)
-    programs.start("influxd", [influxd, "-config", str(_influx_config(world))])
+    _start_broker(world)
+    programs.start("influxd", [program_path("influxd"), "-config", str(_influx_config(world))])
     port = str(world.ports.point if world.core is None else 8080)
     ready = world.scratch / "point.json"
     where = ["--config", str(point_settings(world)), "--bind", world.server, "--port", port]
     programs.start("point", module("point", *where, "--json-ready", str(ready)), core)
-    programs.wait_ready("mosquitto", (world.scratch / "collector.sock").exists)
     programs.wait_ready("influxd", lambda: listens(world.ports.influx))
     programs.wait_ready("point", ready.exists)
-    programs.start("collector", module("collector", "run", "--config", str(collector_settings(world))))
-    programs.wait_ready("collector", lambda: web_answers(world.web_url))
+    if world.broker == "nats":
+        demo_cluster.start_collector(world, collector_settings(world))
+        programs.wait_ready("web", lambda: web_answers(world.web_url))
+    else:
+        programs.start("collector", module("collector", "run", "--config", str(collector_settings(world))))
+        programs.wait_ready("collector", lambda: web_answers(world.web_url))
+
+
+def _start_broker(world: World) -> None:
+    if world.broker == "nats":
+        demo_cluster.start_nodes(world)
+        return
+    run(*module("provisioning", "broker", "check", "--dir", str(world.deployment)))
+    argv = [program_path("mosquitto"), "-c", str(world.deployment / "broker/mosquitto.conf")]
+    world.programs.start("mosquitto", argv, world.core_pid)
+    world.programs.wait_ready("mosquitto", (world.scratch / "collector.sock").exists)
 
 
 def collector_settings(world: World) -> Path:
@@ -330,7 +344,7 @@ def start_probe(world: World, place: Place) -> None:
 def stop(world: World) -> None:
     """End all programs, sites and the core; the kept data stays in `root`."""
     # The probes first: what they have just measured still gets its receipt.
-    for group in ([place.probe for place in PLACES], ["collector"]):
+    for group in ([place.probe for place in PLACES], ["collector", "receive"]):
         world.programs.stop(group)
     world.programs.stop_all()
     for found in state.sites(world.directory):

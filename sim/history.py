@@ -32,6 +32,8 @@ HOUR_MS = 3_600_000
 STEP_MS = 60_000
 DAY_MS = 24 * HOUR_MS
 FW = "0.1.0-sim"
+ANSWERS_QOS = 0
+"""As probes subscribe (`probe.broker`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +231,7 @@ class Sender:
             tls_version=ssl.PROTOCOL_TLS_CLIENT,
         )
         self._client.max_queued_messages_set(0)
-        self._client.on_connect = lambda client, *_: client.subscribe(topics.ack(probe), topics.QOS)
+        self._client.on_connect = lambda client, *_: client.subscribe(topics.ack(probe), ANSWERS_QOS)
         self._client.on_message = self._on_message
 
     def _on_message(self, _client: Client, _userdata: Any, message: MQTTMessage) -> None:

@@ -18,9 +18,11 @@ from click.testing import CliRunner
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
+from collector.broker import Connection
 from collector.registry_identity import Identities
 from collector.settings import BrokerSettings
 from probe.broker import Access
+from probe.broker import Connection as ProbeConnection
 from provisioning import authority, deployment, nats, nats_cluster
 from provisioning.__main__ import cli
 from provisioning.deployment import Deployment
@@ -144,6 +146,34 @@ class TestRealCluster:
         forbidden = (topics.ack("p-two"), topics.config("+"), topics.UP_FILTER, "dosong/v1/#", "#", "$MQTT/#", "$SYS/#")
         with stage.probe("p-one", 1, forbidden, client_id="p-one-ears") as probe:
             assert probe.granted == [False] * len(forbidden)
+
+    def test_who_names_anothers_id_throws_nobody_out(self, stage: Stage) -> None:
+        """The cluster takes any client id; a probe's and the collector's end in what only their keys' holders know."""
+        folder, root, name = stage.made.probe("p-one"), stage.nodes.root, stage.nodes.names[0]
+        files = [folder / part for part in ("ca.crt", "tls.crt", "tls.key")]
+        mine = ProbeConnection(Access("127.0.0.1", stage.nodes.port(name), "p-one", 60, None, *files), lambda *_: None)
+        context = ssl.create_default_context(cafile=root / "collector" / "ca.crt")
+        context.load_cert_chain(root / "collector" / "tls.crt", root / "collector" / "tls.key")
+        broker = BrokerSettings(host="127.0.0.1", port=stage.nodes.port(name), records_qos=0)
+        office = Connection(broker, context, None, root / "collector" / "tls.key")
+        mine.connect()
+        until(lambda: [office.read(0.1)] and office.subscribed, PATIENCE_S)
+        hears = (topics.ack("p-two"),)
+        with (
+            stage.probe("p-two", 0, hears, client_id="p-one", qos=0),
+            stage.probe("p-two", 0, hears, client_id=nats.COLLECTOR, qos=0),
+        ):
+            mine.publish(topics.up("p-one"), b"still here")
+            heard: list[bytes] = []
+            for _ in mine.turns():
+                heard += [one.payload for one in office.read(0.1)]
+                if b"still here" in heard and not mine.unconfirmed:
+                    break
+        assert b"still here" in heard
+        assert office.alive
+        office.close()
+        mine.close()
+        mine.release()
 
     def test_who_does_not_stand_in_the_list_is_refused(self, stage: Stage) -> None:
         with stage.probe("p-unlisted", 2) as stranger:
