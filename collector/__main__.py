@@ -27,6 +27,7 @@ from collector.ingest import Ingest
 from collector.ledger import LedgerReader
 from collector.ledger_engine import open_ledger
 from collector.log_commands import COMMANDS, REBUILDS
+from collector.mirrors import beside, judge_by, mirror_of
 from collector.opener import Hello
 from collector.opener_child import fork
 from collector.opener_line import OpenerLine
@@ -123,16 +124,19 @@ def receive(settings: Settings) -> None:
     ingest = Ingest(ledger, registry, settings.origin)
     ingest.statements = statements_of(settings)
     line = OpenerLine(Hello(settings.origin, ledger.dictionary), child)
-    partitions = None
+    partitions, mirror = None, mirror_of(settings)
     ingest.line = line if child is not None else None
     try:
         receiver = Receiver(settings, ingest, signer, stop)
-        receiver.sweep = Sweeper(lambda: ledger.let_go(settings.retention, now_ms()))
+        sweep = Sweeper(lambda: ledger.let_go(settings.retention, now_ms()))
+        receiver.sweep = judge_by(mirror, ledger, ingest.follower, sweep)
         receiver.partitions = partitions = partitions_of(settings, ledger, ingest)
         receiver.run()
     finally:
         if partitions is not None:
             partitions.close()
+        if mirror is not None:
+            mirror.close()
         line.close()
         ledger.close()
         registry.close()
@@ -148,7 +152,8 @@ def forward(settings: Settings) -> None:
     fill_new(store, settings.influx.public)
     registry = Registry(settings.registry)
     try:
-        Forwarder(settings, LedgerReader(settings.ledger), registry, store, writer, stop).run()
+        with beside(settings):
+            Forwarder(settings, LedgerReader(settings.ledger), registry, store, writer, stop).run()
     finally:
         store.close()
         registry.close()

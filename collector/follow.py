@@ -8,6 +8,8 @@ first seen has been judged by it already: of each line only those before it are 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from collector.ingest_place import Placer
 from collector.ledger_port import Ledger, Span, StoredRow
 from collector.registry import Registry
@@ -30,6 +32,8 @@ class Follower:
         self._placer = placer
         self._registry = registry
         self._done_at = -1
+        self.most: Callable[[], int] = lambda: _ALWAYS_MS
+        """The last line that may be worked off: one that other machines cannot know yet waits."""
         self._seen: list[tuple[int, int | None]] = [(registry.dated.last_change(), ledger.last_judged())]
         """Lines up to the first number were seen when the ledger's newest record had the second; oldest first."""
 
@@ -39,7 +43,7 @@ class Follower:
         if version == self._done_at:
             return False
         # Asked before the registry is read anew below: every line up to this one is in what it says then.
-        newest = self._registry.dated.last_change()
+        newest = min(self._registry.dated.last_change(), self.most())
         with self._registry.still(), self._ledger.transaction():
             if newest > self._seen[-1][0]:
                 self._seen.append((newest, self._ledger.last_judged()))

@@ -8,7 +8,7 @@ both have it. Source: design §7, §9; decision note on PostgreSQL.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import lru_cache
 from operator import itemgetter
@@ -174,6 +174,8 @@ class PostgresLedger(SqlLedger):
         self._fresh: set[str] = set()
         """Probes of which this transaction has stored records."""
         self._gen = 0
+        self.registry: Callable[[int | None], None] | None = None
+        """Asked in every transaction, with the newest line of the registry: raises Fenced if an older one judged."""
         try:
             check_version(db, place)
             db.learn()
@@ -188,6 +190,9 @@ class PostgresLedger(SqlLedger):
         """One durable transaction, alone among all writers. Raises Unavailable; then nothing of it is held."""
         with super().transaction():
             self._db.execute("SELECT pg_advisory_xact_lock(?)", (WRITE_LOCK,))
+            if self.registry is not None:
+                held = self._one("SELECT line FROM registry_source")
+                self.registry(None if held is None else int(held[0]))
             self._records.renumber()
             self._chains.clear()
             self._sizes.clear()

@@ -27,6 +27,7 @@ GRANTS = (
     "GRANT UPDATE (epoch, seq, t_ms, fault, counted, not_counted, province, commune, hamlet) ON entry TO {role}",
     "GRANT UPDATE ON meta, chain, probe, total, rollup_day, rollup_total, lease, worker TO {role}",
     "GRANT UPDATE (raw) ON refusal TO {role}",
+    "GRANT UPDATE ON registry_source TO {role}",
     "GRANT UPDATE, DELETE ON forward_lease, forward_worker, forward_cursor, forward_touched, forward_due, forward_note"
     " TO {role}",
     "GRANT DELETE ON refusal, delivery, rollup_day, rollup_total, lease, worker TO {role}",

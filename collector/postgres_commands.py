@@ -11,6 +11,7 @@ from collector.command import first_line, sentence, with_config
 from collector.ledger_engine import open_ledger
 from collector.ledger_place import Remote
 from collector.settings import Settings
+from wire.errors import Misconfigured
 
 
 @click.group()
@@ -72,6 +73,25 @@ def restored(settings: Settings) -> None:
         click.echo(f"generation {ledger.raise_generation()}; the log goes on in a new shard")
     finally:
         ledger.close()
+
+
+@postgres.command("registry-source")
+@with_config
+def registry_source(settings: Settings) -> None:
+    """Make this machine's registry the one that all others follow, for good: its settings say registry = "source".
+
+    When the machine that was it before is lost. Stop what runs there first; a copy here becomes the source as it is.
+    """
+    from collector.registry_mirror import Source  # noqa: PLC0415 (as above)
+
+    at, place = settings.ledger_at, settings.ledger
+    if at is None or at.registry != "source" or not isinstance(place, Remote):
+        raise Misconfigured('write registry = "source" into [ledger] of these settings first')
+    mirror = Source(settings.registry, place)
+    mirror.take_over()
+    mirror.refresh()
+    mirror.close()
+    click.echo(f"{settings.registry} is the source now; restart receive and forward on the other machines")
 
 
 @postgres.command("verify")

@@ -225,6 +225,8 @@ class Receiver:
         self._follow_due_s = time.monotonic() + FOLLOW_BUSY_S
         try:
             self._ingest.follower.step()
+        except Fenced:  # the registry is newer: at the next turn
+            return
         except Unavailable as error:
             self._lose_ledger(str(error))
 

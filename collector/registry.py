@@ -35,7 +35,7 @@ from collector.registry_rows import (
     Trouble,
     UserEntry,
 )
-from collector.registry_write import Writer
+from collector.registry_write import Writer, refuse_copy
 from collector.sqlite import open_writer
 from wire.errors import Refused, Unavailable
 from wire.fold import matches
@@ -323,6 +323,7 @@ class Registry:
         rows = decode_document(document)
         recorded_ms = int(time.time() * 1000) if now_ms is None else now_ms
         with self._lock:
+            refuse_copy(self._connection, self.path)
             try:
                 self._connection.execute("BEGIN IMMEDIATE")
                 try:

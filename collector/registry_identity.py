@@ -15,6 +15,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+from collector.registry_write import refuse_copy
 from collector.sqlite import open_writer
 from wire.errors import Refused, Unavailable
 
@@ -121,6 +122,7 @@ class Identities:
     def transaction(self) -> Iterator[None]:
         """All of what is changed inside, or nothing. Raises Unavailable if the file cannot be written."""
         with self._lock:
+            refuse_copy(self._db, self.path)
             try:
                 self._db.execute("BEGIN IMMEDIATE")
                 try:

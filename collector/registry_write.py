@@ -10,10 +10,12 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from collector.registry_dated import FUTURE, LISTS, HamletEndRow
 from collector.registry_rows import CommuneRow, HamletRow, ProbeRow, ProvinceRow, Report, SiteRow, Trouble
+from wire.errors import Misconfigured
 
 DAY_MS = 86_400_000
 TABLES: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -273,6 +275,14 @@ class Writer:
     def _one(self, sql: str, *parameters: object) -> tuple[Any, ...] | None:
         found: tuple[Any, ...] | None = self._connection.execute(sql, parameters).fetchone()
         return found
+
+
+def refuse_copy(connection: sqlite3.Connection, path: Path) -> None:
+    """Raises Misconfigured if a registry follows another machine's (`collector.registry_mirror`)."""
+    if connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'mirror_guard_probe_insert'").fetchone():
+        raise Misconfigured(
+            f'{path} is a copy: change the registry on the machine whose settings say registry = "source"'
+        )
 
 
 def _wrong_end(name: str, number: int, row: HamletEndRow) -> Iterator[Trouble]:

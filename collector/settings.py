@@ -130,11 +130,13 @@ class ApiSettings(Table, frozen=True, kw_only=True):
 
 class LedgerSettings(Table, frozen=True, kw_only=True):
     """A ledger in PostgreSQL instead of a file here. `worker`: what this machine's `receive` is called among others,
-    each with a name of its own (None: the machine's name)."""
+    each with a name of its own (None: the machine's name). `registry`: "source" on the one machine where the registry
+    is changed, "copy" where it follows that one, "own" where the same documents are loaded by hand."""
 
     url: Annotated[str, Meta(pattern=r"^postgres(ql)?://\S+\Z", max_length=400)]
     password_file: Text | None = None
     worker: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,40}\Z")] | None = None
+    registry: Literal["own", "source", "copy"] = "own"
 
 
 class RetentionSettings(Table, frozen=True, kw_only=True):

@@ -18,10 +18,11 @@ from wire import bundle, topics
 class Door:
     """Ingest over files in a folder."""
 
-    def __init__(self, folder: Path, *probes: FakeProbe, place: LedgerPlace | None = None) -> None:
+    def __init__(self, folder: Path, *probes: FakeProbe, place: LedgerPlace | None = None, load: bool = True) -> None:
         self.path = place or folder / "ledger.db"
         self.registry = Registry(folder / "registry.db")
-        self.registry.load(document(*probes))
+        if load:
+            self.registry.load(document(*probes))
         self.ledger = open_ledger(self.path)
         self.ingest = Ingest(self.ledger, self.registry, ORIGIN)
         self.reader = LedgerReader(self.path)
