@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 RESEND_LOW_S, RESEND_HIGH_S = 15.0, 600.0
+NOTHING = 1e-6
+"""Records: less than this in the queue is what sums of fractions leave."""
 MOST_S = 6 * 3600.0
 """No further is played: whoever needs longer does not catch up."""
 
@@ -82,7 +84,7 @@ def recover(country: Country, seed: int = 1) -> Recovery:
         done += [one for one in waiting if one.answered_s is not None]
         waiting = [one for one in waiting if one.answered_s is None]
         now_s += country.step_s
-        if now_s >= country.spread_s and held <= country.live * country.step_s:
+        if now_s >= country.spread_s and held <= country.live * country.step_s + NOTHING:
             break
     return Recovery(round(country.away * country.records), now_s, _quantiles(done), round(most), again)
 

@@ -224,12 +224,15 @@ def _coverage(world: World, place: Place, done: Done, from_ms: int, to_ms: int) 
 
 
 def _asked(world: World, place: Place, name: str, from_ms: int, to_ms: int, step_ms: int) -> dict[int, float]:
-    """What one query of the hamlet board shows: start of the interval to the sum of its columns but the time."""
+    """What one query of the hamlet board shows: start of the interval to the sum of its columns but the time.
+
+    A point stands some nanoseconds behind its millisecond (`collector.core.points`), so the range ends behind it.
+    """
     board = next(one for one in load_boards() if one["uid"] == "dosong-hamlet-vi")
     view = view_of(board, from_ms, to_ms, hamlet=(place.hamlet,))
     choices = {**view.choices, "bucket": Choice((f"{step_ms}ms",), multi=False)}
     query = next(one for one in ALL if one.name == name)
-    sent = expand(substitute(query.influxql, choices), from_ms, to_ms, step_ms)
+    sent = expand(substitute(query.influxql, choices), from_ms, to_ms + 1, step_ms)
     rows = (row for one in Influx(world.influx_url, "dosong").query(sent) for row in one["values"])
     return {row[0]: sum(value or 0 for value in row[1:]) for row in rows}
 
