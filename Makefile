@@ -206,7 +206,11 @@ install-check: ## a fresh Debian 12 with systemd: docs/install-collector.md as p
 	@scripts/setup.sh install
 	@$(PY) -m tests.install.check $(ARGS)
 
-.PHONY: bench-postgres bench-workers
+.PHONY: bench-postgres bench-workers bench-rebuild
+bench-rebuild: ## rebuild influx by one process and by two: lines/s beside the server, seconds of a core without it
+	@scripts/setup.sh bench
+	@$(PY) -m bench.rebuild $(ARGS)
+
 bench-workers: ## records a second against 1 to 4 receive workers on one PostgreSQL (4 minutes, QUICK=1: one)
 	@scripts/setup.sh test
 	@$(PY) -m bench.workers $(if $(QUICK),--quick) $(ARGS)

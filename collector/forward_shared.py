@@ -13,6 +13,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import TypeVar
 
 from collector.core.rollup import DayKey
@@ -71,6 +72,7 @@ class SharedStore:
         self._marks: dict[DayKey, int] = {}
         self._due_marks: dict[tuple[str, Due], int] = {}
         self._seen_due_s = 0.0
+        self._parked, self._parked_due_s = 0, 0.0
 
     def close(self) -> None:
         """Give the partitions back and close."""
@@ -98,6 +100,8 @@ class SharedStore:
         if mine == self._fences:
             return False
         self._fences = {}
+        if not mine:
+            return True
         self._run(lambda db: db.execute(_CURSORS, (sorted(mine),)))
         sql = "SELECT part, n, redo FROM forward_cursor WHERE part = ANY(?)"
         rows = self._run(lambda db: db.execute(sql, (sorted(mine),)).fetchall())
@@ -128,8 +132,13 @@ class SharedStore:
         return min(self._redone.values(), default=NOTHING_WAITS) if self._fences else NOTHING_WAITS
 
     def parked(self) -> int:
-        """How many lines are parked, by all forwarders."""
-        return int(self._run(lambda db: db.execute("SELECT count(*) FROM forward_parked").fetchone())[0])
+        """How many lines are parked, by all forwarders; what was known last while the database is away."""
+        if time.monotonic() >= self._parked_due_s:
+            self._parked_due_s = time.monotonic() + SEEN_EVERY_S
+            with suppress(Unavailable):
+                found = self._run(lambda db: db.execute("SELECT count(*) FROM forward_parked").fetchone())
+                self._parked = int(found[0])
+        return self._parked
 
     def move(self, taken: Mapping[int, int], touched: Mapping[DayKey, int]) -> None:
         """InfluxDB has all records of our partitions up to the highest of these; these hours were touched."""
@@ -216,6 +225,7 @@ class SharedStore:
         """Keep a line that InfluxDB will never take, with its reason."""
         sql = "INSERT INTO forward_parked (parked_ms, reason, line) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
         self._run(lambda db: db.execute(sql, (at_ms, reason[:200], line)))
+        self._parked_due_s = 0.0
 
     def _run(self, what: Callable[[PgDatabase], T], *, whole: bool = False) -> T:
         """Do something in the database, as one transaction if it is a whole. Raises Unavailable."""

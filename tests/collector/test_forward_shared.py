@@ -17,8 +17,10 @@ from collector.pg import PgDatabase
 from collector.pg_schema import prepare
 from tests.collector.door import Door
 from tests.collector.kit import T0_MS, Deployment, FakeProbe, Influx, Service, until
-from tests.collector.postgres import OWNER
+from tests.collector.postgres import OWNER, Cluster
+from tests.collector.test_forward import count
 from wire import topics
+from wire.errors import Unavailable
 
 ALL = frozenset(range(topics.PARTS))
 DAY = DayKey(T0_MS, "19", "05755", "h-dong-chuoi", "45204")
@@ -94,6 +96,24 @@ def test_who_lost_a_partition_moves_no_cursor_and_one_that_starts_over_is_heard_
         db.close()
 
 
+def test_a_database_that_is_away_is_waited_for(place: Remote, cluster: Cluster) -> None:
+    with forwarder(place, "a") as one:
+        owning(one, topics.PARTS)
+        one.park("line", "reason", T0_MS)
+        assert one.parked() == 1
+        root = PgDatabase(Remote(cluster.url("postgres", "postgres")))
+        root.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'dosong_ledger'")
+        root.close()
+        with pytest.raises(Unavailable):
+            one.move({1: 5}, {})
+        until(lambda: (one.turn(), one.parts)[1] == ALL, 60, "its leases again")
+        one.move({1: 5}, {})
+        assert one.position() == 5
+        one._place, one._db = Remote(f"postgresql://nobody@/x?host={cluster.folder}&port=1"), None
+        one._parked_due_s = 0.0
+        assert one.parked() == 1, "what was known last"
+
+
 @pytest.mark.services
 def test_a_forwarder_killed_is_followed_and_counts_are_equal(tmp_path: Path, place: Remote, influx: Influx) -> None:
     probes = [FakeProbe(f"p-{number:03}") for number in range(24)]
@@ -117,7 +137,10 @@ def test_a_forwarder_killed_is_followed_and_counts_are_equal(tmp_path: Path, pla
         more()
         until(lambda: _owners(place) == {"f2"}, 60, "the other has all")
         more()
-        until(lambda: machines[1].call("reconcile").returncode == 0, 60, "counts are equal")
+        until(lambda: count(influx, "test", "seq") == 4 * len(probes), 60, "all tests")
+        until(lambda: count(influx, "coverage", "state") == 20 * len(probes), 60, "all steps")
+        done = machines[1].call("reconcile")
+        assert (done.returncode, "DIFFERENT" in done.stdout) == (0, False), done
         db = PgDatabase(place)
         assert db.execute("SELECT count(*) FROM forward_parked").fetchone()[0] == 0
         db.close()
