@@ -111,6 +111,13 @@ class RegistryMirror:
                 with suppress(sqlite3.Error):
                     self._there.execute("ROLLBACK")
 
+    @contextmanager
+    def _here(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise Unavailable(f"cannot use {self.path}: {error}; free or repair the disk") from error
+
     def _state(self) -> tuple[str, int, int] | None:
         """Whose lines this file holds, up to which, and whether as a copy; None before the first time."""
         found: tuple[str, int, int] | None = self._db.execute(
@@ -130,7 +137,8 @@ class Source(RegistryMirror):
         super().__init__(path, place)
         self._seen: int | None = None
         self._is_first = True
-        self._name = self._made()
+        with self._here():
+            self._name = self._made()
         self.followed = 0
         """The newest line of the change list that every machine can know."""
 
@@ -145,7 +153,8 @@ class Source(RegistryMirror):
 
     def refresh(self) -> None:
         """Publish what changed; at the first time all that is not there yet."""
-        version = self._db.execute("PRAGMA data_version").fetchone()[0]
+        with self._here():
+            version = self._db.execute("PRAGMA data_version").fetchone()[0]
         if version == self._seen:
             return
         with self._both() as there:
@@ -169,7 +178,8 @@ class Source(RegistryMirror):
                 there.execute("UPDATE registry_source SET line = ?", (held[1] + len(lines),))
                 LOG.info("registry: %d changed rows published", len(lines))
         if done:
-            self._db.execute("DELETE FROM mirror_due WHERE n <= ?", (done,))
+            with suppress(sqlite3.Error):  # they are published once more then
+                self._db.execute("DELETE FROM mirror_due WHERE n <= ?", (done,))
         self.line, self.followed = held[1] + len(lines), followed
         self._seen, self._is_first = version, False
 

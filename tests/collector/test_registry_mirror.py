@@ -23,7 +23,7 @@ from tests.collector.door import Door
 from tests.collector.kit import Deployment, FakeProbe, Field, Mosquitto, document, running, until
 from tests.collector.postgres import OWNER
 from wire import topics
-from wire.errors import Misconfigured
+from wire.errors import Misconfigured, Unavailable
 
 
 @pytest.fixture
@@ -126,6 +126,20 @@ def test_one_source_at_a_time_and_what_was_missed_is_found(
         source.refresh()
     with closing(PgDatabase(place)) as db, pytest.raises(sqlite3.Error, match=r"permission denied|is evidence"):
         db.execute("UPDATE registry_line SET body = ''")
+
+
+def test_a_registry_that_somebody_holds_is_waited_for(office: Registry, one: FakeProbe, place: Remote) -> None:
+    with closing(Source(office.path, place)) as source, closing(sqlite3.connect(office.path)) as other:
+        source.refresh()
+        source._db.execute("PRAGMA busy_timeout=50")
+        office.load(document(one, FakeProbe("p-late")))
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(Unavailable):
+            source.look_again()
+        other.rollback()
+        before = source.line
+        source.refresh()
+        assert source.line > before
 
 
 def test_what_was_judged_by_an_older_registry_is_not_committed(

@@ -106,7 +106,7 @@ def _record(probe: FakeProbe, step: dict[str, Any]) -> bytes:
 
 def tables(door: Door) -> tuple[list[Any], list[Any]]:
     days = "SELECT * FROM rollup_day ORDER BY day_ms, province, commune, hamlet, plmn"
-    return door.sql(days), door.sql("SELECT * FROM rollup_total")
+    return door.sql(days), door.sql("SELECT * FROM rollup_total ORDER BY span, start_ms, province, commune, plmn")
 
 
 def follow(door: Door) -> None:
