@@ -84,7 +84,8 @@ ROWS = (
     ),
     Row(
         11, "ledger: flipped bit, deleted row, older file", "found before the next signature",
-        ("tests/collector/test_seal.py", "tests/collector/test_seal_beside.py"), ("tests.faults.tamper",),
+        ("tests/collector/test_seal.py", "tests/collector/test_seal_beside.py", "tests/faults/test_edits.py"),
+        ("tests.faults.tamper", "tests.faults.edits"),
     ),
     Row(
         12, "InfluxDB away, stopped, 500, 400, wrong type, outside retention, wiped", "I3 after; ingest unaffected",
