@@ -33,8 +33,6 @@ OPTIONS = (
 )
 """A worker that stands still in a transaction loses it, so that the others go on. All that it asks for has an index;
 a plan that was made, and kept, while the tables were small would go through all of them later."""
-SEND_AT = 200
-"""So many rows of records are sent as soon as they wait: the server stores them while the next are made here."""
 _LEAF, _TEXT = b"\1", b"\2"
 
 
@@ -63,8 +61,6 @@ class _Writer(PgDatabase):
         self._checks: list[tuple[int, Answer | None]] = []
         """Statements that put records in, with how many each must have put in before COMMIT."""
         self._beside = False
-        self._ahead = False
-        """Whether rows were sent that nobody has waited for."""
 
     def executemany(self, sql: str, rows: Any, /) -> None:
         """Have rows wait; those of records go in by ON CONFLICT DO NOTHING, all or none."""
@@ -75,8 +71,6 @@ class _Writer(PgDatabase):
                 self._put(sql)
             self._keys.setdefault(sql, set()).update(keys)
         self._waiting.setdefault(sql, []).extend(given)
-        if sql == INSERT and len(self._waiting[sql]) >= SEND_AT and (self._ahead or not self.sending):
-            self._send_rows()
 
     def execute(self, sql: str, values: Sequence[Any] = (), /) -> Answer:
         """As `PgDatabase.execute`, behind the rows that wait and matter to it."""
@@ -87,14 +81,9 @@ class _Writer(PgDatabase):
             self._waiting.clear()
             self._keys.clear()
             self._checks.clear()
-            self._ahead = False
             with suppress(PgError):
                 self.end_sending()
-            return super().execute(sql, values)
-        if self._ahead:  # what follows may ask how many rows it touched: all that was sent ends first
-            self._ahead = False
-            self.end_sending()
-        if self._waiting and not self._beside:
+        elif self._waiting and not self._beside:
             for put in [put for put in self._waiting if sql == "COMMIT" or _concerns(put, sql)]:
                 self._put(put)
         if sql == "COMMIT":
@@ -103,20 +92,9 @@ class _Writer(PgDatabase):
 
     def send(self) -> None:
         """Send the rows that wait: while they go in, blocks and sums are made here."""
-        if not self._ahead:
-            self.begin_sending()
-        self._ahead = False
+        self.begin_sending()
         for put in list(self._waiting):
             self._put(put)
-
-    def _send_rows(self) -> None:
-        """Send rows of records and go on. The server answers each time: else a writer that stands still in the middle
-        would never be idle, and keep all others out for good."""
-        if not self._ahead:
-            self.begin_sending()
-            self._ahead = True
-        self._put(INSERT)
-        self.answer()
 
     def _check(self) -> None:
         self.end_sending()
@@ -196,8 +174,6 @@ class PostgresLedger(SqlLedger):
         self._fresh: set[str] = set()
         """Probes of which this transaction has stored records."""
         self._gen = 0
-        self._days: dict[DayKey, bytes | None] = {}
-        """What was asked about days just before they are written."""
         self.registry: Callable[[int | None], None] | None = None
         """Asked in every transaction, with the newest line of the registry: raises Fenced if an older one judged."""
         try:
@@ -222,9 +198,7 @@ class PostgresLedger(SqlLedger):
             self._sizes.clear()
             self._fresh.clear()
             self._last_slots.clear()
-            self._days = {}
             yield
-            self._days = self._asked_days(self._rollups.touched())  # who asks behind the last rows waits for them
             self._writer.send()
 
     def hold(self, worker: str, fences: Mapping[int, int]) -> None:
@@ -310,18 +284,9 @@ class PostgresLedger(SqlLedger):
 
     def _read_days(self, keys: Sequence[DayKey]) -> dict[DayKey, bytes]:
         """Packed hours of those of these days that are held."""
-        days, self._days = self._days, {}
-        missing = [key for key in keys if key not in days]
-        found = self._asked_days(missing) if missing else {}
-        return {key: hours for key, hours in (days | found).items() if hours is not None}
-
-    def _asked_days(self, keys: Sequence[DayKey]) -> dict[DayKey, bytes | None]:
-        """Packed hours of these days; None for one that is not held."""
-        if not keys:
-            return {}
         columns = (array(kind, list(column)) for kind, column in zip(_DAY_TYPES, zip(*keys, strict=True), strict=True))
         rows = self._db.execute(_READ_DAYS, tuple(columns)).fetchall()
-        return dict.fromkeys(keys) | {DayKey(*row[:5]): row[5] for row in rows}
+        return {DayKey(*row[:5]): row[5] for row in rows}
 
     def _prev(self, probe: str, epoch: int | None, seq: int | None, kept: int | bytes | str | None) -> str | None:
         return super()._prev(probe, epoch, seq, unkept(kept) if isinstance(kept, bytes) else kept)

@@ -175,15 +175,7 @@ class PgDatabase:
     @property
     def in_transaction(self) -> bool:
         """Whether a transaction is open, also one that failed."""
-        return self.sending or self._db.info.transaction_status in {
-            TransactionStatus.INTRANS,
-            TransactionStatus.INERROR,
-        }
-
-    @property
-    def sending(self) -> bool:
-        """Whether statements are sent without waiting: then a transaction is open, whatever the driver says."""
-        return self._pipe is not None
+        return self._db.info.transaction_status in {TransactionStatus.INTRANS, TransactionStatus.INERROR}
 
     def execute(self, sql: str, values: Sequence[Any] = (), /) -> Answer:
         """Run one statement with `?` for values; BEGIN on a connection that was lost makes a new one.
@@ -254,14 +246,6 @@ class PgDatabase:
         try:
             self._sending = ExitStack()
             self._pipe = self._sending.enter_context(self._db.pipeline())
-        except psycopg.Error as error:
-            raise PgError(_said(error)) from error
-
-    def answer(self) -> None:
-        """Have the server answer what was sent, without waiting for it. Raises PgError."""
-        try:
-            if self._pipe is not None:
-                self._pipe.sync()
         except psycopg.Error as error:
             raise PgError(_said(error)) from error
 

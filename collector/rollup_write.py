@@ -116,10 +116,6 @@ class RollupWriter:
         """The transaction was rolled back."""
         self._pending.clear()
 
-    def touched(self) -> list[DayKey]:
-        """Days that `flush` will write."""
-        return list(self._pending)
-
     def flush(self) -> None:
         """Write every touched day and the totals over it."""
         pending, self._pending = self._pending, {}
