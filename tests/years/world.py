@@ -356,6 +356,7 @@ def _card_set_back(world: World) -> None:
         before = truth.spool_leaves(world)
         world.station.card.put_back(image)
         world.excuse(before)
+        world.note_ill()  # what had long been acknowledged waits again on this card
         world.restart(MINUTE_MS, HOUR_MS)
 
 
