@@ -258,6 +258,7 @@ class Sealer:
             return None
         if not edge.size:
             return None
+        self._audit.waiting(shard, last.size if last else 0)
         self._audit.round()
         for check in self._checks:
             check()

@@ -77,6 +77,24 @@ class LogAudit:
             self._place = _Place()
             raise
 
+    def waiting(self, shard: Shard, size: int) -> None:
+        """Indices that were given behind the signed `size` follow each other, and their rows those that are signed.
+
+        Raises Broken: they were changed since they were given.
+        """
+        at, rows = size, dict[str, int]()
+        for run in self._store.runs(shard.n, size):
+            before = rows.get(run.source)
+            if before is None:
+                signed = self._store.signed_n(run.source, shard.gen, shard.n, size)
+                before = (self._store.base(run.source, shard.gen) or 0) if signed is None else signed
+            is_first = run.source == NOTE and run.first_index == 0 and bool(shard.first_leaf)
+            if run.first_index != at or not (is_first or run.first_n == before + 1):
+                raise _indices(shard)
+            at += run.count
+            if not is_first:
+                rows[run.source] = run.first_n + run.count - 1
+
     def _go_on(self) -> None:
         left = self._rows_a_round
         shards = self._store.shards()

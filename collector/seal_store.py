@@ -78,6 +78,15 @@ class SealReader:
         """Checkpoints with after < size <= upto, smallest first."""
         return self._checkpoints(shard, "AND size > ? AND size <= ? ORDER BY size", after, upto)
 
+    def signed_n(self, source: str, gen: int, shard: int, size: int) -> int | None:
+        """The highest row of `source` below index `size` of a log, or in an older log of generation `gen`."""
+        rows = self._rows(
+            "SELECT max(first_n + count - 1) FROM run JOIN shard ON shard.n = shard WHERE source = ? AND gen = ?"
+            " AND (shard < ? OR (shard = ? AND first_index < ?))",
+            *(source, gen, shard, shard, size),
+        )
+        return None if rows[0][0] is None else int(rows[0][0])
+
     def last_n(self, source: str, gen: int) -> int | None:
         """The highest row of `source` that has an index in a log of generation `gen`; None if none has."""
         rows = self._rows(

@@ -444,6 +444,41 @@ def test_a_changed_seal_db_is_found(log: Log, harm: str) -> None:
     assert tlog.open_checkpoint(raw, Signer.from_seed(f"{ORIGIN}/log/2026", KEY.seed).verifier).size == 40
 
 
+@pytest.mark.parametrize(
+    "harm",
+    [
+        "UPDATE run SET first_n = first_n + 1 WHERE first_index = 20",
+        "UPDATE run SET first_n = first_n - 1 WHERE first_index = 20",
+        "UPDATE run SET first_n = 1 WHERE first_index = 20",
+        "UPDATE run SET count = count - 1 WHERE first_index = 20",
+        "UPDATE run SET count = count + 1 WHERE first_index = 20",
+        "UPDATE run SET first_index = 21 WHERE first_index = 20",
+        "UPDATE run SET source = 'note' WHERE first_index = 20",
+    ],
+)
+def test_an_index_that_was_given_and_is_changed_before_it_is_signed_is_found(log: Log, harm: str) -> None:
+    log.tests(20)
+    log.round()
+    log.tests(20)
+    log.stop_at = "assigned"
+    with pytest.raises(Stopped):
+        log.round()
+    log.stop_at = None
+    log.tests(5)
+    log.close()
+    with sqlite3.connect(log.folder / "seal.db") as db:
+        db.execute(harm)
+    log.open()
+    try:
+        log.round()
+    except (Broken, Unavailable):
+        assert log.seen().size == 20
+    else:
+        # The same rows in the same order, each once: only where one stretch ends and the next begins was changed.
+        places = [(run.first_n, run.count) for run in log.store.runs(log.shard().n)]
+        assert [n for first, count in places for n in range(first, first + count)] == list(range(1, 46))
+
+
 def test_a_row_whose_head_claims_gigabytes_reads_as_changed_and_asks_for_no_memory(log: Log) -> None:
     log.tests(9)
     log.round()

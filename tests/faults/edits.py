@@ -5,7 +5,7 @@ takes milliseconds and many changes can be tried. Nothing is left out of the rou
 with the checks that `seal` has, over the files as they lie. A change is found if nothing is signed over it. Each is
 undone; in the end the honest ledger must be signed, or a change was not undone and the count is void.
 No change is: a byte of a frame, or of a note's text, that reads as before. Not tried are indices of `seal.db`
-that were given and not signed yet (they stand for milliseconds): see docs/reliability.md.
+that were given and not signed yet (they stand for milliseconds): `tests/collector/test_seal.py` tries those.
 Source: facts note 08 §8, tampering.
 """
 
