@@ -81,6 +81,11 @@ class Bench:
         held = self.dbs["ledger.db"].execute("SELECT value FROM meta WHERE key = 'dictionary'").fetchone()[0]
         self.blocks, self.receipts = BlockPacker(held), Packer(held)
         self.log = {one: one.read_bytes() for one in (folder / "log").rglob("*") if one.is_file()}
+        self.given = self._given()
+
+    def _given(self) -> set[tuple[int, int]]:
+        """Where the stretches begin that have indices."""
+        return set(self.dbs["seal.db"].execute("SELECT shard, first_index FROM run"))
 
     def _make(self) -> None:
         self.probe = FakeProbe("p-one")
@@ -212,8 +217,10 @@ class Bench:
             return True
 
     def undo(self, undo: Undo) -> None:
-        """Put back what was changed, and the log's files as they were."""
+        """Put back what was changed, and files and indices as they were before the round over it."""
         undo()
+        for place in self._given() - self.given:
+            self.dbs["seal.db"].execute("DELETE FROM run WHERE (shard, first_index) = (?, ?)", place)
         for path in (one for one in (self.folder / "log").rglob("*") if one.is_file() and one not in self.log):
             path.unlink()
         for path, was in self.log.items():
