@@ -15,7 +15,8 @@ import threading
 import time
 from pathlib import Path
 
-from collector.forward import MAX_LINES, Forwarder, lines_of
+from collector.forward import Forwarder, lines_of
+from collector.forward_send import MAX_LINES
 from collector.forward_store import ForwardStore
 from collector.influx import Influx
 from collector.settings import read_settings

@@ -14,10 +14,10 @@ import os
 import random
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
-from typing import Protocol
 
 from collector.board_lines import BoardLines
 from collector.core import points
@@ -25,14 +25,15 @@ from collector.core.rollup import DayKey
 from collector.core.sample import Sample
 from collector.failpoint import reached
 from collector.forward_memory import Memory
-from collector.forward_rollups import ALL_HOURS, ANEW, Deleter, RollupPoints, touched_by
+from collector.forward_rollups import ALL_HOURS, ANEW, RollupPoints, touched_by
+from collector.forward_send import IN_FLIGHT, MAX_LINES, Senders, Sent, Target, written_by
 from collector.health import ForwardState, StateFile, now_ms, read_health
 from collector.ledger import LedgerReader
 from collector.ledger_port import Fenced
 from collector.nightly import Nightly
 from collector.place_lines import site_lines
 from collector.probe_watch import ProbeWatch, Watched, left_lines, state_lines
-from collector.reconcile import WINDOW_MS, PointCounter
+from collector.reconcile import WINDOW_MS
 from collector.registry import Registry
 from collector.rollups import Rollups
 from collector.settings import Settings
@@ -41,7 +42,6 @@ from wire.errors import Misconfigured, Refused, Unavailable
 
 LOG = logging.getLogger("collector.forward")
 POLL_S = 0.25
-MAX_LINES = 5_000
 MAX_RECORDS = 500
 PAGE_RECORDS = 250
 FRESH_S = 1.0
@@ -54,45 +54,6 @@ PROBE_STATE_EVERY_S = 30.0
 DAY_MS = 86_400_000
 SITE_DAYS = 32
 """Boards look so far back for hamlets of the register (`collector.catalogue.parts.REGISTER_WINDOW`)."""
-Sent = tuple[int, list[tuple[str, str]]]
-"""How many lines were taken, and those that never will be, with their reason."""
-
-
-class PointWriter(Protocol):
-    """What forward needs of a time-series database."""
-
-    def prepare(self) -> None:
-        """Make the database usable. Raises Unavailable, Misconfigured."""
-
-    def write(self, lines: list[str]) -> None:
-        """Write lines; returning means they are taken. Raises Refused, Unavailable, Misconfigured."""
-
-
-class Target(PointWriter, PointCounter, Deleter, Protocol):
-    """All that forward needs of a time-series database."""
-
-
-def write_all(writer: PointWriter, lines: list[str], park: Callable[[str, str], None]) -> int:
-    """Write lines, 5,000 a request; halve what is refused down to the lines at fault and hand those to `park`
-    (at once where the server says that it dropped all of them).
-
-    Returns how many were written. Raises Unavailable or Misconfigured; writing all of them again is then harmless.
-    """
-    written = 0
-    waiting = [lines[at : at + MAX_LINES] for at in range(0, len(lines), MAX_LINES)][::-1]
-    while waiting:
-        batch = waiting.pop()
-        try:
-            writer.write(batch)
-            written += len(batch)
-        except Refused as error:
-            if len(batch) == 1 or error.detail.endswith(f"dropped={len(batch)}"):
-                for line in batch:
-                    park(line, error.detail or error.reason)
-            else:
-                middle = len(batch) // 2
-                waiting += [batch[middle:], batch[:middle]]
-    return written
 
 
 def lines_of(samples: Iterable[Sample]) -> list[str]:
@@ -134,7 +95,7 @@ class Forwarder:
         units = UnitLines(reader, registry, store, self._forget)
         self._boards = BoardLines(settings.state, reader, registry, units, lambda: self._watched)
         self._nightly = Nightly(reader, store, writer, self.again)
-        self._sender = ThreadPoolExecutor(1, "forward")
+        self._senders = Senders(writer)
         self._ready: Batch | None = None
         self._started_ms = now_ms()
         self._connected = False
@@ -173,7 +134,7 @@ class Forwarder:
                 self._ready = None
                 self._lose(error)
                 self._stop.wait(random.uniform(0.5, min(MAX_BACKOFF_S, 0.5 * 2 ** min(attempt, 8))))  # noqa: S311
-        self._sender.shutdown()
+        self._senders.close()
         self._say(now=True)
 
     def _once(self) -> bool:
@@ -242,34 +203,41 @@ class Forwarder:
             self._park(f"delete {measurement} of {tag} {code} from {since_ms} to {until_ms}", str(error))
 
     def _fresh(self) -> bool:
-        """Write batches behind the cursor, for a moment, each while the next is made ready; say whether any was there.
+        """Write batches behind the cursor, for a moment, `IN_FLIGHT` at once; say whether any was there.
 
-        The next one is on its way before the cursor moves over the last, so that the server never waits for our disk.
+        The next one is on its way before the cursor moves over the last, so that the server never waits for our disk,
+        nor for the line between us. The cursor moves over each in order, and only once all before it are taken.
         """
         batch = self._ready or self._read(self._store.position())
         self._ready = None
         if batch is None:
             return False
         until_s = time.monotonic() + FRESH_S
-        sent = self._begin(batch)
+        sent = deque([(batch, self._begin(batch))])
+        last: Batch | None = batch
+        ready: Batch | None = None
         try:
-            while True:
-                following = self._read(batch.last_n)
-                written = sent.result()
-                if following is None or time.monotonic() >= until_s or self._stop.is_set():
-                    self._move(batch, written)
-                    self._ready = following
-                    return True
-                sent = self._begin(following)
-                self._move(batch, written)
+            while sent:
+                if last is not None and ready is None:
+                    ready = self._read(last.last_n)
+                    last = ready
+                is_over = time.monotonic() >= until_s or self._stop.is_set()
+                if ready is not None and len(sent) < IN_FLIGHT and not is_over:
+                    sent.append((ready, self._begin(ready)))
+                    ready = None
+                    continue
+                done, future = sent.popleft()
+                self._move(done, future.result())
                 self._say()
-                batch = following
+                last = None if is_over else last
         finally:
-            wait([sent])
+            wait([future for _, future in sent])
+        self._ready = ready
+        return True
 
     def _begin(self, batch: Batch) -> Future[Sent]:
         reached("forward.read")
-        return self._sender.submit(self._send, batch.lines)
+        return self._senders.begin(batch.lines)
 
     def _move(self, batch: Batch, written: Sent) -> None:
         """Move the cursor over a batch that the server has taken."""
@@ -333,12 +301,7 @@ class Forwarder:
 
     def _write(self, lines: list[str]) -> None:
         if lines:
-            self._sent(*self._send(lines))
-
-    def _send(self, lines: list[str]) -> Sent:
-        """Write lines; return how many were taken, and those that never will be with their reason."""
-        parked: list[tuple[str, str]] = []
-        return write_all(self._writer, lines, lambda line, reason: parked.append((line, reason))), parked
+            self._sent(*written_by(self._writer, lines))
 
     def _sent(self, written: int, parked: list[tuple[str, str]]) -> None:
         for line, reason in parked:

@@ -41,7 +41,7 @@ class Influx:
     def __init__(self, settings: Settings) -> None:
         """Connects nowhere yet. Raises Misconfigured if a secret file cannot be read."""
         influx = settings.influx
-        self._settings = influx
+        self._all, self._settings = settings, influx
         self._v2 = influx.api == "v2"
         self._metricsql: bool | None = None
         token = read_secret(settings, "influx.token_file", influx.token_file)
@@ -58,6 +58,10 @@ class Influx:
             auth_basic=basic,
         )
         self._write_api = self._client.write_api(write_options=SYNCHRONOUS)
+
+    def twin(self) -> Influx:
+        """Another one of the same, for another thread. Raises Misconfigured."""
+        return Influx(self._all)
 
     @property
     def database(self) -> str:

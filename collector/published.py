@@ -37,6 +37,8 @@ class Writer(PointCounter, Protocol):
 
     def close(self) -> None: ...
 
+    def twin(self) -> Writer: ...
+
 
 def open_lines(lines: Iterable[str]) -> Iterator[str]:
     """The lines that are published, their positions rounded."""
@@ -74,6 +76,10 @@ class Published:
         """Drop every point of both. Raises Unavailable, Misconfigured."""
         self._own.drop()
         self._public.drop()
+
+    def twin(self) -> Published:
+        """Another one of the same, for another thread. Raises Misconfigured."""
+        return Published(self._own.twin(), self._public.twin())
 
     def close(self) -> None:
         """Close both."""

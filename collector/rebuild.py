@@ -14,8 +14,9 @@ from itertools import chain
 
 from collector.core.clock import DAY_MS
 from collector.day_lines import every_day
-from collector.forward import MAX_LINES, MAX_RECORDS, PointWriter, lines_of, write_all
+from collector.forward import MAX_RECORDS, lines_of
 from collector.forward_rollups import rollup_points
+from collector.forward_send import MAX_LINES, PointWriter, write_all
 from collector.influx import Influx
 from collector.ledger import LedgerReader
 from collector.place_lines import site_lines

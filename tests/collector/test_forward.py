@@ -16,7 +16,8 @@ from typing import Any
 
 import pytest
 
-from collector.forward import lines_of, write_all
+from collector.forward import lines_of
+from collector.forward_send import write_all
 from collector.health import now_ms, read_health
 from collector.influx import Influx as InfluxWriter
 from collector.rebuild import rebuild

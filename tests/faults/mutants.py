@@ -172,7 +172,7 @@ MUTANTS = (
         "one bad point takes 4,999 good ones with it",
         (
             Edit(
-                "collector/forward.py",
+                "collector/forward_send.py",
                 'if len(batch) == 1 or error.detail.endswith(f"dropped={len(batch)}"):',
                 "if batch:",
             ),

@@ -9,7 +9,7 @@ from typing import Any
 
 from collector.core import accept, tiles
 from collector.core.accept import Arrival, Chain, Duplicate, Found, Link, Look, Mark, NoteGap, Standing, Store
-from collector.forward import write_all
+from collector.forward_send import write_all
 from tests.years.disk import Change, Disk
 from tests.years.line import Message
 from tests.years.terms import PROBE, Mutants, Rec, opened
