@@ -61,7 +61,7 @@ class Tree:
 
 def make(folder: Path, records: int) -> tuple[int, int]:
     """Write export, keys and the program; return bytes of all records and of the largest proof."""
-    chains, mill = [Chain(number) for number in range(min(PROBES, records))], Mill()
+    chains, mill = [Chain(number) for number in range(PROBES)], Mill()
     each = records // len(chains)
     raws = folder / "raws"
     raws.mkdir()
@@ -107,6 +107,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--records", type=int, default=OF_RECORDS, help="how many (1,000,000)")
     records = parser.parse_args().records
+    if records < PROBES or records % PROBES:
+        parser.error(f"--records: a multiple of {PROBES}, for so many probes have as many each")
     with tempfile.TemporaryDirectory(prefix="dosong-verify-") as name:
         size, proof = make(Path(name), records)
         seconds, most_mb, done = verify(Path(name))

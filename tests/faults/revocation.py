@@ -59,6 +59,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--probes", type=int, default=20, help="how many simulated probes (20)")
     parser.add_argument("--revoked", type=int, default=10, help="how many of them are revoked (10)")
     options = parser.parse_args(argv)
+    if not 0 < options.revoked < options.probes:
+        parser.error("--revoked: at least one, and fewer than --probes, for the others must go on")
     with tempfile.TemporaryDirectory(prefix="dosong-revocation-") as name:
         done = run(Path(name), options.probes, options.revoked)
     keep("faults_revocation", asdict(done))
