@@ -133,6 +133,7 @@ def test_two_writers_number_in_the_order_of_their_commits(
         other.close()
 
 
+@pytest.mark.usefixtures("postgres")  # makes the role
 def test_a_database_that_was_not_prepared_is_refused_with_what_to_do(cluster: Cluster) -> None:
     with pytest.raises(Misconfigured, match="postgres prepare"):
         PostgresLedger(Remote(cluster.url("postgres", "dosong_ledger")))
