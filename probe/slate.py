@@ -150,7 +150,10 @@ def _parsed(octets: bytes) -> tuple[int, dict[str, str]]:
     packed = octets[_HEAD.size : _HEAD.size + size]
     if magic != _MAGIC or len(packed) != size or zlib.crc32(packed, turn & 0xFFFFFFFF) != crc:
         return 0, {}
-    values: dict[str, str] = json.loads(zlib.decompress(packed))
+    try:
+        values: dict[str, str] = json.loads(zlib.decompress(packed))
+    except (zlib.error, ValueError):  # zeros behind the first word have a true sum: a page that was never written
+        return 0, {}
     return turn, values
 
 

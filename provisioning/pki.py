@@ -19,7 +19,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -108,8 +108,8 @@ def read_request(pem: bytes) -> ec.EllipticCurvePublicKey:
         request = x509.load_pem_x509_csr(pem)
         proved = request.is_signature_valid
         public = request.public_key()
-    except (ValueError, TypeError, InvalidSignature) as error:
-        raise Refused("bad_key", "not a certificate request in PEM form") from error
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm, x509.InvalidVersion) as error:
+        raise Refused("bad_key", "not a certificate request in PEM form, or not of a P-256 key") from error
     if not proved:
         raise Refused("bad_key", "the certificate request is not signed by its own key")
     if not isinstance(public, ec.EllipticCurvePublicKey) or not isinstance(public.curve, ec.SECP256R1):
