@@ -15,6 +15,7 @@ import logging
 import secrets
 import sqlite3
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -55,7 +56,7 @@ Line = tuple[str, str, str | None]
 """Table, key as JSON, the whole row as JSON; None: it is gone."""
 
 
-class RegistryMirror:
+class RegistryMirror(ABC):
     """One process's end of it. Not safe for several threads. Every call raises Unavailable, Misconfigured."""
 
     def __init__(self, path: Path, place: Remote) -> None:
@@ -72,9 +73,9 @@ class RegistryMirror:
         if self._there is not None:
             self._there.close()
 
+    @abstractmethod
     def refresh(self) -> None:
         """Bring both ends together."""
-        raise NotImplementedError
 
     def hold(self, newest: int | None) -> None:
         """Inside a transaction of the ledger, whose registry has this newest line: nothing was judged by an older one.
