@@ -152,7 +152,8 @@ class Receiver:
             self._send_checkpoint(connection)
             self._follow_registry(busy=ahead is not None)
             self._say()
-            taken = connection.read(WAIT_S if ahead is None else 0)
+            answer = None if ahead is None else self._ingest.answer
+            taken = connection.read(WAIT_S if ahead is None or answer is not None else 0, answer)
         if self._stop.is_set():
             connection.close()
         else:
