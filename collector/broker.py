@@ -22,6 +22,7 @@ from typing import Any
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MessageType, MQTTErrorCode, MQTTProtocolVersion
 
+from collector.core.pace import Pace
 from collector.core.packets import Incoming, Malformed, Rest, cut
 from collector.settings import BrokerSettings, Settings
 from wire import topics
@@ -163,6 +164,7 @@ class Connection:
         self.in_flight = 0
         self._incoming: list[Incoming] = []
         self._bytes = 0
+        self._pace = Pace()
         self._client = BufferedClient(
             CallbackAPIVersion.VERSION2,
             client_id=_session_id(broker, tls_key, worker),
@@ -198,6 +200,8 @@ class Connection:
         """
         waiting = None if answer is None else _Waiting(answer, time.monotonic() + wait_s)
         is_ready = self._ready(wait_s) if waiting is None else self._more(waiting)
+        if is_ready and waiting is None and (linger_s := self._pace.linger_s()):
+            time.sleep(linger_s)
         while is_ready:
             found = self._client.take(MAX_GROUP_MESSAGES - len(self._incoming), MAX_GROUP_BYTES - self._bytes)
             self._incoming += found
@@ -206,6 +210,7 @@ class Connection:
             is_ready = has_room and (self._ready(0) if waiting is None else self._more(waiting))
         self.keep_alive()
         taken, self._incoming, self._bytes = self._incoming, [], 0
+        self._pace.saw(len(taken), time.monotonic())
         return taken
 
     def keep_alive(self) -> None:
