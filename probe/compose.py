@@ -17,6 +17,7 @@ from pathlib import Path
 
 from probe import boot, build, calibrate, carried, compose_link, compose_recovery, engines
 from probe.backends import Backends
+from probe.beacon import Beacon
 from probe.broker import Access
 from probe.caretaker import Caretaker, Senses
 from probe.core import chain, clock, tpv
@@ -92,6 +93,9 @@ class Probe:
         self._boot_id = kernel_clock.boot_id()
         self.gps: GpsReader | None = None
         self.recorder = Recorder(self.spool, signer, settings.origin, identity, self.stamp)
+        log_key = None if settings.log_vkey is None else read_verifier(settings.log_vkey, "log_vkey")
+        self.beacon = Beacon(state_dir, log_key, self._boot_id, kernel_clock.mono_ms)
+        self.recorder.named_log = self.beacon.named
         if settings.path(settings.key_file).with_name("key.accepted").exists():
             from probe import rotation  # noqa: PLC0415 (X.509 is no part of an idle daemon)
 
@@ -372,6 +376,7 @@ def _publisher(probe: Probe, daemon: Daemon) -> Publisher:
         reinstate=probe.recorder.reinstate,
         ways_out=broker.ways,
         on_config=probe.steering.receive,
+        beacon=probe.beacon,
     )
 
 
