@@ -93,9 +93,7 @@ class Probe:
         self._boot_id = kernel_clock.boot_id()
         self.gps: GpsReader | None = None
         self.recorder = Recorder(self.spool, signer, settings.origin, identity, self.stamp)
-        log_key = None if settings.log_vkey is None else read_verifier(settings.log_vkey, "log_vkey")
-        self.beacon = Beacon(state_dir, log_key, self._boot_id, kernel_clock.mono_ms)
-        self.recorder.named_log = self.beacon.named
+        self.beacon = _beacon(settings, self.recorder)
         if settings.path(settings.key_file).with_name("key.accepted").exists():
             from probe import rotation  # noqa: PLC0415 (X.509 is no part of an idle daemon)
 
@@ -309,6 +307,14 @@ class Probe:
             diary=self.spool.mark(f"plan {modem.id}"),
             slate=self.slate,
         )
+
+
+def _beacon(settings: Settings, recorder: Recorder) -> Beacon:
+    """What follows the log: records name what it knew."""
+    key = None if settings.log_vkey is None else read_verifier(settings.log_vkey, "log_vkey")
+    beacon = Beacon(settings.path(settings.state_dir), key, kernel_clock.boot_id(), kernel_clock.mono_ms)
+    recorder.named_log = beacon.named
+    return beacon
 
 
 def _ground(settings: Settings) -> Ground:
