@@ -22,6 +22,7 @@ from typing import Any
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MessageType, MQTTErrorCode, MQTTProtocolVersion
 
+from collector.core.pace import Pace
 from collector.core.packets import Incoming, Malformed, Rest, cut
 from collector.settings import BrokerSettings, Settings
 from wire import topics
@@ -34,6 +35,8 @@ MAX_IN_FLIGHT = 200
 STATUS_QOS = 0
 """Retained anyway: a cluster keeps a queue for each subscription with PUBACKs, and makes it anew at each connection."""
 READ_BYTES = 64 * 1024
+LINGER_S = 0.002
+"""How long a group may go on growing when the one before it can be committed: so long a broker takes to send on."""
 MAX_ID, SECRET_DIGITS = 64, 16
 
 
@@ -132,6 +135,21 @@ class NotLetIn(Unavailable):
     """The broker answers and does not let us in: waiting alone will not help, a person must look."""
 
 
+class _Waiting:
+    """How long more of a backlog is waited for: until an answer is there, and a moment behind it."""
+
+    def __init__(self, answer: int, end_s: float) -> None:
+        self.for_it = [answer]
+        self._end_s = end_s
+
+    def left_s(self) -> float:
+        """Seconds from now; 0 or less when it is time to go on."""
+        now_s = time.monotonic()
+        if self.for_it and select.select(self.for_it, [], [], 0)[0]:
+            self.for_it, self._end_s = [], min(self._end_s, now_s + LINGER_S)
+        return self._end_s - now_s
+
+
 class Connection:
     """A connection that is open or was. Not safe for several threads."""
 
@@ -146,6 +164,7 @@ class Connection:
         self.in_flight = 0
         self._incoming: list[Incoming] = []
         self._bytes = 0
+        self._pace = Pace()
         self._client = BufferedClient(
             CallbackAPIVersion.VERSION2,
             client_id=_session_id(broker, tls_key, worker),
@@ -173,17 +192,25 @@ class Connection:
         """Whether the socket is still open."""
         return self._client.socket() is not None
 
-    def read(self, wait_s: float) -> list[Incoming]:
-        """Wait up to `wait_s` for something to read or write, then take all that has arrived, up to one group."""
-        is_ready = self._ready(wait_s)
+    def read(self, wait_s: float, answer: int | None = None) -> list[Incoming]:
+        """Wait up to `wait_s` for something to read or write, then take all that has arrived, up to one group.
+
+        `answer`: a descriptor that what was taken before waits for. Until something can be read from it, this group
+        may as well become full: a broker that sends a backlog needs a moment each time that its socket is empty.
+        """
+        waiting = None if answer is None else _Waiting(answer, time.monotonic() + wait_s)
+        is_ready = self._ready(wait_s) if waiting is None else self._more(waiting)
+        if is_ready and waiting is None and (linger_s := self._pace.linger_s()):
+            time.sleep(linger_s)
         while is_ready:
             found = self._client.take(MAX_GROUP_MESSAGES - len(self._incoming), MAX_GROUP_BYTES - self._bytes)
             self._incoming += found
             self._bytes += sum(len(one.payload) for one in found)
             has_room = len(self._incoming) < MAX_GROUP_MESSAGES and self._bytes < MAX_GROUP_BYTES
-            is_ready = has_room and self._ready(0)
+            is_ready = has_room and (self._ready(0) if waiting is None else self._more(waiting))
         self.keep_alive()
         taken, self._incoming, self._bytes = self._incoming, [], 0
+        self._pace.saw(len(taken), time.monotonic())
         return taken
 
     def keep_alive(self) -> None:
@@ -233,6 +260,16 @@ class Connection:
         if writable:
             self._client.loop_write()
         return bool(readable) and self.alive
+
+    def _more(self, waiting: _Waiting) -> bool:
+        """Whether there is something to read now, or comes while the answer does not."""
+        while not self._ready(0):
+            sock: Any = self._client.socket()
+            left_s = waiting.left_s()
+            if sock is None or left_s <= 0:
+                return False
+            select.select([sock, *waiting.for_it], [], [], left_s)
+        return True
 
     def _on_connect(self, client: Client, _userdata: object, _flags: object, reason: Any, _properties: object) -> None:
         if reason.is_failure:

@@ -135,6 +135,11 @@ class Ingest:
             tasks = self._tasks(messages)
         return tasks if tasks and self.line.ask(tasks) else ()
 
+    @property
+    def answer(self) -> int | None:
+        """What can be read from when the opener has done what it was handed; None if it was handed nothing."""
+        return None if self.line is None else self.line.answering
+
     def proofs(self, tasks: tuple[Task, ...]) -> Proofs:
         """What the opener says of a group that it was handed, by probe; empty if it says nothing."""
         found = self.line.answer(len(tasks)) if self.line is not None and tasks else None
@@ -146,6 +151,7 @@ class Ingest:
             with suppress(Refused):
                 payloads.setdefault(_probe_of(message.topic), []).append(message.payload)
         tasks = []
+        self._registry.expect(payloads)
         for probe, held in payloads.items():
             with suppress(Refused):
                 newest = self._work(probe).key.newest

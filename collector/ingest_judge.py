@@ -10,12 +10,12 @@ from functools import lru_cache
 from collector.core import count
 from collector.core.accept import Standing
 from collector.core.clock import date_from
-from collector.core.place import Place
 from collector.core.row import Row, is_test
 from collector.core.run import Run
 from collector.ledger_port import Ledger
-from collector.registry import ALWAYS, Registry
+from collector.registry import Registry
 from collector.registry_rows import ProbeEntry
+from collector.registry_stays import ALWAYS, Line, at
 from wire import topics
 from wire.codec import Opened
 from wire.records import AnyRecord
@@ -103,35 +103,27 @@ class Judge:
 
         Same as `row` for each. Slots that these take are added to `taken`.
         """
-        rows: list[Row] = []
+        rows, lines = list[Row](), dict[str, Line]()
         probe, part, quarantine = entry.id, _part(entry.id), entry.state == "quarantine"
         moments, places = self._registry.stays(probe)
         for raw, leaf, record in zip(one.raws, one.leaves, one.records, strict=True):
             t_ms = self._time_of(probe, record) if record.t_ms is None else record.t_ms
-            place = places[bisect_right(moments, ALWAYS if t_ms is None else t_ms)]
-            why: tuple[str, ...] = count.NO_TEST
-            if quarantine or is_test(record):
-                why = count.reasons(record, self._standing(entry, record, t_ms, place, taken))
-                if not why and is_test(record) and record.slot_ms is not None:
-                    taken.add((record.modem, record.slot_ms))
+            place = places[bisect_right(moments, ALWAYS if t_ms is None else t_ms)] if moments else places[0]
+            why: tuple[count.Reason, ...] = count.NO_TEST
+            if is_test(record):
+                slot, code = (record.modem, record.slot_ms), record.referral or ""
+                if (line := lines.get(code)) is None:
+                    line = lines[code] = self._registry.unit_line(code)
+                unit = at(line, ALWAYS if t_ms is None else t_ms)
+                why = count.of_sound_test(record, entry.simulated, t_ms, place, unit, slot in taken)
+                if not why and not quarantine and slot[1] is not None:
+                    taken.add((slot[0], slot[1]))
+            if quarantine:
+                why = count.Reason.QUARANTINE, *why
             # By place: keywords would cost half as much again.
-            row = Row(part, probe, Standing.IN_CHAIN, record, t_ms, None, place, why, record.epoch, record.seq, leaf)
-            row.prev, row.received_ms, row.raw, row.follows = record.prev, received_ms, raw, bool(rows)
-            rows.append(row)
+            known = (part, probe, Standing.IN_CHAIN, record, t_ms, None, place, why, record.epoch, record.seq, leaf)
+            rows.append(Row(*known, record.prev, received_ms, None, raw, bool(rows)))
         return rows
-
-    def _standing(
-        self,
-        entry: ProbeEntry,
-        record: AnyRecord,
-        t_ms: int | None,
-        place: Place | None,
-        taken: AbstractSet[tuple[str, int]],
-    ) -> count.Standing:
-        """Of a record that is in its place, without a fault."""
-        is_taken = is_test(record) and (record.modem, record.slot_ms) in taken
-        unit, quarantine = self._unit_of(record, t_ms), entry.state == "quarantine"
-        return count.Standing(None, True, False, quarantine, entry.simulated, t_ms, place, unit, is_taken)
 
     def _unit_of(self, record: AnyRecord | None, t_ms: int | None) -> str | None:
         """Unit of a test's referral code at that time; None without a code, or if it belonged to none."""

@@ -64,6 +64,11 @@ class OpenerLine:
         """The process; None while there is none."""
         return None if self._child is None else self._child.pid
 
+    @property
+    def answering(self) -> int | None:
+        """The descriptor that its answer will come by; None if it was not asked."""
+        return self._child.told if self._child is not None and self._is_asked else None
+
     def ask(self, tasks: Sequence[Task]) -> bool:
         """Hand over a group; False if it must be opened here: the opener is not there, or only just starting."""
         try:

@@ -1,8 +1,8 @@
 """Broker to ledger: read what has arrived, commit it once, acknowledge it, tell each probe how far it is held.
 
-One thread. No linger: a group is whatever came while the last one was being committed. While the ledger cannot be
-written nothing is read and nothing acknowledged; the broker fills, then the probes keep their spools. Losing the
-broker or the ledger is said once, and once again when it is back.
+One thread. A group is whatever came while the last one was being committed; nothing waits for more while little comes
+(`core.pace`). While the ledger cannot be written nothing is read and nothing acknowledged; the broker fills, then the
+probes keep their spools. Losing the broker or the ledger is said once, and once again when it is back.
 Source: design §7, receive, order, ACK; facts note 04 §4, §6.
 """
 
@@ -152,7 +152,8 @@ class Receiver:
             self._send_checkpoint(connection)
             self._follow_registry(busy=ahead is not None)
             self._say()
-            taken = connection.read(WAIT_S if ahead is None else 0)
+            answer = None if ahead is None else self._ingest.answer
+            taken = connection.read(WAIT_S if ahead is None or answer is not None else 0, answer)
         if self._stop.is_set():
             connection.close()
         else:

@@ -8,11 +8,12 @@ latest `valid_from_ms` that is not after the asked moment holds, and of two equa
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import threading
 import time
 from bisect import bisect_right
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
@@ -35,20 +36,16 @@ from collector.registry_rows import (
     Trouble,
     UserEntry,
 )
+from collector.registry_stays import ALWAYS, Line, Stays, at
 from collector.registry_write import Writer, refuse_copy
 from collector.sqlite import open_writer
 from wire.errors import Refused, Unavailable
 from wire.fold import matches
 
 E = TypeVar("E", ProvinceEntry, CommuneEntry, HamletEntry, SiteEntry, UserEntry, PointEntry)
-ALWAYS = 2**53 - 1
-"""Later than any moment: as the registry is now."""
-_TIMELINES = {
-    "probe_site": "SELECT valid_from_ms, site FROM probe_site WHERE probe = ? ORDER BY valid_from_ms, n",
-    "site_hamlet": "SELECT valid_from_ms, hamlet FROM site_hamlet WHERE site = ? ORDER BY valid_from_ms, n",
-    "referral_unit": "SELECT valid_from_ms, unit FROM referral WHERE code = ? ORDER BY valid_from_ms, n",
-    "hamlet_commune": "SELECT valid_from_ms, commune FROM hamlet_name WHERE hamlet = ? ORDER BY valid_from_ms, n",
-}
+_LISTED = "(SELECT value FROM json_each(?))"
+LEAST_EXPECTED = 4
+"""Fewer that are not known are read when they are asked for."""
 _PROBE = """
 SELECT id, vkey, state, revoked_ms,
   (SELECT site FROM probe_site WHERE probe = probe.id ORDER BY valid_from_ms DESC, n DESC LIMIT 1), simulated
@@ -68,9 +65,7 @@ class Registry:
         self._version = -1
         self._is_still = False
         self._probes: dict[str, ProbeEntry | None] = {}
-        self._places: dict[tuple[str, str, str], Place | None] = {}
-        self._stays: dict[str, tuple[list[int], list[Place | None]]] = {}
-        self._timelines: dict[tuple[str, str], tuple[list[int], list[str | None]]] = {}
+        self._stays = Stays(self._rows)
         self._dated = Dated(self._rows)
 
     def close(self) -> None:
@@ -108,6 +103,17 @@ class Registry:
                 rows = self._rows(f"{_PROBE} WHERE id = ?", probe)
                 self._probes[probe] = _probe(rows[0]) if rows else None
             return self._probes[probe]
+
+    def expect(self, probes: Iterable[str]) -> None:
+        """These are asked for next: what is not known of them is read at once, not one by one."""
+        with self._lock:
+            self._refresh()
+            wanted = [probe for probe in probes if probe not in self._probes]
+            if len(wanted) < LEAST_EXPECTED:
+                return
+            rows = self._rows(f"{_PROBE} WHERE id IN {_LISTED}", json.dumps(wanted))
+            self._probes.update({row[0]: _probe(row) for row in rows})
+            self._stays.expect([row[0] for row in rows])
 
     def keys(self, probe: str) -> list[str]:
         """Record keys that a probe ever had, newest first; empty if it is unknown."""
@@ -197,7 +203,13 @@ class Registry:
         """Commune or hamlet code that a referral code belonged to at `at_ms` (None: now); None if to none."""
         with self._lock:
             self._refresh()
-            return self._at("referral_unit", code, ALWAYS if at_ms is None else at_ms)
+            return at(self._stays.line("referral_unit", code), ALWAYS if at_ms is None else at_ms)
+
+    def unit_line(self, code: str) -> Line:
+        """Moments from which a referral code belonged to something, rising, and to which unit (None: to none)."""
+        with self._lock:
+            self._refresh()
+            return self._stays.line("referral_unit", code)
 
     def referrals(self) -> list[tuple[str, str, int]]:
         """All referral assignments to a unit: code, unit code, valid from (UTC ms)."""
@@ -215,10 +227,7 @@ class Registry:
         """Every moment at which the probe's place may have changed, and the place before, between and after them."""
         with self._lock:
             self._refresh()
-            stays = self._stays.get(probe)
-            if stays is None:
-                stays = self._stays[probe] = self._stays_of(probe)
-            return stays
+            return self._stays.of(probe)
 
     def places_left(self, probe: str) -> list[Place]:
         """Every place that was ever entered for a probe, one a hamlet and commune, but where it stands now.
@@ -227,10 +236,7 @@ class Registry:
         """
         now = self.place(probe)
         with self._lock:
-            sites = {site for site in self._timeline("probe_site", probe)[1] if site is not None}
-            stays = {(site, hamlet) for site in sites for hamlet in self._timeline("site_hamlet", site)[1] if hamlet}
-            rows = [(*stay, one) for stay in stays for one in self._timeline("hamlet_commune", stay[1])[1] if one]
-            places = [place for row in sorted(rows) if (place := self._read_place(*row)) is not None]
+            places = self._stays.ever(probe)
         here = None if now is None else (now.commune, now.hamlet)
         return list({key: place for place in places if (key := (place.commune, place.hamlet)) != here}.values())
 
@@ -238,26 +244,6 @@ class Registry:
         """Hamlets that had a site once and have none any more (merged, or their site was moved), by code."""
         sql = "SELECT DISTINCT hamlet FROM site_hamlet WHERE hamlet IS NOT NULL"
         return sorted({row[0] for row in self._rows(sql)} - {site.hamlet for site in self.sites()})
-
-    def _stays_of(self, probe: str) -> tuple[list[int], list[Place | None]]:
-        sites = [site for site in self._timeline("probe_site", probe)[1] if site is not None]
-        moved = [self._timeline("site_hamlet", site) for site in sites]
-        hamlets = [hamlet for _, values in moved for hamlet in values if hamlet is not None]
-        lines = [self._timeline("probe_site", probe), *moved]
-        lines += [self._timeline("hamlet_commune", hamlet) for hamlet in hamlets]
-        times = sorted({at_ms for moments, _ in lines for at_ms in moments})
-        return times, [self._place_at(probe, at_ms) for at_ms in (times[0] - 1 if times else 0, *times)]
-
-    def _place_at(self, probe: str, at_ms: int) -> Place | None:
-        site = self._at("probe_site", probe, at_ms)
-        hamlet = self._at("site_hamlet", site, at_ms, earliest=True) if site is not None else None
-        commune = self._at("hamlet_commune", hamlet, at_ms, earliest=True) if hamlet is not None else None
-        if site is None or hamlet is None or commune is None:
-            return None
-        found = (site, hamlet, commune)
-        if found not in self._places:
-            self._places[found] = self._read_place(site, hamlet, commune)
-        return self._places[found]
 
     def stood_in(self, hamlet: str) -> list[str]:
         """Probes that ever stood at a site that was ever in this hamlet, by id."""
@@ -267,31 +253,6 @@ class Registry:
             hamlet,
         )
         return [row[0] for row in rows]
-
-    def _timeline(self, timeline: str, code: str) -> tuple[list[int], list[str | None]]:
-        """Moments from which something held for `code`, rising, and what."""
-        if (timeline, code) not in self._timelines:
-            rows = self._rows(_TIMELINES[timeline], code)
-            self._timelines[timeline, code] = ([row[0] for row in rows], [row[1] for row in rows])
-        return self._timelines[timeline, code]
-
-    def _at(self, timeline: str, code: str, at_ms: int, *, earliest: bool = False) -> str | None:
-        """What held for `code` at a moment; before the first entry None, or the first one if `earliest`."""
-        times, values = self._timeline(timeline, code)
-        index = bisect_right(times, at_ms) - 1
-        if index < 0:
-            return values[0] if earliest and values else None
-        return values[index]
-
-    def _read_place(self, site: str, hamlet: str, commune: str) -> Place | None:
-        rows = self._rows(
-            "SELECT c.province, c.code, ?, s.code, s.lat_e7, s.lon_e7 FROM site s, commune c"
-            " WHERE s.code = ? AND c.code = ?",
-            hamlet,
-            site,
-            commune,
-        )
-        return Place(*rows[0]) if rows else None
 
     def load(self, document: Mapping[str, Any], now_ms: int | None = None) -> Report:
         """Add and change what `document` (TOML or JSON) lists; all of it or nothing. Twice changes nothing more.
@@ -340,9 +301,7 @@ class Registry:
 
     def _forget(self) -> None:
         self._probes.clear()
-        self._places.clear()
-        self._stays.clear()
-        self._timelines.clear()
+        self._stays.forget()
 
     def _refresh(self) -> None:
         if self._is_still:

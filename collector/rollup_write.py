@@ -83,14 +83,17 @@ class RollupWriter:
 
     def add(self, rows: Sequence[Row]) -> None:
         """Records of one probe were stored."""
-        change, last, hour_ms = Change(), None, 0
+        change, hour_ms = Change(), -HOUR_MS
+        last_plmn, last_place = "", None
         for row in rows:
             t_ms, record = row.t_ms, row.record
-            if t_ms is None or row.standing is not Standing.IN_CHAIN or not (is_test(record) or is_coverage(record)):
+            if t_ms is None or row.standing is not Standing.IN_CHAIN or record is None:
+                continue
+            if not is_test(record) and not is_coverage(record):
                 continue
             plmn, place = plmn_of(record), row.place
-            if last != (t_ms // HOUR_MS, plmn, place):
-                last = (t_ms // HOUR_MS, plmn, place)
+            if not 0 <= t_ms - hour_ms < HOUR_MS or plmn != last_plmn or place is not last_place:
+                last_plmn, last_place = plmn, place
                 day_ms, hour_ms = day_of(t_ms)[0], t_ms - t_ms % HOUR_MS
                 codes = (place.province, place.commune, place.hamlet) if place else ("", "", "")
                 change = self._change_of(DayKey(day_ms, *codes, plmn), (t_ms - day_ms) // HOUR_MS)

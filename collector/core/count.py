@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 from collector.core.place import Place, distance_m
 from collector.core.row import is_test
@@ -83,7 +84,10 @@ def reasons(record: AnyRecord | None, standing: Standing) -> tuple[Reason, ...]:
     elif not is_test(record):
         found.append(Reason.NOT_A_TEST)
     else:
-        found += _of_test(record, standing)
+        found += of_sound_test(
+            record,
+            *(standing.registered_simulated, standing.t_ms, standing.place, standing.unit, standing.slot_taken),
+        )
         found += [Reason.SUSPECT] if standing.suspect else []
     return tuple(dict.fromkeys(found))
 
@@ -101,30 +105,39 @@ def _of_chain(standing: Standing) -> Iterable[Reason]:
         yield Reason.QUARANTINE
 
 
-def _of_test(record: TestRecord, standing: Standing) -> list[Reason]:
+def of_sound_test(
+    record: TestRecord, registered_simulated: bool, t_ms: int | None, place: Place | None, unit: str | None, taken: bool
+) -> tuple[Reason, ...]:
+    """The same of a test that is in its place, without a fault, of a probe that is not in quarantine.
+
+    What follows the record is of `Standing`.
+    """
     found: list[Reason] = []
     if record.outcome != "ok":
         found.append(Reason.OUTCOME)
     if record.path is None or record.path.verdict != "ok":
         found.append(Reason.INVALID_PATH)
-    if record.simulated != standing.registered_simulated:
+    if record.simulated != registered_simulated:
         found.append(Reason.SIMULATED)
-    if standing.t_ms is None:
+    if t_ms is None:
         found.append(Reason.UNDATED)
     elif record.t_ms is not None and record.clock != "trusted":
         found.append(Reason.CLOCK)
-    place = standing.place
     if place is None:
         found.append(Reason.NO_PLACE)
-    elif standing.unit not in (place.commune, place.hamlet):
+    elif unit not in (place.commune, place.hamlet):
         found.append(Reason.REFERRAL)
     if not _position_holds(record.position, place):
         found.append(Reason.POSITION)
     if record.slot_ms is None:
         found.append(Reason.NO_SLOT)
-    elif standing.slot_taken:
+    elif taken:
         found.append(Reason.SAME_SLOT)
-    return found
+    return tuple(found)
+
+
+_metres = lru_cache(maxsize=20_000)(distance_m)
+"""A probe that stands still says the same surveyed position again and again."""
 
 
 def _position_holds(position: Position | None, place: Place | None) -> bool:
@@ -135,4 +148,4 @@ def _position_holds(position: Position | None, place: Place | None) -> bool:
         return False
     if place is None or place.lat_e7 is None or place.lon_e7 is None:
         return position.source == "surveyed"
-    return distance_m(position.lat_e7, position.lon_e7, place.lat_e7, place.lon_e7) <= CONFIRM_WITHIN_M
+    return _metres(position.lat_e7, position.lon_e7, place.lat_e7, place.lon_e7) <= CONFIRM_WITHIN_M

@@ -123,7 +123,7 @@ class Change:
             return
         counts[_COUNTED] += sign
         lists = self.plus if sign > 0 else self.minus
-        for values, value in zip(lists, _values(record), strict=True):
+        for values, value in zip(lists, _values(record)):  # noqa: B905 (as many of each, for every record)
             if value is not None:
                 values.append(value)
 

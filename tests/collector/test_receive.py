@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import shutil
 import sqlite3
 import subprocess
 import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -205,6 +209,59 @@ def test_reading_stops_at_one_group(tmp_path: Path, one: FakeProbe) -> None:
     finally:
         field.close()
         broker.stop()
+
+
+@pytest.fixture
+def trickle(tmp_path: Path, one: FakeProbe) -> Iterator[tuple[Connection, Callable[[int], None]]]:
+    """A connection, and how to send it messages with a pause before each, as a broker does that must read its disk."""
+    broker = Mosquitto(tmp_path, "max_queued_messages 0\nmax_inflight_messages 0\n")
+    broker.start()
+    field = Field(broker.port, one.signer.verifier)
+    connection = Connection(BrokerSettings(socket=str(broker.socket)), None)
+    until(lambda: [connection.read(0.05)] and connection.subscribed)
+
+    def send(count: int) -> None:
+        for _ in range(count):
+            time.sleep(0.01)
+            field.send_bytes("dosong/v1/up/1/x", b"x" * 100)
+
+    yield connection, send
+    connection.close()
+    field.close()
+    broker.stop()
+
+
+def test_a_group_grows_while_the_opener_has_the_one_before_it(
+    trickle: tuple[Connection, Callable[[int], None]],
+) -> None:
+    connection, send = trickle
+    answer, opener = os.pipe()
+
+    def work() -> None:
+        send(40)
+        os.write(opener, b"x")
+
+    with ThreadPoolExecutor(1) as pool:
+        done = pool.submit(work)
+        taken = connection.read(600, answer)
+        done.result()
+        assert len(taken) + len(connection.read(1)) == 40
+        assert len(taken) > 20  # what comes last may be behind the answer
+    assert connection.read(600, answer) == []  # the answer is there: nothing is waited for
+    os.close(answer)
+    os.close(opener)
+
+
+def test_a_group_does_not_grow_for_ever(trickle: tuple[Connection, Callable[[int], None]]) -> None:
+    connection, send = trickle
+    silent, opener = os.pipe()
+    with ThreadPoolExecutor(1) as pool:
+        done = pool.submit(send, 300)
+        groups = [len(connection.read(0.3, silent))]
+        assert not done.done()  # messages go on coming, none of them as late as the time that was given
+        until(lambda: [groups.append(len(connection.read(0.05)))] and sum(groups) == 300, 60)
+    os.close(silent)
+    os.close(opener)
 
 
 def test_a_schema_broken_record_is_acknowledged_with_those_behind_it(bench: Bench, one: FakeProbe) -> None:

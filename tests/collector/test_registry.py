@@ -93,6 +93,36 @@ def test_assignments_hold_from_their_moment_on(registry: Registry) -> None:
     assert registry.referral_unit("TN9", 5) is None
 
 
+def test_what_is_expected_of_many_probes_is_what_each_is_told(registry: Registry) -> None:
+    names = [f"p-{number}" for number in range(12)]
+    registry.load(document(*map(FakeProbe, names)))
+    registry.load(
+        {
+            "hamlets": [{"code": "h-far", "name": "Xa", "kind": "xóm", "commune": "05755"}],
+            "sites": [
+                {"code": f"s-far-{at}", "hamlet": "h-far", "name": "NVH", "lat_e7": at, "lon_e7": 1} for at in (1, 2)
+            ],
+        }
+    )
+    moves = [
+        {"probe": name, "site": f"s-far-{1 + at % 2}", "valid_from_ms": 1000 * at} for at, name in enumerate(names)
+    ]
+    registry.load({"assignments": moves[:8]})
+    back_dated = {"probe": names[3], "site": "s-far-1", "valid_from_ms": 10}
+    registry.load({"assignments": [{"probe": names[0], "site": None, "valid_from_ms": 50_000}, back_dated]})
+    other = Registry(registry.path)
+    other.expect([*names, "p-unknown"])
+    for name in (*names, "p-unknown"):
+        assert other.probe(name) == registry.probe(name)
+        assert other.stays(name) == registry.stays(name)
+        assert other.places_left(name) == registry.places_left(name)
+    registry.load({"assignments": moves[8:]})
+    other.expect(names)
+    assert [other.stays(name) for name in names] == [registry.stays(name) for name in names]
+    assert len(set(other.stays(names[9])[1])) == 3  # nowhere, where it was enrolled, where it was moved
+    other.close()
+
+
 def test_a_login_never_shows_its_hash(registry: Registry) -> None:
     argon2 = "$argon2id$v=19$m=65536,t=3,p=4$c29tZXNhbHQ$aGFzaA"
     registry.load({"users": [{"name": "an", "argon2": argon2, "role": "official"}]})

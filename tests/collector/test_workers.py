@@ -15,7 +15,7 @@ from collector.seal_lock import SealLock
 from tests.collector.door import Door
 from tests.collector.kit import FakeProbe, until
 from tests.collector.postgres import Cluster
-from tests.faults.workers import crew, kill_one
+from tests.faults.workers import WINDOW, crew, kill_one
 from wire import bundle, topics
 from wire.errors import Misconfigured, Unavailable
 
@@ -84,7 +84,7 @@ def test_one_sealer_at_a_time(postgres: Remote) -> None:
 
 @pytest.mark.services
 def test_one_of_two_workers_is_killed_and_nothing_is_lost_or_doubled(cluster: Cluster) -> None:
-    with crew(8, 12, 2, cluster) as made:
+    with crew(8, 4 * WINDOW, 2, cluster) as made:
         kill_one(made, 100)
         assert made.faults() == []
         until(lambda: set(made.leases().values()) == {"w1"}, 60, "the leases of the killed one have run out")

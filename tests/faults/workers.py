@@ -160,6 +160,8 @@ def kill_one(crew: Crew, within_s: float) -> float:
                 idle_s = max(idle_s, time.monotonic() - (killed_s or 0.0))
                 del waiting[name]
         time.sleep(0.02)
+    if killed_s is None:
+        raise AssertionError("all was acknowledged before a worker could be killed; give each probe more records")
     return idle_s
 
 
