@@ -35,7 +35,7 @@ def _judge(settings: Settings, store: VerdictStore) -> Judge:
         store,
         network_of(settings),
         lambda marks: submit_marks(settings.state, marks),
-        SealReader(settings.seal) if settings.seal.exists() else None,
+        SealReader(settings.seal),
     )
 
 

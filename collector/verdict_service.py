@@ -40,6 +40,8 @@ BEAT_S = 2.0
 SETTLE_MS = 5_000
 """A month waits so long before it is judged: records come in groups."""
 MARKS = 200
+MOST_BEACONS = 100_000
+"""Checkpoints whose moment is remembered: two months of one a minute, 20 MB."""
 AGAIN = "verdict.again"
 """A file of this name in the state folder asks for every verdict to be derived again."""
 
@@ -60,7 +62,7 @@ class Judge:
     ) -> None:
         self._reader, self._registry, self._store = reader, registry, store
         self._network, self._mark, self._seals = network, mark, seals
-        self._beacons: dict[tuple[int, str], int | None] = {}
+        self._beacons: dict[tuple[int, str], int] = {}
 
     def take(self, at_ms: int) -> int:
         """Note what the ledger got, or changed, since the last look; return how many records. Raises Unavailable."""
@@ -163,15 +165,25 @@ class Judge:
         )
 
     def _beacon_ms(self, sample: Sample) -> int | None:
-        """When the checkpoint that a record names was signed; None if it names none, or none that we signed."""
+        """When the checkpoint that a record names was signed; None if it names none, or none that we signed.
+
+        Only what was found is remembered: one that is not in our log may still come (a log that is put back, a reader
+        that is behind), and who names thousands that never were must not fill our memory.
+        """
         record = sample.record
         if self._seals is None or record is None or not record.beacon_size or record.beacon_root is None:
+            return None
+        if not self._seals.path.exists():  # this collector has no log, or none yet
             return None
         key = (record.beacon_size, record.beacon_root)
         if key not in self._beacons:
             signed = (self._seals.checkpoint(shard.n, key[0]) for shard in self._seals.shards())
             found = [one.signed_ms for one in signed if one is not None and leaf_text(one.root) == key[1]]
-            self._beacons[key] = min(found, default=None)
+            if not found:
+                return None
+            if len(self._beacons) >= MOST_BEACONS:
+                self._beacons.clear()
+            self._beacons[key] = min(found)
         return self._beacons[key]
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import msgspec
 
-from probe import calibrate, compose, compose_visit, enrol_command, export, measure, show
+from probe import beacon, calibrate, compose, compose_visit, enrol_command, export, measure, show
 from probe.boot import keep_boot
 from probe.devices.usb_power import UsbPower
 from probe.publish import WAY_MARK
@@ -339,6 +339,7 @@ def _status(settings: Settings, arguments: argparse.Namespace) -> int:
     """Read the spool beside a running daemon."""
     state_dir = settings.path(settings.state_dir)
     found = _status_of(settings.probe, read_standing(state_dir)) | {"way": mark(state_dir, WAY_MARK)}
+    found["log"] = beacon.standing(state_dir, settings.log_vkey).document()
     sys.stdout.write(json.dumps(found) + "\n" if arguments.json else _status_text(found))
     return EXIT_OK
 
@@ -365,6 +366,7 @@ def _status_text(found: dict[str, Any]) -> str:
         else f"last ack  epoch {ack['epoch']} up to seq {ack['upto']}, {show.when(ack['t_ms'])}",
     ]
     lines.append(f"records   left last by {found['way'] or 'no way yet'}")
+    lines.append(f"log       {show.log_line(found['log'])}")
     if test is None:
         lines.append("last test none yet")
     else:

@@ -147,6 +147,7 @@ class Connection:
         self._unconfirmed: set[int] = set()
         self._refusal: str | None = None
         self._subscribed = False
+        self._extra: set[int] = set()
         self._client = self._make()
 
     def _make(self) -> _BoundClient:
@@ -172,6 +173,16 @@ class Connection:
         message = self._client.publish(topic, payload, topics.QOS, retain)
         if not message.is_published():
             self._unconfirmed.add(message.mid)
+
+    def hear(self, topic: str) -> None:
+        """Subscribe to one more topic; a broker that refuses it is said, and the session goes on."""
+        _, mid = self._client.subscribe(topic, ANSWERS_QOS)
+        if mid is not None:
+            self._extra.add(mid)
+
+    def leave(self, topic: str) -> None:
+        """Unsubscribe from it."""
+        self._client.unsubscribe(topic)
 
     def connect(self) -> None:
         """Connect and wait until the subscriptions stand. Raises Unavailable."""
@@ -221,9 +232,14 @@ class Connection:
         probe = self._access.client_id
         client.subscribe([(topics.ack(probe), ANSWERS_QOS), (topics.config(probe), ANSWERS_QOS)])
 
-    def _is_subscribed(self, _client: Any, _data: Any, _mid: int, codes: Any, _properties: Any) -> None:
+    def _is_subscribed(self, _client: Any, _data: Any, mid: int, codes: Any, _properties: Any) -> None:
         """SUBACK: a broker may take the connection and not the subscription, and no answer would ever come."""
-        if any(code.value >= _FAILED for code in codes):
+        is_refused = any(code.value >= _FAILED for code in codes)
+        if mid in self._extra:
+            self._extra.discard(mid)
+            if is_refused:
+                log.warning("broker=refuses one topic: this probe may not hear the log; renew the broker's access list")
+        elif is_refused:
             self._refusal = "it may not hear its own topics"
         else:
             self._subscribed = True

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from probe import boot, build, calibrate, carried, compose_link, compose_recovery, engines
 from probe.backends import Backends
+from probe.beacon import Beacon
 from probe.broker import Access
 from probe.caretaker import Caretaker, Senses
 from probe.core import chain, clock, tpv
@@ -92,6 +93,7 @@ class Probe:
         self._boot_id = kernel_clock.boot_id()
         self.gps: GpsReader | None = None
         self.recorder = Recorder(self.spool, signer, settings.origin, identity, self.stamp)
+        self.beacon = _beacon(settings, self.recorder)
         if settings.path(settings.key_file).with_name("key.accepted").exists():
             from probe import rotation  # noqa: PLC0415 (X.509 is no part of an idle daemon)
 
@@ -307,6 +309,14 @@ class Probe:
         )
 
 
+def _beacon(settings: Settings, recorder: Recorder) -> Beacon:
+    """What follows the log: records name what it knew."""
+    key = None if settings.log_vkey is None else read_verifier(settings.log_vkey, "log_vkey")
+    beacon = Beacon(settings.path(settings.state_dir), key, kernel_clock.boot_id(), kernel_clock.mono_ms)
+    recorder.named_log = beacon.named
+    return beacon
+
+
 def _ground(settings: Settings) -> Ground:
     vkey = settings.config_vkey
     return Ground(
@@ -372,6 +382,7 @@ def _publisher(probe: Probe, daemon: Daemon) -> Publisher:
         reinstate=probe.recorder.reinstate,
         ways_out=broker.ways,
         on_config=probe.steering.receive,
+        beacon=probe.beacon,
     )
 
 

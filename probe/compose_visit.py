@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 
-from probe import compose
+from probe import beacon, compose
 from probe.control import Control
 from probe.core import tpv
 from probe.core.doctor import Verdict
@@ -47,7 +47,7 @@ def serving(
         stamp=probe.stamp,
         host=partial(_host, settings),
         gps=partial(_gps, settings, probe.gps),
-        broker=partial(_broker, publisher),
+        broker=partial(_broker, settings, publisher),
         hasten=publisher.hasten if publisher else lambda _seconds: None,
     )
     control = Control(settings.path(settings.state_dir), desk)
@@ -125,10 +125,16 @@ def _gps(settings: Settings, reader: GpsReader | None) -> GpsFacts:
     )
 
 
-def _broker(publisher: Publisher | None) -> BrokerFacts:
+def _broker(settings: Settings, publisher: Publisher | None) -> BrokerFacts:
     if publisher is None:
         return BrokerFacts()
     is_connected = publisher.lost_ms() == 0
+    log = beacon.standing(settings.path(settings.state_dir), settings.log_vkey)
     return BrokerFacts(
-        is_configured=True, is_connected=is_connected, trouble=None if is_connected else publisher.trouble
+        is_configured=True,
+        is_connected=is_connected,
+        trouble=None if is_connected else publisher.trouble,
+        log=log.word,
+        log_size=log.size,
+        log_folder=log.folder,
     )

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import time
 import tomllib
 from collections.abc import Callable
@@ -30,6 +31,7 @@ from wire.note import Signer
 DONE = "identity.toml"
 COPY = "claim.toml"
 RETRY_S = 5.0
+_LOG_KEY = re.compile(r'^# log_vkey = "([^"\n]{1,256})"$', re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,7 @@ def _own_claim(claim_file: Path | None, folder: Path) -> Claim:
     if given is None and not copy.exists():
         raise Misconfigured(f"{claim_file or copy} is missing; ask the office for the claim file of this probe")
     claim = read_claim(given or copy)
+    log_key(given or copy)  # raises now rather than after the claim was used
     if copy.exists() and read_claim(copy).probe != claim.probe:
         raise Misconfigured(
             f"{folder} was begun as {read_claim(copy).probe}, the claim is that of {claim.probe}; empty the folder or"
@@ -107,6 +110,22 @@ def read_claim(path: Path) -> Claim:
         raise Misconfigured(
             f"{path} is no claim file or was damaged on the way; ask the office for it again"
         ) from error
+
+
+def log_key(path: Path) -> str | None:
+    """The log's key beside a claim: the comment `# log_vkey = "..."`; None in a claim of an older office.
+
+    A claim of version 1 takes no further key, and older probes must go on reading it (docs/decisions/0050). Raises
+    Misconfigured if there is more than one, or one that is not the log's of this claim.
+    """
+    claim = read_claim(path)
+    found = _LOG_KEY.findall(path.read_text(encoding="utf-8"))
+    if not found:
+        return None
+    name = keyfile.read_verifier(found[0], f"{path}: log_vkey").name
+    if len(found) > 1 or name != f"{claim.origin}/log":
+        raise Misconfigured(f"{path}: log_vkey is not the key of {claim.origin}/log; ask the office for another claim")
+    return str(found[0])
 
 
 def _keys(folder: Path, claim: Claim, step: Callable[[str], None]) -> Signer:
@@ -167,11 +186,12 @@ def _finish(folder: Path, claim: Claim, granted: Granted, step: Callable[[str], 
     if claim.used:
         put(folder / carried.FILE, msgspec.json.encode(claim.used))
     put(folder / "broker.toml", _broker(claim).encode())
-    put(folder / DONE, _head(claim, granted.fingerprint).encode())
+    put(folder / DONE, _head(claim, granted.fingerprint, log_key(folder / COPY)).encode())
     step("identity")
 
 
-def _head(claim: Claim, fingerprint: str) -> str:
+def _head(claim: Claim, fingerprint: str, log_vkey: str | None) -> str:
+    log = "" if log_vkey is None else f'log_vkey = "{log_vkey}"\n'
     return f"""\
 # Identity of one probe: the head of its probe.toml. The keys beside it were made here and never leave.
 # Fingerprint, to be compared by the office: {fingerprint[:3]} {fingerprint[3:]}
@@ -181,7 +201,7 @@ key_file = "record.key"
 ack_vkey = "{claim.ack_vkey}"
 config_vkey = "{claim.config_vkey}"
 enrol_url = "{claim.url}"
-"""
+{log}"""
 
 
 def _broker(claim: Claim) -> str:

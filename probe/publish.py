@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
 
+from probe.beacon import Beacon
 from probe.broker import Access, Connection, Session, tls_context
 from probe.core import chain, parcel, ways
 from probe.core.backoff import delay_s
@@ -52,7 +53,7 @@ class Publisher:
     """Publishes the spool of one probe. `may_send` says False while a test has the link to itself.
 
     `begin_epoch` is called when the ledger turns out to know more than the spool, `reinstate` when it was restored;
-    `on_config` takes config notes.
+    `on_config` takes config notes, `beacon` the log's checkpoints (None: they are not asked for).
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class Publisher:
         begin_epoch: Callable[[chain.NewEpoch], None],
         reinstate: Callable[[int, int | None, int], int],
         on_config: Callable[[bytes], None],
+        beacon: Beacon | None = None,
         ways_out: tuple[str, ...] = (),
     ) -> None:
         tls_context(access)  # raises Misconfigured now rather than in the thread
@@ -78,7 +80,7 @@ class Publisher:
         self._ways = Ways(ways_out or (access.interface,))
         self._origin, self._ack_verifier, self._policy = origin, ack_verifier, policy
         self._retry_s, self._keep_acked_days = retry_s, keep_acked_days
-        self._clocks, self._may_send = clocks, may_send
+        self._clocks, self._may_send, self._beacon = clocks, may_send, beacon
         self._begin_epoch, self._reinstate, self._on_config = begin_epoch, reinstate, on_config
         place = spool.place()
         self._state = chain.State(place.epoch, place.seq, gen=int(spool.mark("gen") or 0))
@@ -89,6 +91,7 @@ class Publisher:
         self._told: str | None = None
         self._lost_at_ms: int | None = clocks.mono_ms()
         self._wanted_ms = 0
+        self._hearing: Connection | None = None
         self._stop = threading.Event()
         self.moved_ms = clocks.mono_ms()
         self._thread = threading.Thread(target=self._run, name="publish", daemon=True)
@@ -133,6 +136,8 @@ class Publisher:
                 self._tell(str(error))
             self._lost_at_ms = self._clocks.mono_ms() if self._lost_at_ms is None else self._lost_at_ms
             self._state, _ = chain.step(self._state, chain.Disconnected(), self._policy)
+            if self._beacon is not None:
+                self._beacon.lost()
             self._ways = ways.after(self._ways, has_stood=has_stood)
             attempt = 0 if has_stood else attempt + self._ways.is_first
             if self._ways.is_first:  # a whole round failed, or a good session ended
@@ -161,6 +166,7 @@ class Publisher:
         for access in self._access.one_by_one(self._first):
             self._first, self.moved_ms = self._first + 1, self._clocks.mono_ms()
             connection = Connection(replace(access, interface=self._ways.current), self._on_message)
+            self._hearing = connection
             try:
                 connection.connect()
                 return self._serve(connection, access)
@@ -181,6 +187,8 @@ class Publisher:
             self.moved_ms = self._clocks.mono_ms()
             self._pump(connection)
             self._offer_disputed(connection)
+            if self._beacon is not None:
+                self._beacon.turn(connection, may_ask=self._may_send())
             if self._stop.is_set() or self._may_go_home(connection, begun_ms):
                 connection.close()
                 return True
@@ -241,6 +249,8 @@ class Publisher:
             self._on_config(payload)
         elif topic == topics.ack(self._access.client_id):
             self._on_ack(payload)
+        elif topic == topics.CHECKPOINT and self._beacon is not None and self._hearing is not None:
+            self._beacon.take(payload, self._hearing)
 
     def _on_ack(self, payload: bytes) -> None:
         """Check who signed it and for whom; only then do the rules hear of it."""

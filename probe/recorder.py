@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from probe.core.beacon import Named
 from probe.core.draft import Head, Identity, Stamp, head
 from probe.spool import DiskFull, Dropped, Kept, Place, Spool
 from wire import codec
@@ -36,6 +37,8 @@ class Recorder:
         self._spool, self._signer, self._origin = spool, signer, origin
         self._identity = identity
         self.stamp = stamp
+        self.named_log: Callable[[Stamp], Named | None] = lambda _stamp: None
+        """Which checkpoint of the log was known at a moment; records begun at it name it."""
         self._later: list[tuple[AnyRecord, Mapping[str, str]]] = []
         self._lock, self._flushing = threading.Lock(), threading.Lock()
         self._pressed = False
@@ -52,7 +55,8 @@ class Recorder:
 
     def head(self, stamp: Stamp | None = None) -> Head:
         """Return the head of a draft begun at `stamp` (None: now)."""
-        return head(self._identity, stamp or self.stamp())
+        begun = stamp or self.stamp()
+        return head(self._identity, begun, self.named_log(begun))
 
     def keep(self, draft: AnyRecord, marks: Mapping[str, str] | None = None, receipts: Sequence[bytes] = ()) -> Kept:
         """Sign a draft and commit it, with the receipts that it names.

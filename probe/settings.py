@@ -210,6 +210,7 @@ class Settings(Table, frozen=True, kw_only=True):
     schedule: Schedule
     modem: Annotated[tuple[Modem, ...], Meta(min_length=1, max_length=4)]
     config_vkey: Name | None = None
+    log_vkey: Name | None = None
     enrol_url: Annotated[str, Meta(pattern=r"^https://\S+\Z")] | None = None
     simulated: bool = False
     referral: Code | None = None
@@ -301,7 +302,7 @@ def _check(path: Path, settings: Settings) -> None:
     _check_others(path, settings.reachability)
     _check_ways(path, settings.broker)
     _check_brokers(path, settings.broker)
-    for name, purpose in (("ack_vkey", "ack"), ("config_vkey", "config")):
+    for name, purpose in (("ack_vkey", "ack"), ("config_vkey", "config"), ("log_vkey", "log")):
         if (text := getattr(settings, name)) is not None:
             _check_vkey(f"{path}: {name}", text, f"{settings.origin}/{purpose}")
 

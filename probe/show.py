@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
 
 from wire.records import TestRecord
 
@@ -30,6 +32,19 @@ def when(t_ms: int | None) -> str:
     if t_ms is None:
         return "undated"
     return datetime.fromtimestamp(t_ms / 1000, UTC).astimezone(_LOCAL).strftime("%Y-%m-%d %H:%M:%S +07")
+
+
+def log_line(log: Mapping[str, Any]) -> str:
+    """Return what a probe knows of the log (`probe.beacon.Standing`), in one line."""
+    known = f"size {log['size']} of {log['log']}, heard {when(log['heard_ms'])}"
+    match log["word"]:
+        case "no_key":
+            return "not followed: log_vkey is not in the settings; see docs/reliability.md, records name no checkpoint"
+        case "none":
+            return "no checkpoint heard yet"
+        case "conflict":
+            return f"CONTRADICTS ITSELF: both notes are in {log['folder']}; give them to the office; {known}"
+    return known
 
 
 def _verdict(record: TestRecord) -> str:

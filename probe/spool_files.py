@@ -30,13 +30,18 @@ def read_epoch(folder: Path) -> int:
 
 def write_epoch(folder: Path, epoch: int) -> None:
     """Note an epoch before it begins, on disk when this returns. Raises OSError."""
-    partial = folder / "epoch.partial"
-    with partial.open("w") as file:
-        file.write(f"{epoch}\n")
+    write_whole(folder / "epoch", f"{epoch}\n".encode())
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a small file, whole or not at all, on disk when this returns. Raises OSError."""
+    partial = path.with_name(f"{path.name}.partial")
+    with partial.open("wb") as file:
+        file.write(content)
         file.flush()
         os.fsync(file.fileno())
-    partial.replace(folder / "epoch")
-    _sync_folder(folder)
+    partial.replace(path)
+    _sync_folder(path.parent)
 
 
 def set_aside(path: Path) -> None:

@@ -116,6 +116,12 @@ class Deployment:
         """Text form of the collector's public key for `purpose` (ack, config, log, registry)."""
         return _vkey(self.collector, purpose)
 
+    def log_line(self, before: str = "") -> str:
+        """The line that gives a probe the log's key, with `before` in front; empty if that key is not kept here."""
+        if not (self.collector / "log.key").exists():
+            return ""
+        return f'{before}log_vkey = "{self.public_key("log")}"\n'
+
 
 def init(root: Path, plan: Plan, now: datetime) -> Deployment:
     """Make a new deployment. Raises Misconfigured if `root` already holds one: keys are never overwritten."""
@@ -331,4 +337,4 @@ origin = "{deployment.origin}"
 key_file = "record.key"
 ack_vkey = "{deployment.public_key("ack")}"
 config_vkey = "{deployment.public_key("config")}"
-"""
+{deployment.log_line()}"""

@@ -85,7 +85,7 @@ def make_claim(desk: Desk, probe: str, site: str, *, simulated: bool, used: dict
     )
     path = desk.where.root / "claims" / f"{probe}.toml"
     desk.identities.add_claim(entry)
-    text = claim_text(claim, desk.now)
+    text = claim_text(claim, desk.now, desk.where.log_line("# "))
     _write_secret(path, text)
     _lay_head(desk.where.collector / "claims", probe, text.replace(token, "@token@"))
     return path
@@ -100,8 +100,12 @@ def _lay_head(folder: Path, probe: str, text: str) -> None:
     authority.own_as_folder(path, 0o600)
 
 
-def claim_text(claim: Claim, now: datetime) -> str:
-    """A claim file: everything that one card needs to know, for one probe, once."""
+def claim_text(claim: Claim, now: datetime, log_line: str) -> str:
+    """A claim file: everything that one card needs to know, for one probe, once.
+
+    The log's key stands in a comment: version 1 has no field for it, and older probes read newer claims.
+    Source: docs/decisions/0050.
+    """
     return f'''\
 # The claim of one probe, made {now:%Y-%m-%d}, good for {CLAIM_DAYS} days once: dosong-probe enrol {claim.probe}.toml
 # Whoever has this file can become this probe while the claim is armed. It is wiped when it has been used.
@@ -112,7 +116,7 @@ url = "{claim.url}"
 token = "{claim.token}"
 ack_vkey = "{claim.ack_vkey}"
 config_vkey = "{claim.config_vkey}"
-broker_host = "{claim.broker_host}"
+{log_line}broker_host = "{claim.broker_host}"
 broker_port = {claim.broker_port}
 simulated = {str(claim.simulated).lower()}
 root = """

@@ -31,6 +31,9 @@ TEST_RECORD_BYTES = 6_000
 """One test record with two receipts, and the acknowledgement."""
 PING_BYTES = 2 * (2 + 22 + 52) + 52
 """A keep-alive of the broker's connection, its answer, and the acknowledgement of that."""
+BEACON_EVERY_S = 9000
+BEACON_BYTES = 900
+"""The log's newest checkpoint, asked for and left again, headers and acknowledgements included; and how often."""
 HOUR_S = 3600
 
 
@@ -83,10 +86,11 @@ def bytes_of_test(link: Link, terms: Terms) -> int:
 
 
 def bytes_of_upkeep(upkeep: Upkeep, hours: int) -> int:
-    """Bytes of `hours` without a test: echoes, coverage records with their acknowledgements, keep-alives."""
+    """Bytes of `hours` without a test: echoes, coverage records with acknowledgements, keep-alives, checkpoints."""
     steps = HOUR_S // upkeep.step_s
     pings = HOUR_S // upkeep.keepalive_s
-    return hours * (steps * ECHO_BYTES + -(-steps // upkeep.steps) * RECORD_BYTES + pings * PING_BYTES)
+    checkpoints = hours * HOUR_S // BEACON_EVERY_S * BEACON_BYTES
+    return hours * (steps * ECHO_BYTES + -(-steps // upkeep.steps) * RECORD_BYTES + pings * PING_BYTES) + checkpoints
 
 
 def bytes_of_month(link: Link, terms: Terms, upkeep: Upkeep, tests: int, days: int = 30) -> int:

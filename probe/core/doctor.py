@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
-from probe.core.doctor_facts import Facts, GpsFacts, ModemFacts, ShortTest, Step
+from probe.core.doctor_facts import BrokerFacts, Facts, GpsFacts, ModemFacts, ShortTest, Step
 from wire import visit
 from wire.failure import Cause
 
@@ -245,13 +245,21 @@ def _broker(facts: Facts) -> Finding:
     if not broker.is_configured:
         return Finding("broker", Verdict.BAD, "not_configured")
     if broker.is_connected:
-        return Finding("broker", Verdict.OK, "ok")
+        return _connected(broker)
     if broker.trouble is None:
         return Finding("broker", Verdict.WAIT, "reading")
     if facts.clock is not None and facts.clock != "trusted":
         return Finding("broker", Verdict.BAD, "clock", {"said": broker.trouble})
     word = "refused" if "refused this probe" in broker.trouble or "certificate" in broker.trouble else "unreachable"
     return Finding("broker", Verdict.BAD, word, {"said": broker.trouble})
+
+
+def _connected(broker: BrokerFacts) -> Finding:
+    """What the log says of itself is no fault of the station: it is told, and the station is green."""
+    if broker.log is None or broker.log == "none":
+        return Finding("broker", Verdict.OK, "ok")
+    values = {"size": str(broker.log_size), "folder": broker.log_folder or "?"}
+    return Finding("broker", Verdict.OK, f"log_{broker.log}", values)
 
 
 def _test(modem: ModemFacts) -> Finding:

@@ -68,11 +68,18 @@ class GpsFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrokerFacts:
-    """The way to the ledger. `trouble`: what the program said when it was last lost."""
+    """The way to the ledger. `trouble`: what the program said when it was last lost.
+
+    `log`: what is known of the sealed log (`probe.beacon.Standing.word`), None if it was not looked at; up to what
+    size; and where two notes lie that contradict each other.
+    """
 
     is_configured: bool = False
     is_connected: bool = False
     trouble: str | None = None
+    log: Literal["no_key", "none", "known", "conflict"] | None = None
+    log_size: int | None = None
+    log_folder: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

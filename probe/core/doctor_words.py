@@ -131,6 +131,15 @@ _CHECKS: dict[str, Words] = {
         "Is this the right station? Compare the code on its label. If it was moved, ask the office for a new survey.",
     ),
     "broker.ok": Words("đã kết nối", "connected"),
+    "broker.log_known": Words("đã kết nối; nhật ký đã thấy đến {size}", "connected; log seen up to {size}"),
+    "broker.log_no_key": Words(
+        "đã kết nối; chưa có khóa nhật ký (log_vkey) nên bản ghi chưa nêu nhật ký: báo văn phòng khi tiện",
+        "connected; without the log's key (log_vkey) records do not name the log: tell the office some time",
+    ),
+    "broker.log_conflict": Words(
+        "đã kết nối; NHẬT KÝ CỦA MÁY CHỦ MÂU THUẪN: báo văn phòng ngay, giữ nguyên thư mục {folder}",
+        "connected; THE SERVER'S LOG CONTRADICTS ITSELF: tell the office now, keep the folder {folder}",
+    ),
     "broker.not_configured": Words(
         "chưa khai báo máy chủ thu",
         "no server is set",

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypedDict
 
+from probe.core.beacon import Named
+
 ClockState = Literal["trusted", "unsynced", "suspect"]
 TimeSource = Literal["gnss", "nitz", "ntp", "rtc", "none"]
 
@@ -53,10 +55,12 @@ class Head(TypedDict):
     t_err_ms: int | None
     site: str | None
     config_rev: int | None
+    beacon_size: int | None
+    beacon_root: str | None
 
 
-def head(identity: Identity, stamp: Stamp) -> Head:
-    """Return the head of a draft begun at `stamp`."""
+def head(identity: Identity, stamp: Stamp, beacon: Named | None = None) -> Head:
+    """Return the head of a draft begun at `stamp`; `beacon`: the log's checkpoint that was known then."""
     return Head(
         v=1,
         probe=identity.probe,
@@ -73,4 +77,6 @@ def head(identity: Identity, stamp: Stamp) -> Head:
         t_err_ms=stamp.t_err_ms,
         site=identity.site,
         config_rev=identity.config_rev,
+        beacon_size=beacon.size if beacon else None,
+        beacon_root=beacon.root if beacon else None,
     )

@@ -11,14 +11,16 @@ import pytest
 from collector.core.verdict import Verdict
 from collector.core.verdict_case import Network
 from collector.export import rows
+from collector.seal_store import SealReader, SealStore, Signed
 from collector.verdict_service import Judge
 from collector.verdict_settings import read_network
 from collector.verdict_store import VerdictStore
 from tests.collector.door import Door
-from tests.collector.kit import SLOT_MS, T0_MS, FakeProbe
+from tests.collector.kit import ORIGIN, SLOT_MS, T0_MS, FakeProbe
 from tests.collector.test_receipts import POINT, down_up, points, test_of
 from tests.collector.test_receipts import receipt as signed
 from wire import notes
+from wire.codec import leaf_hash, leaf_text
 from wire.errors import Misconfigured
 
 __all__ = ["down_up"]
@@ -111,6 +113,28 @@ def test_judging_again_changes_nothing_and_from_nothing_gives_the_same(
     here.store.clear()
     assert here.run() == first
     assert here.marked == [(4, True)]
+
+
+def test_a_checkpoint_that_is_not_in_the_log_yet_is_looked_for_again(
+    here: Bench, one: FakeProbe, tmp_path: Path
+) -> None:
+    """A log that does not exist, then one that is behind, then one that has it: only what was found is remembered."""
+    path, root = tmp_path / "seal.db", leaf_hash(b"any leaf")
+    seals = SealReader(path)
+    here.judge = Judge(here.door.reader, here.door.registry, here.store, VIETTEL, here.mark, seals)
+    here.door.take("p-one", one.test(beacon_size=7, beacon_root=leaf_text(root)))
+    assert here.run() == {1: Verdict.PLAUSIBLE}
+    log = SealStore(path)
+    try:
+        shard = log.open_shard(f"{ORIGIN}/log/2026", 2026, 0, b"", {})
+        here.store.clear()
+        assert here.run() == {1: Verdict.PLAUSIBLE}
+        log.keep(shard.n, Signed(7, root, T0_MS + 3_600_000, b"note"))
+        here.store.clear()
+        assert here.run() == {1: Verdict.SUSPECT}
+    finally:
+        log.close()
+        seals.close()
 
 
 def test_what_is_no_longer_suspect_counts_again(here: Bench, one: FakeProbe) -> None:

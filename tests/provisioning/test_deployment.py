@@ -96,7 +96,16 @@ def test_settings_anew_keep_keys_and_origin(made: deployment.Deployment) -> None
 def test_identity_names_the_collectors_keys(made: deployment.Deployment) -> None:
     text = (made.probe("p-one") / "identity.toml").read_text()
     assert f'ack_vkey = "{read_signer(made.collector / "ack.key").verifier.vkey}"' in text
+    assert f'log_vkey = "{read_signer(made.collector / "log.key").verifier.vkey}"' in text
     assert read_signer(made.probe("p-one") / "record.key").name == "d.example/probe/p-one"
+
+
+def test_a_log_key_that_is_kept_elsewhere_is_left_out(made: deployment.Deployment) -> None:
+    (made.collector / "log.key").unlink()
+    deployment.add_probe(made, "p-two", NOW)
+    text = (made.probe("p-two") / "identity.toml").read_text()
+    assert "log_vkey" not in text
+    assert "config_vkey" in text
 
 
 def test_a_point_gets_a_key_of_its_own_purpose_once(made: deployment.Deployment) -> None:
