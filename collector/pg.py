@@ -11,7 +11,7 @@ import re
 import sqlite3
 import struct
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from operator import itemgetter
@@ -273,6 +273,15 @@ def _spoken(sql: str) -> str:
 def _clean(value: Any) -> Any:
     """Text of PostgreSQL holds no NUL; only what strangers sent could have one."""
     return value.replace("\0", "\ufffd") if isinstance(value, str) and "\0" in value else value
+
+
+@contextmanager
+def said() -> Iterator[None]:
+    """What PostgreSQL says against it inside is raised as PgError."""
+    try:
+        yield
+    except psycopg.Error as error:
+        raise PgError(_said(error)) from error
 
 
 def _said(error: psycopg.Error) -> str:
