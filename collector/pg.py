@@ -43,6 +43,9 @@ _ELSEWHERE = {
 """Statements that are said otherwise here."""
 
 
+_OPEN = {TransactionStatus.ACTIVE, TransactionStatus.INTRANS, TransactionStatus.INERROR}
+
+
 class PgError(sqlite3.OperationalError):
     """PostgreSQL refused, or is not there."""
 
@@ -174,8 +177,8 @@ class PgDatabase:
 
     @property
     def in_transaction(self) -> bool:
-        """Whether a transaction is open, also one that failed."""
-        return self._db.info.transaction_status in {TransactionStatus.INTRANS, TransactionStatus.INERROR}
+        """Whether a transaction is open, also one that failed, or whose statements are under way."""
+        return self._db.info.transaction_status in _OPEN
 
     def execute(self, sql: str, values: Sequence[Any] = (), /) -> Answer:
         """Run one statement with `?` for values; BEGIN on a connection that was lost makes a new one.
