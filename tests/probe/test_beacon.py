@@ -7,6 +7,7 @@ import itertools
 import logging
 import socket
 import ssl
+import struct
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -30,7 +31,7 @@ from probe.spool import Spool
 from tests.probe.beacon_kit import KEY, checkpoint, root_text
 from tests.probe.kit import ACK_KEY, ORIGIN, PROBE, STAMP, event, make_recorder, read, wait_until
 from tests.probe.test_publish import Broker, Clocks, Ledger, broker, certificates, ledger
-from wire import topics
+from wire import data_use, topics
 
 __all__ = ["broker", "certificates", "ledger"]
 BOOT = STAMP.boot
@@ -189,13 +190,41 @@ def test_nothing_is_asked_while_a_test_has_the_link(site: Site, ledger: Ledger) 
     wait_until(lambda: site.knows(52), what="the first checkpoint")
     site.may_send = False
     turns = site.publisher.moved_ms
-    wait_until(lambda: site.publisher.moved_ms > turns + 2_000, what="turns of the session")
+    wait_until(lambda: site.publisher.moved_ms > turns + 700, what="turns of the session")
     tell(ledger, checkpoint(53))
     turns = site.publisher.moved_ms
-    wait_until(lambda: site.publisher.moved_ms > turns + 2_000, what="turns of the session")
+    wait_until(lambda: site.publisher.moved_ms > turns + 700, what="turns of the session")
     assert site.knows(52)
     site.may_send = True
     wait_until(lambda: site.knows(53), what="asked once the test is over")
+
+
+@pytest.mark.services
+def test_one_checkpoint_costs_what_is_budgeted_for_it(tmp_path: Path, broker: Broker, ledger: Ledger) -> None:
+    """Bytes of TLS as the kernel counts them (TCP_INFO), and headers of eight packets: five there, three back."""
+    tell(ledger, checkpoint(123_456_789))
+    site = Site(tmp_path, broker, Policy(every_ms=100))
+    asked = 0
+
+    def moved() -> int:
+        client = site.publisher._hearing._client  # type: ignore[union-attr]
+        info = client.socket().getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256)  # type: ignore[union-attr]
+        return sum(struct.unpack_from("QQ", info, 120))
+
+    try:
+        site.publisher.start()
+        wait_until(lambda: site.knows(123_456_789), what="the first one")
+        state = site.beacon._state
+        wait_until(
+            lambda: (site.beacon._state.due_ms > state.due_ms) and not site.beacon._state.is_asking, what="a turn"
+        )
+        before, due_ms = moved(), site.beacon._state.due_ms
+        while asked < 5:
+            wait_until(lambda due_ms=due_ms: site.beacon._state.due_ms > due_ms, what="another turn")
+            due_ms, asked = site.beacon._state.due_ms, asked + 1
+        assert (moved() - before) / asked + 8 * 52 < data_use.BEACON_BYTES
+    finally:
+        site.stop()
 
 
 @pytest.mark.services
