@@ -138,6 +138,16 @@ def decode_body(body: bytes) -> AnyRecord:
     return _parse(body)
 
 
+def reread(raw: bytes) -> AnyRecord:
+    """The record in bytes that were accepted once: read by the schema, not judged again. Raises Refused."""
+    begin = raw.find(b"\n") + 1
+    try:
+        record: AnyRecord = _DECODER.decode(raw[begin : raw.find(b"\n", begin)])
+    except (msgspec.DecodeError, ValueError, RecursionError, OverflowError) as error:
+        raise Refused("schema", str(error)[:200]) from error
+    return record
+
+
 def _parse(body: bytes) -> AnyRecord:
     try:
         record: AnyRecord = _DECODER.decode(body)

@@ -9,13 +9,16 @@ Source: design §7, forward; InfluxDB line protocol reference; facts note 04 §3
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache, lru_cache
+from itertools import groupby
+from operator import attrgetter
+from typing import Any
 
 from collector.core.row import invalid_path, plmn_of
 from collector.core.sample import Sample
 from wire.failure import COVERAGE_CAUSES, COVERAGE_STATES
-from wire.metrics import Metric, metrics
+from wire.metrics import metrics
 from wire.records import CoverageRecord, EventRecord, GapRecord, Record, TestRecord
 
 STATE_NUMBERS = {"C": 3, "D": 2, "N": 1, "U": 0}
@@ -37,7 +40,11 @@ def series(measurement: str, tags: tuple[tuple[str, str | None], ...]) -> str:
 
 def line(head: str, fields: Mapping[str, Field], time_ns: int) -> str:
     """One line; fields that are None are left out. Empty if no field is left, for such a point does not exist."""
-    parts = [f"{name}={_value(value)}" for name, value in fields.items() if value is not None]
+    parts = [
+        f"{name}={value}i" if type(value) is int else f"{name}={_value(value)}"
+        for name, value in fields.items()
+        if value is not None
+    ]
     return f"{head} {','.join(parts)} {time_ns}" if parts else ""
 
 
@@ -69,9 +76,35 @@ def lines(sample: Sample) -> Iterator[str]:
         yield line(_state_series(sample), {"event": word}, time_ns(sample.t_ms, record.seq))
 
 
-def _metric_fields(record: Record, table: Sequence[Metric]) -> dict[str, Field]:
-    found = ((metric.name, metric.value(record)) for metric in table)
-    return {name: int(value) if isinstance(value, bool) else value for name, value in found}
+_Group = tuple[tuple[str, ...], tuple[str, ...], Callable[[Any], tuple[Field, ...]]]
+
+
+@cache
+def _groups(kind: str) -> list[_Group]:
+    """The metrics of a kind in order, as runs of fields of one object: the way there, their names, their values."""
+    found = list[_Group]()
+    for way, run in groupby(metrics(kind), key=lambda metric: metric.path[:-1]):
+        table = list(run)
+        names = tuple(metric.name for metric in table)
+        found.append((way, names, _reader([metric.path[-1] for metric in table])))
+    return found
+
+
+def _reader(fields: list[str]) -> Callable[[Any], tuple[Field, ...]]:
+    get: Callable[[Any], Any] = attrgetter(*fields)
+    return get if len(fields) > 1 else lambda here: (get(here),)
+
+
+def _metric_fields(record: Record, kind: str) -> dict[str, Field]:
+    """Every metric that is known, by name; what `Metric.value` gives, one object at a time."""
+    fields: dict[str, Field] = {}
+    for way, names, get in _groups(kind):
+        here: Any = record
+        for step in way:
+            here = None if here is None else getattr(here, step)
+        if here is not None:
+            fields.update(zip(names, get(here), strict=True))
+    return fields
 
 
 def _place_tags(sample: Sample) -> tuple[tuple[str, str | None], ...]:
@@ -99,7 +132,7 @@ def _test(sample: Sample, record: TestRecord, t_ms: int) -> str:
     )
     ok = int(record.outcome == "ok")
     fields = {
-        **_metric_fields(record, metrics("test")),
+        **_metric_fields(record, "test"),
         "ok": ok,
         "failed": 1 - ok,
         "counted": int(sample.counted),
@@ -116,7 +149,7 @@ def _coverage(sample: Sample, record: CoverageRecord, t_ms: int) -> Iterator[str
     tags = (*_place_tags(sample), ("modem", record.modem), ("plmn", plmn_of(record)))
     head = series("coverage", tags)
     sixths = _sixths(record)
-    whole = {**_metric_fields(record, metrics("coverage")), "seq": record.seq}
+    whole = {**_metric_fields(record, "coverage"), "seq": record.seq}
     begins: dict[tuple[str, str], str] = {}
     at_ns, step_ns = time_ns(t_ms, record.seq), time_ns(record.step_ms, 0)
     for step, kind in enumerate(zip(record.states, record.causes, strict=True)):

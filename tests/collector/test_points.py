@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,7 @@ from tests.collector.kit import T0_MS, FakeProbe
 from wire import codec
 from wire.metrics import metrics
 
+GOLDEN = Path(__file__).parents[1] / "data" / "wire" / "v1" / "records"
 LINE = re.compile(r"(?P<head>[^ ]+) (?P<fields>.+) (?P<time>\d+)")
 
 
@@ -43,6 +45,19 @@ def test_types_never_change_and_the_unknown_is_left_out() -> None:
     assert "dns_us" not in found
     assert found["simulated"] == "0i"
     assert found["radio_before_rsrp_dbm_x10"] == "-1010i"
+
+
+@pytest.mark.parametrize("path", sorted(GOLDEN.glob("*.note")), ids=lambda path: path.stem)
+def test_every_metric_that_a_record_knows_is_a_field_with_its_value(path: Path) -> None:
+    one = sample(path.read_bytes(), t_ms=T0_MS)
+    kind, record = str(one.kind), one.record
+    assert record is not None
+    known = {metric.name: value for metric in metrics(kind) if (value := metric.value(record)) is not None}
+    found = [fields(line) for line in points.lines(one) if line]
+    told = found[0] if kind == "test" else {name: value for line in found for name, value in line.items()}
+    for name, value in known.items():
+        assert told[name] == (f'"{value}"' if isinstance(value, str) else f"{int(value)}i"), name
+    assert [name for name in told if name in known] == list(known)
 
 
 def test_two_records_of_one_instant_have_two_times() -> None:
