@@ -62,7 +62,7 @@ class SealService:
         self._public = signer.verifier
         checks = (DerivedCheck(settings.ledger), TableWatch(self._store, settings.ledger, settings.retention))
         records = LedgerLeaves(settings.ledger)
-        self._readers = (*leaves, *checks, records)
+        self._readers: tuple[LedgerLeaves | DerivedCheck | TableWatch, ...] = (*leaves, *checks, records)
         self._sealer = Sealer(
             self._store, leaves, settings.log_folder, signer, settings.origin, step=_reached, checks=checks
         )
