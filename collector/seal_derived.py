@@ -44,6 +44,10 @@ class DerivedCheck:
         self._reader = LedgerReader(ledger)
         self._next_ms: int | None = None
 
+    def close(self) -> None:
+        """End the connection; the next call makes another one."""
+        self._reader.close()
+
     def __call__(self) -> None:
         """Compare the next days, in one moment of the ledger. Raises Broken, Unavailable."""
         self._reader.rows("BEGIN")

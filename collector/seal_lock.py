@@ -28,10 +28,9 @@ class SealLock:
             return
         from collector.pg import PgDatabase  # noqa: PLC0415 (only who uses PostgreSQL has its driver)
 
+        if self._is_held():
+            return
         try:
-            if self._db is not None:
-                self._db.execute("SELECT 1")
-                return
             db = PgDatabase(self._place)
             if not db.execute("SELECT pg_try_advisory_lock(?)", (LOCK,)).fetchone()[0]:
                 db.close()
@@ -40,6 +39,15 @@ class SealLock:
         except sqlite3.Error as error:
             self.close()
             raise Unavailable(f"the ledger's database was lost: {error}") from error
+
+    def _is_held(self) -> bool:
+        """Whether the connection that holds it still stands; one that was lost is given up, and the lock with it."""
+        try:
+            if self._db is not None:
+                self._db.execute("SELECT 1")
+        except sqlite3.Error:
+            self.close()
+        return self._db is not None
 
     def close(self) -> None:
         """Give it up."""

@@ -61,6 +61,8 @@ class SealService:
         leaves = [LedgerLeaves(settings.ledger, table) for table in SOURCES]
         self._public = signer.verifier
         checks = (DerivedCheck(settings.ledger), TableWatch(self._store, settings.ledger, settings.retention))
+        records = LedgerLeaves(settings.ledger)
+        self._readers: tuple[LedgerLeaves | DerivedCheck | TableWatch, ...] = (*leaves, *checks, records)
         self._sealer = Sealer(
             self._store, leaves, settings.log_folder, signer, settings.origin, step=_reached, checks=checks
         )
@@ -69,7 +71,6 @@ class SealService:
         self._witnessing = Witnessing(settings, self._store, self._all)
         self._started_ms = now_ms()
         self._vkeys = b""
-        records = LedgerLeaves(settings.ledger)
         registry, identities = Registry(settings.registry), Identities(settings.registry)
         self._signatures = SignatureAudit(self._store, records, registry, identities, settings.origin)
         self._unsigned = 0
@@ -105,6 +106,9 @@ class SealService:
             if str(error) != self._error:
                 LOG.error("%s: %s", "log=broken" if isinstance(error, Broken) else "log=waits", error)  # noqa: TRY400
             self._error = str(error)
+            if not isinstance(error, Broken):
+                for one in self._readers:  # a server that one connection lost, all have lost: none is to find it later
+                    one.close()
             return False
         return True
 

@@ -69,6 +69,10 @@ class TableWatch:
         self._policy, self._now_ms = policy or RetentionSettings(), now_ms
         self._next = {view.name: 0 for view in _VIEWS}
 
+    def close(self) -> None:
+        """End the connection; the next call makes another one."""
+        self._reader.close()
+
     def __call__(self) -> None:
         """Compare the next stretches, remember new ones, in one moment of the ledger. Raises Broken, Unavailable."""
         self._reader.rows("BEGIN")

@@ -274,6 +274,21 @@ def sign_reviews(root: Path, actor: str) -> None:
         click.echo("nothing to sign")
 
 
+@click.command("log-key")
+@dir_option
+def log_key(root: Path) -> None:
+    """Print the line that gives a probe the log's public key: for the probe.toml of one that was enrolled without it.
+
+    \b
+    Example, the line goes below config_vkey:
+      dosong-provision log-key --dir /srv/dosong
+    """
+    line = deployment.load(root).log_line()
+    if not line:
+        raise Refused("unknown_key", f"{root}/collector/log.key is not here; ask on the machine that seals the log")
+    click.echo(line, nl=False)
+
+
 def _kept(upkeep: Upkeep) -> None:
     upkeep.turn()
 
@@ -287,4 +302,4 @@ def _day(at_ms: int) -> str:
     return f"{datetime.fromtimestamp(at_ms / 1000, UTC):%Y-%m-%d}"
 
 
-COMMANDS: tuple[Any, ...] = (claim, arm, confirm, revoke, replace_, alarms, ca, sign_reviews)
+COMMANDS: tuple[Any, ...] = (claim, arm, confirm, revoke, replace_, alarms, ca, sign_reviews, log_key)

@@ -1,7 +1,8 @@
 """`dosong-sim check`: the demonstration unattended, and its numbers compared in three places, field by field.
 
-Waits until every site has at least two counted tests and a coverage record, and the cut site a failed test; then reads
-the same records from the ledger (signed bytes), from InfluxDB and from the page's API, and compares every metric.
+Waits until every site has at least two counted tests, a coverage record and one that names the log, and the cut site a
+failed test; then reads the same records from the ledger (signed bytes), from InfluxDB and from the page's API, and
+compares every metric.
 Prints one table and exits 0, or says what is missing and exits 1.
 """
 
@@ -54,7 +55,10 @@ def add_parser(subparsers: Any) -> None:
 
 @dataclass(slots=True)
 class Entry:
-    """One record as the ledger has it; `values` are its metrics by name, None left out."""
+    """One record as the ledger has it; `values` are its metrics by name, None left out.
+
+    `names_log`: it names a checkpoint of the log that its probe had verified before.
+    """
 
     probe: str
     hamlet: str
@@ -64,17 +68,22 @@ class Entry:
     outcome: str
     is_counted: bool
     values: dict[str, Any]
+    names_log: bool = False
 
 
 @dataclass(slots=True)
 class Row:
-    """What was found for one site; `compared` counts (record, field) pairs, `differing` names those that differ."""
+    """What was found for one site; `compared` counts (record, field) pairs, `differing` names those that differ.
+
+    `named`: records that name the log.
+    """
 
     place: Place
     tests: int = 0
     counted: int = 0
     failed: int = 0
     coverage: int = 0
+    named: int = 0
     compared: int = 0
     differing: list[str] = field(default_factory=list)
 
@@ -139,6 +148,7 @@ def _missing(place: Place, ledger: list[Entry], *, is_cut: bool) -> list[str]:
     wanted = {
         "two counted tests": sum(e.kind == "test" and e.is_counted for e in mine) >= 2,
         "a coverage record": any(e.kind == "coverage" for e in mine),
+        "a record that names the log": any(e.names_log for e in mine),
         "a failed test": not (is_cut and place.is_cut) or any(e.kind == "test" and e.outcome == "failed" for e in mine),
     }
     return [f"{place.name}: {what}" for what, is_there in wanted.items() if not is_there]
@@ -161,16 +171,17 @@ def _entry(row: dict[str, Any]) -> Entry | None:
     values = {metric.name: value for metric in metrics(kind) if (value := metric.value(record)) is not None}
     return Entry(
         record.probe, row["hamlet"], record.seq, kind, record.t_ms,
-        getattr(record, "outcome", ""), bool(row["counted"]), values,
+        getattr(record, "outcome", ""), bool(row["counted"]), values, record.beacon_size is not None,
     )  # fmt: skip
 
 
 def report(world: World, steps: Steps, ledger: list[Entry]) -> int:
     """Compare the three places, run the board's queries, print the table, and say whether all agree."""
     rows = [compare(world, place, [e for e in ledger if e.probe == place.probe]) for place in PLACES]
-    steps.say(f"\n  {'site':<14}{'tests':>6}{'counted':>9}{'failed':>8}{'coverage':>10}{'fields':>8}{'differ':>8}")
+    heads = f"{'tests':>6}{'counted':>9}{'failed':>8}{'coverage':>10}{'name log':>10}{'fields':>8}{'differ':>8}"
+    steps.say(f"\n  {'site':<14}{heads}")
     for row in rows:
-        figures = f"{row.tests:>6}{row.counted:>9}{row.failed:>8}{row.coverage:>10}{row.compared:>8}"
+        figures = f"{row.tests:>6}{row.counted:>9}{row.failed:>8}{row.coverage:>10}{row.named:>10}{row.compared:>8}"
         steps.say(f"  {row.place.name:<14}{figures}{len(row.differing):>8}")
     steps.say("  (every field of every test record, compared in ledger, InfluxDB and page)\n")
     for row in rows:
@@ -189,6 +200,7 @@ def compare(world: World, place: Place, ledger: list[Entry]) -> Row:
     row.tests, row.counted = len(tests), sum(entry.is_counted for entry in tests)
     row.failed = sum(entry.outcome == "failed" for entry in tests)
     row.coverage = sum(entry.kind == "coverage" for entry in ledger)
+    row.named = sum(entry.names_log for entry in ledger)
     last = max((entry.t_ms for entry in tests), default=0)
     points = _wait_for_points(world, place.probe, {(e.t_ms, e.seq) for e in tests}, last)
     shown = {(s["probe"], s["epoch"], s["seq"]): s for s in _page(world, place.hamlet)}

@@ -26,28 +26,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.faults.mutant import Edit, Mutant
+from tests.faults.mutants_postgres import POSTGRES
+
 ROOT = Path(__file__).resolve().parents[2]
 TEST_S = 600
 """So long one run of a mutant's tests may take; longer than that is as good as a failure."""
-
-
-@dataclass(frozen=True, slots=True)
-class Edit:
-    """In `file`, `old` (there exactly once) becomes `new`."""
-
-    file: str
-    old: str
-    new: str
-
-
-@dataclass(frozen=True, slots=True)
-class Mutant:
-    """A defect: `breaks` says in words which promise it breaks, `tests` are what must see it (pytest ids)."""
-
-    name: str
-    breaks: str
-    edits: tuple[Edit, ...]
-    tests: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +184,7 @@ MUTANTS = (
         ),
         ("tests/probe/test_spool.py",),
     ),
+    *POSTGRES,
 )
 
 

@@ -14,6 +14,7 @@ import signal
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -126,8 +127,11 @@ class Crew:
         for one in self.senders:
             name = one.probe.probe
             held = [sample.raw for sample in reader.samples(probe=name, newest_first=False, limit=100_000)]
-            if held != one.raws:
-                found.append(f"{name}: {len(one.raws)} made, {len(held)} held")
+            lost, twice = Counter(one.raws) - Counter(held), Counter(held) - Counter(one.raws)
+            if lost or twice:
+                found.append(f"{name}: {len(one.raws)} made, {lost.total()} of them lost, {twice.total()} held beyond")
+            elif held != one.raws:
+                print(f"  {name}: {len(held)} held, some behind later ones: a message came again after the next")
         reader.close()
         return found
 

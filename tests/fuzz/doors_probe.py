@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import atexit
+import base64
 import json
 import shutil
 import tempfile
@@ -18,13 +19,15 @@ from point.protocol import BadRequest, parse_head
 from point.settings import load as load_point
 from point.tcp import parse_info
 from probe import enrol, firstboot, settings, slate
-from probe.core import at, dialects, dns, engine_http, goform, hilink, mmcli, sim_card, tpv
+from probe.core import at, beacon, dialects, dns, engine_http, goform, hilink, mmcli, sim_card, tpv
 from probe.core.engine_echo import number_of
 from probe.core.engine_http import NotOurs
 from probe.devices.goform import _decoded
 from tests.fuzz.door import Door
 from tests.wire import make_golden
-from wire.errors import Misconfigured
+from wire import note
+from wire.errors import Misconfigured, Refused
+from wire.note import Signer
 
 DATA = Path(__file__).parents[1] / "data" / "settings"
 FOLDER = Path(tempfile.mkdtemp(prefix="dosong-fuzz-"))
@@ -193,6 +196,12 @@ CLAIM = (
     f'ack_vkey = "{VKEY}"\nconfig_vkey = "{VKEY}"\nbroker_host = "x"\nbroker_port = 8883\n'
     'root = "-----BEGIN CERTIFICATE-----\\nAA\\n-----END CERTIFICATE-----\\n"\n'
 ).encode()
+LOG_KEY = make_golden.signer("log")
+LOG_LINE = f'# log_vkey = "{LOG_KEY.verifier.vkey}"\n'.encode()
+CHECKPOINT = note.sign(
+    f"{LOG_KEY.name}/2026\n52\n{base64.b64encode(bytes(32)).decode()}\n".encode(),
+    Signer.from_seed(f"{LOG_KEY.name}/2026", LOG_KEY.seed),
+)
 SETTINGS = [path.read_bytes() for path in sorted(DATA.glob("*.toml"))]
 
 
@@ -220,7 +229,8 @@ DOORS = (
     Door("mmcli", _mmcli, (), [_texts(MMCLI, SIGNAL, PLACE)]),
     Door("echo", _echo, (), [b"\x00" * 28]),
     Door("probe-settings", _in_file("probe.toml", settings.load), (Misconfigured,), SETTINGS),
-    Door("claim", _in_file("claim.toml", enrol.read_claim), (Misconfigured,), [CLAIM]),
+    Door("claim", _in_file("claim.toml", enrol.log_key), (Misconfigured,), [CLAIM, CLAIM + LOG_LINE]),
+    Door("beacon", lambda given: beacon.read(given, LOG_KEY.verifier) and None, (Refused,), [CHECKPOINT]),
     Door("station", _station, (Misconfigured,), [b'site = "s-one"\n[[modem]]\nid = "m1"\n', *SETTINGS[-2:]]),
     Door("slate", _slate, (), [_slate_place()]),
     Door("point-settings", _in_file("point.toml", load_point), (Misconfigured,), [b"[point]\nport = 8080\n", b"[point]\n"]),

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import logging
+import socket
+import ssl
+import struct
+import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -25,7 +31,7 @@ from probe.spool import Spool
 from tests.probe.beacon_kit import KEY, checkpoint, root_text
 from tests.probe.kit import ACK_KEY, ORIGIN, PROBE, STAMP, event, make_recorder, read, wait_until
 from tests.probe.test_publish import Broker, Clocks, Ledger, broker, certificates, ledger
-from wire import topics
+from wire import data_use, topics
 
 __all__ = ["broker", "certificates", "ledger"]
 BOOT = STAMP.boot
@@ -45,10 +51,18 @@ class Silence:
         self.said.append(f"leave {topic}")
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a broker listens, and the folder of the certificates."""
+
+    folder: Path
+    port: int
+
+
 class Site:
     """A spool, its publisher, and what it knows of the log."""
 
-    def __init__(self, folder: Path, broker: Broker, policy: Policy = OFTEN) -> None:
+    def __init__(self, folder: Path, broker: Broker | Place, policy: Policy = OFTEN) -> None:
         self.state = folder / "state"
         self.spool = Spool(self.state, 1_000_000)
         self.recorder: Recorder = make_recorder(self.spool)
@@ -176,45 +190,126 @@ def test_nothing_is_asked_while_a_test_has_the_link(site: Site, ledger: Ledger) 
     wait_until(lambda: site.knows(52), what="the first checkpoint")
     site.may_send = False
     turns = site.publisher.moved_ms
-    wait_until(lambda: site.publisher.moved_ms > turns + 2_000, what="turns of the session")
+    wait_until(lambda: site.publisher.moved_ms > turns + 700, what="turns of the session")
     tell(ledger, checkpoint(53))
     turns = site.publisher.moved_ms
-    wait_until(lambda: site.publisher.moved_ms > turns + 2_000, what="turns of the session")
+    wait_until(lambda: site.publisher.moved_ms > turns + 700, what="turns of the session")
     assert site.knows(52)
     site.may_send = True
     wait_until(lambda: site.knows(53), what="asked once the test is over")
 
 
 @pytest.mark.services
-def test_a_broker_that_keeps_the_log_from_a_probe_keeps_no_record_from_the_ledger(
-    tmp_path: Path, certificates: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    """An access list of before: subscribing is refused, the session stands."""
-    acl = tmp_path / "acl"
-    acl.write_text(
-        "pattern write dosong/v1/up/+/%u\npattern write dosong/v1/status/%u\npattern read dosong/v1/ack/%u\n"
-    )
-    denied = Broker(certificates)
-    conf = certificates / "mosquitto.conf"
-    first, second = conf.read_text().split("listener 0 ")
-    conf.write_text(f"{first}acl_file {acl}\nlistener 0 {second}")
-    acl.chmod(0o644)
-    tmp_path.chmod(0o755)
-    denied.start()
-    site, ledger = Site(tmp_path, denied), Ledger(denied)
+def test_one_checkpoint_costs_what_is_budgeted_for_it(tmp_path: Path, broker: Broker, ledger: Ledger) -> None:
+    """Bytes of TLS as the kernel counts them (TCP_INFO), and headers of eight packets: five there, three back."""
+    tell(ledger, checkpoint(123_456_789))
+    site = Site(tmp_path, broker, Policy(every_ms=100))
+    asked = 0
+
+    def moved() -> int:
+        client = site.publisher._hearing._client  # type: ignore[union-attr]
+        info = client.socket().getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256)  # type: ignore[union-attr]
+        return sum(struct.unpack_from("QQ", info, 120))
+
     try:
-        tell(ledger, checkpoint(52))
         site.publisher.start()
-        site.recorder.keep(event(site.recorder))
-        wait_until(ledger.seqs, what="the record arrives")
-        ledger.ack(0)
-        wait_until(lambda: not site.spool.waiting(9), what="and is acknowledged")
-        assert site.named() is None
-        assert site.publisher.lost_ms() == 0
+        wait_until(lambda: site.knows(123_456_789), what="the first one")
+        state = site.beacon._state
+        wait_until(
+            lambda: (site.beacon._state.due_ms > state.due_ms) and not site.beacon._state.is_asking, what="a turn"
+        )
+        before, due_ms = moved(), site.beacon._state.due_ms
+        while asked < 5:
+            wait_until(lambda due_ms=due_ms: site.beacon._state.due_ms > due_ms, what="another turn")
+            due_ms, asked = site.beacon._state.due_ms, asked + 1
+        assert (moved() - before) / asked + 8 * 52 < data_use.BEACON_BYTES
     finally:
         site.stop()
+
+
+@pytest.mark.services
+def test_a_session_that_ended_before_it_was_answered_is_asked_again(site: Site, broker: Broker) -> None:
+    site.publisher.start()
+    wait_until(lambda: site.beacon._state.is_asking, what="asked, and there is none yet")
+    broker.kill()
+    wait_until(lambda: site.publisher.trouble is not None, what="the session is lost")
+    broker.start()
+    ledger = Ledger(broker)
+    try:
+        tell(ledger, checkpoint(52))
+        wait_until(lambda: site.knows(52), what="asked again")
+    finally:
         ledger.close()
-        denied.kill()
+
+
+class Grudging:
+    """A broker that takes a session and what it needs, and refuses any further subscription: NATS with an old list."""
+
+    def __init__(self, folder: Path) -> None:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=folder / "ca.crt")
+        context.load_cert_chain(folder / "server.crt", folder / "server.key")
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self.seen: list[int] = []
+        self.sessions = 0
+        self._context = context
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                plain, _ = self._listener.accept()
+                with contextlib.suppress(OSError), self._context.wrap_socket(plain, server_side=True) as sock:
+                    self.sessions += 1
+                    self._talk(sock)
+
+    def _talk(self, sock: ssl.SSLSocket) -> None:
+        subscribed = 0
+        stream = sock.makefile("rb")
+        while head := stream.read(1):
+            length = shift = 0
+            while True:
+                (part,) = stream.read(1)
+                length, shift = length | (part & 127) << shift, shift + 7
+                if part < 128:
+                    break
+            body, kind = stream.read(length), head[0] >> 4
+            self.seen.append(kind)
+            if kind == 1:
+                sock.sendall(b"\x20\x02\x00\x00")
+            if kind == 8:
+                subscribed += 1
+                sock.sendall(
+                    b"\x90\x04" + body[:2] + b"\x00\x00" if subscribed == 1 else b"\x90\x03" + body[:2] + b"\x80"
+                )
+            if kind == 3 and head[0] & 6:
+                size = int.from_bytes(body[:2])
+                sock.sendall(b"\x40\x02" + body[2 + size : 4 + size])
+            if kind == 12:
+                sock.sendall(b"\xd0\x00")
+
+    def close(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._thread.join(5)
+
+
+def test_a_broker_that_keeps_the_log_from_a_probe_keeps_its_session(
+    tmp_path: Path, certificates: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    broker = Grudging(certificates)
+    site = Site(tmp_path, Place(certificates, broker.port))
+    try:
+        site.publisher.start()
+        site.recorder.keep(event(site.recorder))
+        wait_until(lambda: "refuses one topic" in caplog.text, what="it is said")
+        sent = broker.seen.count(3)
+        wait_until(lambda: broker.seen.count(3) > sent, what="records go on being sent")
+        assert (broker.sessions, site.publisher.lost_ms(), site.named()) == (1, 0, None)
+    finally:
+        site.stop()
+        broker.close()
 
 
 def a_beacon(state: Path, *, mono_ms: int = 1_000, key: object = KEY) -> Beacon:

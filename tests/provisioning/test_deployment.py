@@ -8,12 +8,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from provisioning import deployment
+from provisioning.__main__ import cli
 from provisioning.broker import ACL
 from provisioning.deployment import Plan
 from wire import topics
-from wire.errors import Misconfigured
+from wire.errors import Misconfigured, Refused
 from wire.keyfile import read_signer
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
@@ -98,6 +100,14 @@ def test_identity_names_the_collectors_keys(made: deployment.Deployment) -> None
     assert f'ack_vkey = "{read_signer(made.collector / "ack.key").verifier.vkey}"' in text
     assert f'log_vkey = "{read_signer(made.collector / "log.key").verifier.vkey}"' in text
     assert read_signer(made.probe("p-one") / "record.key").name == "d.example/probe/p-one"
+
+
+def test_the_line_for_an_older_probe_is_printed(made: deployment.Deployment) -> None:
+    told = CliRunner().invoke(cli, ["log-key", "--dir", str(made.root)], catch_exceptions=False)
+    assert (told.exit_code, told.output) == (0, f'log_vkey = "{made.public_key("log")}"\n')
+    (made.collector / "log.key").unlink()
+    with pytest.raises(Refused, match=r"log\.key"):
+        CliRunner().invoke(cli, ["log-key", "--dir", str(made.root)], catch_exceptions=False)
 
 
 def test_a_log_key_that_is_kept_elsewhere_is_left_out(made: deployment.Deployment) -> None:

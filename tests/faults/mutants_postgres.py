@@ -1,0 +1,199 @@
+"""Defects in what the ledger in PostgreSQL, its workers, its sealer and its forwarders promise; see `mutants`.
+
+Source: issue 10; decision notes 0040, 0045, 0047, 0049.
+"""
+
+from __future__ import annotations
+
+from tests.faults.mutant import Edit, Mutant
+
+_PROMISES = "tests/collector/test_pg_guarantees.py"
+_WORKERS = "tests/collector/test_workers.py"
+_FORWARD = "tests/collector/test_forward_shared.py"
+_REGISTRY = "tests/collector/test_registry_mirror.py"
+_HANDS = f"{_PROMISES}::test_a_partition_that_changes_hands_has_another_number_and_one_that_is_held_does_not"
+_SEALER = f"{_PROMISES}::test_the_sealer_seals_only_while_no_other_does_and_goes_on_with_a_lost_server_at_once"
+
+
+def _one(name: str, breaks: str, file: str, old: str, new: str, test: str) -> Mutant:
+    return Mutant(name, breaks, (Edit(file, old, new),), (test,))
+
+
+POSTGRES = (
+    _one(
+        "pg_fence_ignored",
+        "a worker that lost a partition commits there",
+        "collector/ledger_pg.py",
+        "        if lost:",
+        "        if not held and lost:",
+        f"{_WORKERS}::test_a_commit_of_a_worker_that_lost_its_partition_is_refused",
+    ),
+    _one(
+        "pg_fence_not_held",
+        "a partition changes hands between the question and COMMIT",
+        "collector/ledger_pg.py",
+        " FOR SHARE",
+        "",
+        f"{_PROMISES}::test_a_partition_stays_with_who_commits_until_it_has",
+    ),
+    _one(
+        "pg_fence_not_asked",
+        "a worker commits without asking for its leases",
+        "collector/partitions.py",
+        "    ingest.hold = made.hold\n",
+        "",
+        f"{_PROMISES}::test_a_worker_by_its_settings_commits_only_what_its_leases_cover",
+    ),
+    _one(
+        "pg_two_writers",
+        "two commit side by side, numbers no longer rise in the order of commits",
+        "collector/ledger_pg.py",
+        "pg_advisory_xact_lock(",
+        "pg_advisory_xact_lock_shared(",
+        f"{_PROMISES}::test_whoever_writes_is_alone_from_the_first_statement_to_commit",
+    ),
+    _one(
+        "pg_standby_not_waited_for",
+        "what is acknowledged is on one machine only",
+        "collector/ledger_pg.py",
+        "synchronous_commit=on",
+        "synchronous_commit=local",
+        f"{_PROMISES}::test_nothing_is_acknowledged_before_the_standby_has_it",
+    ),
+    _one(
+        "pg_commit_left_to_the_server",
+        "whether a commit is on any disk is the server's setting",
+        "collector/ledger_pg.py",
+        '"synchronous_commit=on"',
+        '"application_name=w"',
+        f"{_PROMISES}::test_nothing_is_acknowledged_before_the_standby_has_it",
+    ),
+    _one(
+        "pg_idle_writer_stays",
+        "a frozen machine holds every other writer up",
+        "collector/ledger_pg.py",
+        "idle_in_transaction_session_timeout=5000",
+        "idle_in_transaction_session_timeout=0",
+        f"{_PROMISES}::test_a_writer_that_stands_still_holds_nobody_up",
+    ),
+    _one(
+        "pg_part_of_a_group",
+        "records that lie there already are left out, their bytes not",
+        "collector/ledger_pg.py",
+        "rowcount != count",
+        "rowcount > count",
+        "tests/collector/test_ledger_contract.py",
+    ),
+    _one(
+        "pg_lease_stolen",
+        "a partition is taken from a worker that is there",
+        "collector/leases.py",
+        'WHERE held.until_ms < {_NOW}"',
+        'WHERE held.until_ms < {_NOW} + 60000"',
+        _HANDS,
+    ),
+    _one(
+        "pg_lease_for_ever",
+        "partitions of one that died stay with it",
+        "collector/leases.py",
+        'WHERE held.until_ms < {_NOW}"',
+        'WHERE held.until_ms = 0 AND {_NOW} > 0"',
+        _HANDS,
+    ),
+    _one(
+        "pg_same_number",
+        "a partition changes hands under the same number",
+        "collector/leases.py",
+        "fence = held.fence + 1",
+        "fence = held.fence",
+        _HANDS,
+    ),
+    _one(
+        "pg_leases_outlive_their_end",
+        "a worker that is cut off goes on as if it had its partitions",
+        "collector/leases.py",
+        "time.monotonic() < self._until_s else",
+        "self._until_s else",
+        f"{_PROMISES}::test_a_worker_that_is_cut_off_knows_that_its_leases_have_run_out",
+    ),
+    _one(
+        "pg_two_of_one_name",
+        "two workers share the leases of one name",
+        "collector/leases.py",
+        "pg_try_advisory_lock(?::int",
+        "pg_try_advisory_lock_shared(?::int",
+        f"{_WORKERS}::test_a_second_worker_gets_its_share_and_the_first_gets_it_back",
+    ),
+    _one(
+        "pg_two_sealers",
+        "two sign one log",
+        "collector/seal_lock.py",
+        "pg_try_advisory_lock(",
+        "pg_try_advisory_lock_shared(",
+        f"{_WORKERS}::test_one_sealer_at_a_time",
+    ),
+    _one(
+        "pg_sealer_does_not_ask",
+        "a sealer signs without the right to",
+        "collector/seal_service.py",
+        "            self._only.take()\n",
+        "",
+        _SEALER,
+    ),
+    _one(
+        "pg_sealer_finds_out_one_by_one",
+        "after a failover the log stands still for a minute",
+        "collector/seal_service.py",
+        "                    one.close()\n",
+        "                    pass\n",
+        _SEALER,
+    ),
+    _one(
+        "pg_registry_not_asked",
+        "a group is committed that an older registry judged",
+        "collector/ledger_pg.py",
+        "if self.registry is not None:",
+        "if self.registry is not None and False:",
+        f"{_REGISTRY}::test_what_was_judged_by_an_older_registry_is_not_committed",
+    ),
+    _one(
+        "pg_older_registry_judges",
+        "a copy that lags behind judges",
+        "collector/registry_mirror.py",
+        "newest != self.line",
+        "newest < self.line",
+        f"{_REGISTRY}::test_what_was_judged_by_an_older_registry_is_not_committed",
+    ),
+    _one(
+        "pg_forward_fence_ignored",
+        "a forwarder that lost a partition moves its cursor",
+        "collector/forward_shared.py",
+        "if held != self._fences:",
+        "if not held:",
+        f"{_FORWARD}::test_who_lost_a_partition_moves_no_cursor_and_one_that_starts_over_is_heard_by_all",
+    ),
+    _one(
+        "pg_forward_fence_not_held",
+        "a forwarder's partition changes hands before its cursor has moved",
+        "collector/leases.py",
+        " FOR SHARE",
+        "",
+        f"{_PROMISES}::test_a_forwarders_partition_stays_with_it_until_its_cursor_has_moved",
+    ),
+    _one(
+        "pg_forward_mark_stays",
+        "a sum that was touched again meanwhile is not written again",
+        "collector/forward_shared.py",
+        "excluded.hours, mark = held.mark + 1",
+        "excluded.hours, mark = held.mark",
+        f"{_FORWARD}::test_cursors_go_with_their_partitions_and_rollups_to_one",
+    ),
+    _one(
+        "pg_evidence_changes",
+        "the database's owner changes blocks of records",
+        "collector/schema/postgres_v1.sql",
+        "CREATE TRIGGER block_stays BEFORE UPDATE OR DELETE ON block FOR EACH ROW EXECUTE FUNCTION evidence_stays();\n",
+        "",
+        "tests/collector/test_postgres.py::test_evidence_stays_whoever_asks",
+    ),
+)
