@@ -14,8 +14,6 @@ from functools import lru_cache
 from operator import itemgetter
 from typing import Any
 
-import psycopg
-
 from collector.core.accept import Chain
 from collector.core.rollup import DayKey
 from collector.core.row import Row
@@ -24,7 +22,7 @@ from collector.ledger_port import Fenced, Head, StoredRow
 from collector.ledger_records import PUT_BLOCK
 from collector.ledger_rows import COLUMNS, FOLLOWS, INSERT
 from collector.ledger_write import SqlLedger
-from collector.pg import Answer, PgDatabase, PgError, array, said
+from collector.pg import Answer, PgDatabase, PgError, array
 from collector.pg_copy import RowStream, numbers, spelt
 from collector.pg_schema import check_version
 
@@ -71,8 +69,7 @@ class _Writer(PgDatabase):
     def executemany(self, sql: str, rows: Any, /) -> None:
         """Have rows wait; those of records go in all or none."""
         if sql == INSERT:
-            with said():
-                self._entries.add(self._db, map(_entry, rows))
+            self._entries.add(self, map(_entry, rows))
             return
         given = list(rows)
         if (places := _key_places(sql)) is not None:  # one statement changes a row once
@@ -92,8 +89,7 @@ class _Writer(PgDatabase):
             self._keys.clear()
             with suppress(PgError):
                 self.end_sending()
-            with suppress(psycopg.Error):
-                self._entries.abandon()
+            self._entries.abandon()
             return super().execute(sql, values)
         self._put_entries(needed=sql == "COMMIT" or (not self._beside and _concerns(INSERT, sql)))
         if self._waiting and not self._beside:
@@ -112,11 +108,10 @@ class _Writer(PgDatabase):
 
     def _put_entries(self, *, needed: bool) -> None:
         """Let the server finish the records that were sent; `needed`: all that were given."""
-        with said():
-            if needed:
-                self._entries.end(self._db)
-            else:
-                self._entries.pause()
+        if needed:
+            self._entries.end(self)
+        else:
+            self._entries.pause()
 
     @contextmanager
     def beside(self) -> Iterator[None]:

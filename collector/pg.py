@@ -11,7 +11,7 @@ import re
 import sqlite3
 import struct
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from operator import itemgetter
@@ -139,6 +139,31 @@ class Answer:
         return iter(self.fetchall())
 
 
+class CopyIn:
+    """A `COPY ... FROM STDIN` under way."""
+
+    def __init__(self, db: psycopg.Connection[Any], sql: str) -> None:
+        with said():
+            self._way = db.cursor().copy(cast(Any, sql))
+            self._copy = self._way.__enter__()
+
+    def write(self, text: str) -> None:
+        """Send some whole rows. Raises PgError."""
+        with said():
+            self._copy.write(text)
+
+    def end(self) -> None:
+        """Wait until all that was sent is in. Raises PgError if any row of it was refused."""
+        with said():
+            self._way.__exit__(None, None, None)
+
+    def abandon(self) -> None:
+        """Break it off; the transaction can only be rolled back then."""
+        error = psycopg.OperationalError("given up")
+        with suppress(psycopg.Error):
+            self._way.__exit__(type(error), error, None)
+
+
 class PgDatabase:
     """One connection. Transactions are explicit, as with our SQLite. Not safe for several threads at once."""
 
@@ -220,6 +245,10 @@ class PgDatabase:
             return Answer(self._db.execute(sql, arrays_of))
         except psycopg.Error as error:
             raise PgError(_said(error)) from error
+
+    def copy_in(self, sql: str) -> CopyIn:
+        """Begin a `COPY ... FROM STDIN`; until it ends the connection takes no other statement. Raises PgError."""
+        return CopyIn(self._db, sql)
 
     def copied(self, sql: str) -> Iterator[bytes]:
         """What a `COPY ... TO STDOUT` gives, a row at a time. Raises PgError."""

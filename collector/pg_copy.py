@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import Any, cast
 
-import psycopg
+from collector.pg import CopyIn, PgDatabase
 
 SEND_ROWS = 200
 """So many wait for each other: a statement of its own for a few rows would cost more than they do."""
@@ -27,47 +26,36 @@ class RowStream:
     def __init__(self, table: str, columns: Sequence[str]) -> None:
         self._sql = f"COPY {table} ({', '.join(columns)}) FROM STDIN WITH (DELIMITER ',', NULL '{_NULL}')"
         self._waiting: list[str] = []
-        self._sending: Any = None
-        self._copy: psycopg.Copy | None = None
+        self._copy: CopyIn | None = None
 
-    @property
-    def is_waiting(self) -> bool:
-        """Whether rows were added that are not sent yet."""
-        return bool(self._waiting)
-
-    def add(self, db: psycopg.Connection[Any], rows: Iterable[str]) -> None:
-        """Take rows, their values spelt and with commas between; send what waits once it is much.
-
-        Raises psycopg.Error.
-        """
+    def add(self, db: PgDatabase, rows: Iterable[str]) -> None:
+        """Take rows, their values spelt and with commas between; send what waits once it is much. Raises PgError."""
         self._waiting += rows
         if self._copy is not None or len(self._waiting) >= SEND_ROWS:
             self._send(db)
 
     def pause(self) -> None:
-        """Let the server finish what was sent: behind it other statements may come. Raises psycopg.Error."""
-        sending, self._sending, self._copy = self._sending, None, None
-        if sending is not None:
-            sending.__exit__(None, None, None)
+        """Let the server finish what was sent: behind it other statements may come. Raises PgError."""
+        copy, self._copy = self._copy, None
+        if copy is not None:
+            copy.end()
 
-    def end(self, db: psycopg.Connection[Any]) -> None:
-        """Send all that waits, and let the server finish it. Raises psycopg.Error if any row lies there already."""
+    def end(self, db: PgDatabase) -> None:
+        """Send all that waits, and let the server finish it. Raises PgError if any row lies there already."""
         if self._waiting:
             self._send(db)
         self.pause()
 
     def abandon(self) -> None:
-        """Forget what waits and break off what was sent; the transaction is to be rolled back. Raises psycopg.Error."""
+        """Forget what waits and break off what was sent; the transaction is to be rolled back."""
         self._waiting.clear()
-        sending, self._sending, self._copy = self._sending, None, None
-        if sending is not None:
-            error = psycopg.OperationalError("given up")
-            sending.__exit__(type(error), error, None)
+        copy, self._copy = self._copy, None
+        if copy is not None:
+            copy.abandon()
 
-    def _send(self, db: psycopg.Connection[Any]) -> None:
+    def _send(self, db: PgDatabase) -> None:
         if self._copy is None:
-            self._sending = db.cursor().copy(cast(Any, self._sql))
-            self._copy = self._sending.__enter__()
+            self._copy = db.copy_in(self._sql)
         text = "\n".join(self._waiting)
         self._waiting.clear()
         self._copy.write(f"{text}\n")
