@@ -1,7 +1,8 @@
 """What the ledger in PostgreSQL costs beside the bare statement: `python -m bench.postgres`, with a server of its own.
 
-The same records, judged beforehand, go in groups of 1,000 by one COMMIT each: once by `PostgresLedger` (rows, blocks,
-sums by hamlet and hour, chains, deliveries, heads for the acknowledgements), once as rows with their bytes by
+The same records, judged beforehand, go in groups of 1,000 by one COMMIT each: once by `PostgresLedger` (rows, blocks
+as the opener hands them to `receive` from the other core, sums by hamlet and hour, chains, deliveries, heads for the
+acknowledgements), once as rows with their bytes by
 `INSERT ... SELECT ... FROM unnest(...) ON CONFLICT DO NOTHING` into a table with nothing but its key. Turn by turn, so
 that both see the same machine. Prints a table and a `goal:` line, writes bench/results/postgres.json. Source: issue 10.
 """

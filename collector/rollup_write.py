@@ -99,7 +99,10 @@ class RollupWriter:
                 day_ms, hour_ms = day_of(t_ms)[0], t_ms - t_ms % HOUR_MS
                 codes = (place.province, place.commune, place.hamlet) if place else ("", "", "")
                 change = self._change_of(DayKey(day_ms, *codes, plmn), (t_ms - day_ms) // HOUR_MS)
-            change.apply(record, row.not_counted, 1)
+            if is_test(record):
+                change.test(record, row.not_counted, 1)
+            elif is_coverage(record):
+                change.coverage(record, 1)
             change.see(t_ms, row.received_ms, hour_ms)
 
     def move(self, was: Row, now: Row) -> None:

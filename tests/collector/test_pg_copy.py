@@ -69,7 +69,7 @@ def test_much_is_sent_at_once_and_others_may_ask_behind_a_pause(table: PgDatabas
 def test_what_is_broken_off_leaves_nothing_and_the_connection_goes_on(table: PgDatabase) -> None:
     stream = RowStream("given", ("n", "more"))
     table.execute("BEGIN")
-    stream.add(table, (numbers((n, 1)) for n in range(2 * SEND_ROWS)))
+    stream.add(table, (numbers((n, 1)) for n in range(10 * SEND_ROWS)))
     stream.abandon()
     table.execute("ROLLBACK")
     stream.end(table)
@@ -89,12 +89,12 @@ def _messages(probe: FakeProbe, raws: list[bytes]) -> list[Message]:
 
 def test_a_large_group_with_questions_in_between_goes_in_whole(inside: Door, one: FakeProbe, two: FakeProbe) -> None:
     raws = []
-    for number in range(3 * SEND_ROWS):
+    for number in range(15 * SEND_ROWS):
         if number % 50 == 20:  # dates what its boot left undated, which must be read back from what is on its way
             raws.append(one.event("clock_set", set_mono_ms=number, set_t_ms=T0_MS + number))
         undated = {"t_ms": None, "clock": "unsynced", "t_src": "none"}
         raws.append(one.test(**undated) if number % 50 < 20 else one.coverage())
-    others = [two.coverage() for _ in range(SEND_ROWS)]
+    others = [two.coverage() for _ in range(5 * SEND_ROWS)]
     taken = inside.ingest.take([*_messages(one, raws), *_messages(two, others)], T0_MS)
     assert taken.accepted == len(raws) + len(others)
     held = inside.reader.samples(newest_first=False, limit=10_000)
@@ -119,7 +119,7 @@ def test_a_transaction_sees_what_it_has_stored(inside: Door, one: FakeProbe, cou
     assert seen == {seq: codec.leaf_hash(raw) for seq, raw in enumerate(raws)}
 
 
-@pytest.mark.parametrize("count", [3, 2 * SEND_ROWS])
+@pytest.mark.parametrize("count", [3, 10 * SEND_ROWS])
 def test_a_record_that_lies_there_already_keeps_its_whole_group_out(
     inside: Door, one: FakeProbe, two: FakeProbe, count: int
 ) -> None:
@@ -143,7 +143,7 @@ def test_a_record_that_lies_there_already_keeps_its_whole_group_out(
 
 
 def test_a_group_that_fails_while_it_is_sent_leaves_nothing(inside: Door, one: FakeProbe) -> None:
-    groups = _messages(one, [one.coverage() for _ in range(2 * SEND_ROWS)])
+    groups = _messages(one, [one.coverage() for _ in range(10 * SEND_ROWS)])
 
     def stop(_: object) -> None:
         raise KeyError("stopped")
@@ -153,5 +153,5 @@ def test_a_group_that_fails_while_it_is_sent_leaves_nothing(inside: Door, one: F
         with pytest.raises(KeyError):
             inside.ingest.take(groups, T0_MS)
     assert inside.reader.last_n() == 0
-    assert inside.ingest.take(groups, T0_MS).accepted == 2 * SEND_ROWS
-    assert inside.reader.last_n() == 2 * SEND_ROWS
+    assert inside.ingest.take(groups, T0_MS).accepted == 10 * SEND_ROWS
+    assert inside.reader.last_n() == 10 * SEND_ROWS
