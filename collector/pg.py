@@ -217,6 +217,8 @@ class PgDatabase:
             cursor = self._db.execute(_spoken(sql), given or None)
             if self._pipe is not None and sql.startswith("SELECT"):
                 self._pipe.sync()  # somebody waits for this one
+            if sql == "COMMIT" and cursor.statusmessage != "COMMIT":
+                raise PgError("the server undid the transaction: a statement of it had failed")
             return Answer(cursor)
         except psycopg.Error as error:
             if sql == "ROLLBACK":

@@ -12,7 +12,7 @@ from collector.core.row import Row
 from collector.ingest import Message
 from collector.ledger_pg import PostgresLedger
 from collector.ledger_place import Remote
-from collector.pg import PgDatabase
+from collector.pg import PgDatabase, PgError
 from collector.pg_copy import SEND_ROWS, RowStream, numbers, spelt
 from tests.collector.door import Door
 from tests.collector.kit import T0_MS, FakeProbe
@@ -73,6 +73,16 @@ def test_what_is_broken_off_leaves_nothing_and_the_connection_goes_on(table: PgD
     stream.abandon()
     table.execute("ROLLBACK")
     stream.end(table)
+    assert table.execute("SELECT count(*) FROM given").fetchone() == (0,)
+
+
+def test_a_commit_that_the_server_turns_into_a_rollback_is_an_error(table: PgDatabase) -> None:
+    table.execute("BEGIN")
+    table.execute("INSERT INTO given VALUES (1)")
+    with pytest.raises(PgError):
+        table.execute("INSERT INTO given VALUES (1)")
+    with pytest.raises(PgError, match="undid"):
+        table.execute("COMMIT")
     assert table.execute("SELECT count(*) FROM given").fetchone() == (0,)
 
 

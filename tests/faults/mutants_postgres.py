@@ -8,6 +8,7 @@ from __future__ import annotations
 from tests.faults.mutant import Edit, Mutant
 
 _PROMISES = "tests/collector/test_pg_guarantees.py"
+_COPY = "tests/collector/test_pg_copy.py"
 _WORKERS = "tests/collector/test_workers.py"
 _FORWARD = "tests/collector/test_forward_shared.py"
 _REGISTRY = "tests/collector/test_registry_mirror.py"
@@ -77,12 +78,20 @@ POSTGRES = (
         f"{_PROMISES}::test_a_writer_that_stands_still_holds_nobody_up",
     ),
     _one(
-        "pg_part_of_a_group",
-        "records that lie there already are left out, their bytes not",
-        "collector/ledger_pg.py",
-        "rowcount != count",
-        "rowcount > count",
-        "tests/collector/test_ledger_contract.py",
+        "pg_undone_commit_taken",
+        "a group is acknowledged that the server undid, for a statement of it had failed",
+        "collector/pg.py",
+        'cursor.statusmessage != "COMMIT"',
+        'cursor.statusmessage == ""',
+        f"{_COPY}::test_a_commit_that_the_server_turns_into_a_rollback_is_an_error",
+    ),
+    _one(
+        "pg_group_stays_open",
+        "a group that fails while it is sent is not rolled back",
+        "collector/pg.py",
+        "_OPEN = {TransactionStatus.ACTIVE, ",
+        "_OPEN = {",
+        f"{_COPY}::test_a_group_that_fails_while_it_is_sent_leaves_nothing",
     ),
     _one(
         "pg_lease_stolen",
