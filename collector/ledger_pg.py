@@ -20,9 +20,10 @@ from collector.core.row import Row
 from collector.ledger_place import Remote
 from collector.ledger_port import Fenced, Head, StoredRow
 from collector.ledger_records import PUT_BLOCK
-from collector.ledger_rows import FOLLOWS, INSERT
+from collector.ledger_rows import COLUMNS, FOLLOWS, INSERT
 from collector.ledger_write import SqlLedger
 from collector.pg import Answer, PgDatabase, PgError, array
+from collector.pg_copy import RowStream, numbers, spelt
 from collector.pg_schema import check_version
 
 WRITE_LOCK = 0x646F736F6E67
@@ -34,6 +35,7 @@ OPTIONS = (
 """A worker that stands still in a transaction loses it, so that the others go on. All that it asks for has an index;
 a plan that was made, and kept, while the tables were small would go through all of them later."""
 _LEAF, _TEXT = b"\1", b"\2"
+_DETAIL = COLUMNS.index("fault_detail")
 
 
 _DAY_TYPES = ("bigint", "text", "text", "text", "text")
@@ -50,20 +52,25 @@ _PROBES = (
 )
 
 
+_CHAINS = "SELECT probe, epoch, upto, head, fork_seq, max_seq FROM chain WHERE probe = ANY(?)"
+
+
 class _Writer(PgDatabase):
-    """The writing connection. Rows of records, chains and deliveries wait and go in together, a statement a table: at
-    COMMIT, or before somebody asks for what one of those tables holds."""
+    """The writing connection. Rows of records go in while more of them are made (`RowStream`); those of chains and
+    deliveries wait and go in together, a statement a table: at COMMIT, or before somebody asks for what they hold."""
 
     def __init__(self, place: Remote, options: tuple[str, ...]) -> None:
         super().__init__(place, options)
         self._waiting: dict[str, list[Any]] = {}
         self._keys: dict[str, set[Any]] = {}
-        self._checks: list[tuple[int, Answer | None]] = []
-        """Statements that put records in, with how many each must have put in before COMMIT."""
+        self._entries = RowStream("entry", COLUMNS)
         self._beside = False
 
     def executemany(self, sql: str, rows: Any, /) -> None:
-        """Have rows wait; those of records go in by ON CONFLICT DO NOTHING, all or none."""
+        """Have rows wait; those of records go in all or none."""
+        if sql == INSERT:
+            self._entries.add(self, map(_entry, rows))
+            return
         given = list(rows)
         if (places := _key_places(sql)) is not None:  # one statement changes a row once
             keys = {places(row) for row in given}
@@ -80,28 +87,31 @@ class _Writer(PgDatabase):
         if sql == "ROLLBACK":
             self._waiting.clear()
             self._keys.clear()
-            self._checks.clear()
             with suppress(PgError):
                 self.end_sending()
-        elif self._waiting and not self._beside:
+            self._entries.abandon()
+            return super().execute(sql, values)
+        self._put_entries(needed=sql == "COMMIT" or (not self._beside and _concerns(INSERT, sql)))
+        if self._waiting and not self._beside:
             for put in [put for put in self._waiting if sql == "COMMIT" or _concerns(put, sql)]:
                 self._put(put)
         if sql == "COMMIT":
-            self._check()
+            self.end_sending()
         return super().execute(sql, values)
 
     def send(self) -> None:
         """Send the rows that wait: while they go in, blocks and sums are made here."""
+        self._put_entries(needed=True)
         self.begin_sending()
         for put in list(self._waiting):
             self._put(put)
 
-    def _check(self) -> None:
-        self.end_sending()
-        checks, self._checks = self._checks, []
-        for count, found in checks:
-            if found is None or found.rowcount != count:
-                raise PgError(f"of {count} records some lie there already")
+    def _put_entries(self, *, needed: bool) -> None:
+        """Let the server finish the records that were sent; `needed`: all that were given."""
+        if needed:
+            self._entries.end(self)
+        else:
+            self._entries.pause()
 
     @contextmanager
     def beside(self) -> Iterator[None]:
@@ -115,11 +125,8 @@ class _Writer(PgDatabase):
     def _put(self, sql: str) -> None:
         rows = self._waiting.pop(sql)
         self._keys.pop(sql, None)
-        if sql != INSERT:
-            super().executemany(sql, rows)
-            return
-        given = [(*row[:7], kept(row[7]), *row[8:]) for row in rows]
-        self._checks.append((len(given), super().executemany(f"{sql} ON CONFLICT DO NOTHING", given)))
+        self._put_entries(needed=False)
+        super().executemany(sql, rows)
 
 
 @lru_cache(maxsize=64)
@@ -138,6 +145,13 @@ def _concerns(put: str, sql: str) -> bool:
     table = put.split()[2]
     names = r"\b(entry|record)\b" if table == "entry" else rf"\b{table}\b"
     return re.search(names, sql) is not None
+
+
+def _entry(row: tuple[Any, ...]) -> str:
+    """A row of `collector.ledger_rows` as COPY reads it."""
+    behind = row[8:]
+    rest = numbers(behind) if row[_DETAIL] is None else ",".join(map(spelt, behind))
+    return f"{numbers(row[:6])},{spelt(row[6])},{spelt(kept(row[7]))},{rest}"
 
 
 def kept(prev: int | bytes | str | None) -> bytes | None:
@@ -199,6 +213,7 @@ class PostgresLedger(SqlLedger):
             self._fresh.clear()
             self._last_slots.clear()
             yield
+            self._rollups.fetch()
             self._writer.send()
 
     def hold(self, worker: str, fences: Mapping[int, int]) -> None:
@@ -215,14 +230,17 @@ class PostgresLedger(SqlLedger):
     def expect(self, probes: Sequence[str]) -> None:
         """Records of these probes come in this transaction: read now what each of them will ask."""
         asked = (list(probes),)
-        self._gen = int(self._one("SELECT value FROM meta WHERE key = 'gen'")[0])
-        for probe, size, slot_ms in self._db.execute(_PROBES, asked):
+        self._writer.begin_sending()  # one way there and back for all three
+        gen = self._db.execute("SELECT value FROM meta WHERE key = 'gen'")
+        sizes, chains = self._db.execute(_PROBES, asked), self._db.execute(_CHAINS, asked)
+        self._gen = int(gen.fetchone()[0])
+        for probe, size, slot_ms in sizes:
             self._sizes[probe], self._last_slots[probe] = size, slot_ms or 0
         self._chains.update((probe, {}) for probe in probes)
-        sql = "SELECT probe, epoch, upto, head, fork_seq, max_seq FROM chain WHERE probe = ANY(?)"
-        for probe, epoch, upto, head, fork_seq, max_seq in self._db.execute(sql, asked):
+        for probe, epoch, upto, head, fork_seq, max_seq in chains:
             ends = (0 if upto is None else upto + 1, head, 0 if max_seq is None else max_seq + 1)
             self._chains[probe][epoch] = Chain(epoch, *ends, fork_seq)
+        self._writer.end_sending()
 
     def chain(self, probe: str, epoch: int) -> Chain:
         """The chain of one epoch; an empty one if nothing of it is held."""

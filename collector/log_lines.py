@@ -36,6 +36,10 @@ EVENTS: dict[tuple[str, str], str] = {
     ("collector.seal", "log=goes_on"): "log.goes_on",
     ("collector.seal", "log=new name=%s after=%s"): "log.opened",
     ("collector.seal", "%s: %s"): "log.stands",
+    (
+        "collector.judge",
+        "log=other_root probe=%s epoch=%d seq=%d size=%d root=%s: another was signed; see docs/operations.md",
+    ): "log.other_root",
     ("collector.api", "bulk began route=%s caller=%s"): "api.bulk_began",
     ("collector.api", "unavailable route=%s: %s"): "api.unavailable",
     ("collector.api", "refused caller=%s role=%s route=%s"): "api.forbidden",

@@ -11,7 +11,7 @@ import re
 import sqlite3
 import struct
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from operator import itemgetter
@@ -41,6 +41,9 @@ _ELSEWHERE = {
     "BEGIN IMMEDIATE": "BEGIN",
 }
 """Statements that are said otherwise here."""
+
+
+_OPEN = {TransactionStatus.ACTIVE, TransactionStatus.INTRANS, TransactionStatus.INERROR}
 
 
 class PgError(sqlite3.OperationalError):
@@ -136,6 +139,31 @@ class Answer:
         return iter(self.fetchall())
 
 
+class CopyIn:
+    """A `COPY ... FROM STDIN` under way."""
+
+    def __init__(self, db: psycopg.Connection[Any], sql: str) -> None:
+        with said():
+            self._way = db.cursor().copy(cast(Any, sql))
+            self._copy = self._way.__enter__()
+
+    def write(self, text: str) -> None:
+        """Send some whole rows. Raises PgError."""
+        with said():
+            self._copy.write(text)
+
+    def end(self) -> None:
+        """Wait until all that was sent is in. Raises PgError if any row of it was refused."""
+        with said():
+            self._way.__exit__(None, None, None)
+
+    def abandon(self) -> None:
+        """Break it off; the transaction can only be rolled back then."""
+        error = psycopg.OperationalError("given up")
+        with suppress(psycopg.Error):
+            self._way.__exit__(type(error), error, None)
+
+
 class PgDatabase:
     """One connection. Transactions are explicit, as with our SQLite. Not safe for several threads at once."""
 
@@ -174,8 +202,8 @@ class PgDatabase:
 
     @property
     def in_transaction(self) -> bool:
-        """Whether a transaction is open, also one that failed."""
-        return self._db.info.transaction_status in {TransactionStatus.INTRANS, TransactionStatus.INERROR}
+        """Whether a transaction is open, also one that failed, or whose statements are under way."""
+        return self._db.info.transaction_status in _OPEN
 
     def execute(self, sql: str, values: Sequence[Any] = (), /) -> Answer:
         """Run one statement with `?` for values; BEGIN on a connection that was lost makes a new one.
@@ -217,6 +245,10 @@ class PgDatabase:
             return Answer(self._db.execute(sql, arrays_of))
         except psycopg.Error as error:
             raise PgError(_said(error)) from error
+
+    def copy_in(self, sql: str) -> CopyIn:
+        """Begin a `COPY ... FROM STDIN`; until it ends the connection takes no other statement. Raises PgError."""
+        return CopyIn(self._db, sql)
 
     def copied(self, sql: str) -> Iterator[bytes]:
         """What a `COPY ... TO STDOUT` gives, a row at a time. Raises PgError."""
@@ -273,6 +305,15 @@ def _spoken(sql: str) -> str:
 def _clean(value: Any) -> Any:
     """Text of PostgreSQL holds no NUL; only what strangers sent could have one."""
     return value.replace("\0", "\ufffd") if isinstance(value, str) and "\0" in value else value
+
+
+@contextmanager
+def said() -> Iterator[None]:
+    """What PostgreSQL says against it inside is raised as PgError."""
+    try:
+        yield
+    except psycopg.Error as error:
+        raise PgError(_said(error)) from error
 
 
 def _said(error: psycopg.Error) -> str:

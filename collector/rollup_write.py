@@ -62,6 +62,8 @@ class RollupWriter:
         self._db = db
         self._records = records
         self._pending: dict[DayKey, dict[int, Change]] = {}
+        self._held: dict[DayKey, bytes | None] = {}
+        """Packed hours of days in `_pending`, as far as they were asked for; None: nothing is held."""
         self.read_days: Callable[[Sequence[DayKey]], dict[DayKey, bytes]] = self._read_days
         """Packed hours of those of these days that are held; a ledger over a network asks for all at once."""
 
@@ -97,7 +99,10 @@ class RollupWriter:
                 day_ms, hour_ms = day_of(t_ms)[0], t_ms - t_ms % HOUR_MS
                 codes = (place.province, place.commune, place.hamlet) if place else ("", "", "")
                 change = self._change_of(DayKey(day_ms, *codes, plmn), (t_ms - day_ms) // HOUR_MS)
-            change.apply(record, row.not_counted, 1)
+            if is_test(record):
+                change.test(record, row.not_counted, 1)
+            elif is_coverage(record):
+                change.coverage(record, 1)
             change.see(t_ms, row.received_ms, hour_ms)
 
     def move(self, was: Row, now: Row) -> None:
@@ -115,15 +120,24 @@ class RollupWriter:
         if new is not None:
             self._put(new)
 
+    def fetch(self) -> None:
+        """Ask now for the days that `flush` will change: what is sent behind it is then worked on meanwhile."""
+        asked = [key for key in self._pending if key not in self._held]
+        if asked:
+            found = self.read_days(asked)
+            self._held.update((key, found.get(key)) for key in asked)
+
     def forget(self) -> None:
         """The transaction was rolled back."""
         self._pending.clear()
+        self._held.clear()
 
     def flush(self) -> None:
         """Write every touched day and the totals over it."""
+        self.fetch()
         pending, self._pending = self._pending, {}
+        held, self._held = self._held, {}
         totals: dict[tuple[str, int, str, str, str], list[int]] = {}
-        held = self.read_days(list(pending)) if pending else {}
         written: list[tuple[object, ...]] = []
         for key, changes in pending.items():
             written += self._day(key, changes, held.get(key))

@@ -30,7 +30,7 @@ from collector.verdict_store import NO_TIME, Due, VerdictStore
 from collector.verdict_traces import Whose, around, keep
 from wire.codec import leaf_text
 from wire.errors import Unavailable
-from wire.records import TestRecord
+from wire.records import AnyRecord, TestRecord
 from wire.slots import month_bounds, month_of
 
 LOG = logging.getLogger("collector.judge")
@@ -42,6 +42,8 @@ SETTLE_MS = 5_000
 MARKS = 200
 MOST_BEACONS = 100_000
 """Checkpoints whose moment is remembered: two months of one a minute, 20 MB."""
+MOST_STRANGE = 100
+"""Roots that we never signed and that are told, a run of the judge: who invents them must not fill the log."""
 AGAIN = "verdict.again"
 """A file of this name in the state folder asks for every verdict to be derived again."""
 
@@ -63,6 +65,7 @@ class Judge:
         self._reader, self._registry, self._store = reader, registry, store
         self._network, self._mark, self._seals = network, mark, seals
         self._beacons: dict[tuple[int, str], int] = {}
+        self._strange: set[tuple[int, str]] = set()
 
     def take(self, at_ms: int) -> int:
         """Note what the ledger got, or changed, since the last look; return how many records. Raises Unavailable."""
@@ -177,14 +180,26 @@ class Judge:
             return None
         key = (record.beacon_size, record.beacon_root)
         if key not in self._beacons:
-            signed = (self._seals.checkpoint(shard.n, key[0]) for shard in self._seals.shards())
+            signed = [self._seals.checkpoint(shard.n, key[0]) for shard in self._seals.shards()]
             found = [one.signed_ms for one in signed if one is not None and leaf_text(one.root) == key[1]]
             if not found:
+                self._tell_other_root(record, is_signed=any(signed))
                 return None
             if len(self._beacons) >= MOST_BEACONS:
                 self._beacons.clear()
             self._beacons[key] = min(found)
         return self._beacons[key]
+
+    def _tell_other_root(self, record: AnyRecord, *, is_signed: bool) -> None:
+        """A root that we never signed, for a size that we did: the probe lies, or was shown another log. Once each."""
+        key = (record.beacon_size or 0, record.beacon_root or "")
+        if not is_signed or key in self._strange or len(self._strange) >= MOST_STRANGE:
+            return
+        self._strange.add(key)
+        LOG.error(
+            "log=other_root probe=%s epoch=%d seq=%d size=%d root=%s: another was signed; see docs/operations.md",
+            *(record.probe, record.epoch, record.seq, *key),
+        )
 
 
 def _row(sample: Sample) -> tuple[int, str, str, int | None]:

@@ -59,8 +59,16 @@ class Beacon:
         self._folder, self._verifier = state_dir / FOLDER, verifier
         self._boot, self._mono_ms, self._policy = boot, mono_ms, policy or Policy()
         self._is_unkept = False
-        known = None if verifier is None else _newest(self._folder, verifier)
+        known = None if verifier is None else self._newest(verifier)
         self._state = State() if known is None else beacon.loaded(known, mono_ms())
+
+    def _newest(self, verifier: Verifier) -> Heard | None:
+        """What an earlier run kept; what the log's key did not sign is dropped."""
+        try:
+            return _read(self._folder, verifier)
+        except (OSError, Refused) as error:
+            log.warning("checkpoint=dropped %s: %s; it is asked for anew", self._folder / NEWEST, error)
+            return None
 
     def named(self, stamp: Stamp) -> Named | None:
         """The newest checkpoint that was known at `stamp`; None if none was, or if that was before this boot."""
@@ -133,14 +141,11 @@ def conflicts(folder: Path) -> list[str]:
     return sorted(path.name.removesuffix("-seen") for path in folder.glob("conflict-*-seen"))
 
 
-def _newest(folder: Path, verifier: Verifier) -> Heard | None:
-    """The checkpoint on the disk; None if there is none that the log's key signed."""
+def _read(folder: Path, verifier: Verifier) -> Heard | None:
+    """The checkpoint on the disk; None if there is none. Raises OSError, Refused."""
     try:
         return beacon.read((folder / NEWEST).read_bytes(), verifier)
     except FileNotFoundError:
-        return None
-    except (OSError, Refused) as error:
-        log.warning("checkpoint=dropped %s: %s; it is asked for anew", folder / NEWEST, error)
         return None
 
 
@@ -164,8 +169,9 @@ def standing(state_dir: Path, log_vkey: str | None) -> Standing:
     if log_vkey is None:
         return Standing("no_key")
     folder = state_dir / FOLDER
-    known, heard_ms = _newest(folder, parse_vkey(log_vkey)), None
-    with contextlib.suppress(OSError):
+    known = heard_ms = None
+    with contextlib.suppress(OSError, Refused):
+        known = _read(folder, parse_vkey(log_vkey))
         heard_ms = (folder / NEWEST).stat().st_mtime_ns // 1_000_000
     word: Literal["none", "known", "conflict"]
     word = "conflict" if conflicts(folder) else "none" if known is None else "known"

@@ -198,7 +198,10 @@ class Spool(Table, frozen=True, kw_only=True):
 
 
 class Settings(Table, frozen=True, kw_only=True):
-    """The whole file. File names are relative to the file itself; `folder`, `file`: where that is."""
+    """The whole file. File names are relative to the file itself; `folder`, `file`: where that is.
+
+    `log_vkey`: the key of the log, whose checkpoints records name; None: they name none.
+    """
 
     probe: ProbeId
     origin: Annotated[str, Meta(pattern=r"^[A-Za-z0-9.-]{1,64}\Z")]

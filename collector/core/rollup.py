@@ -96,9 +96,9 @@ class Change:
     def apply(self, record: AnyRecord | None, not_counted: Sequence[str], sign: int) -> None:
         """Add (`sign` 1) or take away (-1) what a record is to its hour; its times are not touched."""
         if is_test(record):
-            self._test(record, not_counted, sign)
+            self.test(record, not_counted, sign)
         elif is_coverage(record):
-            self._coverage(record, sign)
+            self.coverage(record, sign)
 
     def see(self, t_ms: int, received_ms: int, hour_ms: int) -> None:
         """Remember the times of a record that was added to the hour that begins at `hour_ms`."""
@@ -107,7 +107,8 @@ class Change:
         if self.last_received is None or received > self.last_received:
             self.last_received = received
 
-    def _test(self, record: TestRecord, not_counted: Sequence[str], sign: int) -> None:
+    def test(self, record: TestRecord, not_counted: Sequence[str], sign: int) -> None:
+        """As `apply`, of a test."""
         counts = self.counts
         counts[_TESTS] += sign
         counts[_OUTCOMES[record.outcome]] += sign
@@ -127,7 +128,8 @@ class Change:
             if value is not None:
                 values.append(value)
 
-    def _coverage(self, record: CoverageRecord, sign: int) -> None:
+    def coverage(self, record: CoverageRecord, sign: int) -> None:
+        """As `apply`, of a coverage record."""
         counts, states, causes = self.counts, record.states, record.causes
         counts[_COVERAGES] += sign
         for place, letter in enumerate("CDNU", _COVERED):

@@ -137,6 +137,28 @@ def test_a_checkpoint_that_is_not_in_the_log_yet_is_looked_for_again(
         seals.close()
 
 
+def test_a_root_that_was_never_signed_for_a_signed_size_is_told_once(
+    here: Bench, one: FakeProbe, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    seals, log = SealReader(tmp_path / "seal.db"), SealStore(tmp_path / "seal.db")
+    here.judge = Judge(here.door.reader, here.door.registry, here.store, VIETTEL, here.mark, seals)
+    root, other = leaf_hash(b"any leaf"), leaf_text(leaf_hash(b"another"))
+    log.keep(log.open_shard(f"{ORIGIN}/log/2026", 2026, 0, b"", {}).n, Signed(7, root, T0_MS, b"note"))
+    try:
+        names = [(7, leaf_text(root)), (7, other), (7, other), (8, other)]
+        here.door.take("p-one", *(one.test(beacon_size=size, beacon_root=text) for size, text in names))
+        here.run()
+        here.store.clear()
+        here.run()
+        told = [line for line in caplog.messages if "log=other_root" in line]
+        assert [line.partition(":")[0] for line in told] == [
+            f"log=other_root probe=p-one epoch=1 seq=1 size=7 root={other}"
+        ]
+    finally:
+        log.close()
+        seals.close()
+
+
 def test_what_is_no_longer_suspect_counts_again(here: Bench, one: FakeProbe) -> None:
     here.door.take("p-one", one.test(rtt_us_min=2_000))
     assert here.run() == {1: Verdict.SUSPECT}
