@@ -73,7 +73,7 @@ faults: ## all 25 faults by the real programs, 1,000 power cuts and 1,000 simula
 	@$(if $(ARGS),,$(PY) -m tests.faults.cluster_demo --kills 10)
 
 .PHONY: mutants
-mutants: ## defects put into the programs, and into the simulated years, one by one: each must be seen (15 minutes)
+mutants: ## defects put into the programs, and into the simulated years, one by one: each must be seen (25 minutes)
 	@scripts/setup.sh test
 	@$(PY) -m tests.faults.mutants
 	@$(PY) -m tests.years --mutants
@@ -211,7 +211,7 @@ bench-rebuild: ## rebuild influx by one process and by two: lines/s beside the s
 	@scripts/setup.sh bench
 	@$(PY) -m bench.rebuild $(ARGS)
 
-bench-workers: ## records a second against 1 to 4 receive workers on one PostgreSQL (4 minutes, QUICK=1: one)
+bench-workers: ## records a second against 1 to 4 receive workers on one PostgreSQL (3 minutes, QUICK=1: half)
 	@scripts/setup.sh test
 	@$(PY) -m bench.workers $(if $(QUICK),--quick) $(ARGS)
 

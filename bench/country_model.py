@@ -90,10 +90,9 @@ def recover(country: Country, seed: int = 1) -> Recovery:
 
 
 def _arrivals(country: Country, now_s: float, draw: random.Random) -> Iterator[_Cohort]:
-    steps = max(1, round(country.spread_s / country.step_s))
-    count = country.live * country.step_s
-    if now_s < country.spread_s:
-        count += country.away * country.records / steps
+    span_s = max(country.spread_s, country.step_s)
+    share = max(0.0, min(country.step_s, span_s - now_s)) / span_s  # the last step may be a part of one
+    count = country.live * country.step_s + country.away * country.records * share
     if count:
         yield _Cohort(now_s, count, now_s + _wait_s(0, draw), left=count)
 

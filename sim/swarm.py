@@ -86,6 +86,10 @@ class Fleet:
     most_sessions: int = 0
     connects: int = 0
     drops: int = 0
+    first_s: float | None = None
+    """When the first session stood, when the newest one did, when the last answer came that was new; None: not yet."""
+    ready_s: float | None = None
+    answered_s: float | None = None
     _selector: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector)
 
     def step(self, now_s: float) -> None:
@@ -158,6 +162,8 @@ class Fleet:
     def _ready(self, probe: Probe) -> None:
         probe.ready, probe.retry_s, probe.attempt = True, None, 0
         probe.chain.again()
+        self.ready_s = time.monotonic()
+        self.first_s = self.first_s or self.ready_s
         self.sessions += 1
         self.connects += 1
         self.most_sessions = max(self.most_sessions, self.sessions)
@@ -174,6 +180,7 @@ class Fleet:
         with contextlib.suppress(Refused):
             if probe.chain.take(notes.open_note(bytes(message.payload), notes.Ack, self.origin, self.ack)):
                 probe.attempt, probe.retry_s = 0, None
+                self.answered_s = time.monotonic()
 
     def _confirmed(self, probe: Probe) -> None:
         probe.unconfirmed -= 1
@@ -196,7 +203,9 @@ class Fleet:
     def status(self, began_s: float) -> dict[str, Any]:
         """How it goes."""
         chains = [probe.chain for probe in self.probes]
+        moments = {"first_s": self.first_s, "ready_s": self.ready_s, "answered_s": self.answered_s}
         return {
+            **{name: None if at_s is None else at_s - began_s for name, at_s in moments.items()},
             "at_s": round(time.monotonic() - began_s, 2), "probes": len(chains), "sessions": self.sessions,
             "most_sessions": self.most_sessions, "connects": self.connects, "drops": self.drops,
             "made": sum(len(c.raws) for c in chains), "acked": sum(c.acked + 1 for c in chains),

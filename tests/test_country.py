@@ -37,3 +37,10 @@ def test_a_queue_that_can_never_empty_is_said() -> None:
 def test_what_fractions_leave_in_the_queue_is_no_backlog() -> None:
     """100 probes with 135 records over 11 steps: sums of fractions that are not quite 0 again at the end."""
     assert recover(Country(100, 135.0, 1.1276, 0.0, 1800.0, 0.1)).drain_s < 10
+
+
+@pytest.mark.parametrize("spread_s", [0.04, 0.25, 0.3, 1.1276])
+def test_no_more_come_than_there_are_however_time_is_cut(spread_s: float) -> None:
+    """13,500 records at 5,000/s take 2.7 s: a span that is no whole number of steps adds none."""
+    found = recover(Country(100, 135.0, spread_s, 0.0, 5000.0, 0.1))
+    assert 2.7 <= found.drain_s + 1e-9 <= 2.9

@@ -94,6 +94,14 @@ POSTGRES = (
         f"{_COPY}::test_a_group_that_fails_while_it_is_sent_leaves_nothing",
     ),
     _one(
+        "pg_no_unique",
+        "a group goes in of which some lie there already",
+        "collector/schema/postgres_v1.sql",
+        "CREATE UNIQUE INDEX entry_identity",
+        "CREATE INDEX entry_identity",
+        "tests/collector/test_ledger_contract.py",
+    ),
+    _one(
         "pg_lease_stolen",
         "a partition is taken from a worker that is there",
         "collector/leases.py",
