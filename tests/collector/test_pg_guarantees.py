@@ -156,7 +156,7 @@ def test_a_writer_that_stands_still_holds_nobody_up(
     still = Door(tmp_path / "b", one, two, place=inside.path)
     still.ingest.hold = lambda _: inside.ingest.take(held(two), T0_MS)  # it is away for as long as this takes
     try:
-        with pytest.raises(Unavailable, match="idle-in-transaction"):
+        with pytest.raises(Unavailable):
             still.ingest.take(held(one), T0_MS, {})
         assert [sample.probe for sample in inside.reader.samples()] == ["p-two"]
     finally:
