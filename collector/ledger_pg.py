@@ -46,10 +46,12 @@ _READ_DAYS = (
 )
 
 
-_PROBES = (
-    "SELECT id, records, (SELECT max(slot_ms) FROM entry WHERE probe = (SELECT k FROM word WHERE text = id)"
-    " AND counted = 1) FROM probe WHERE id = ANY(?)"
+PROBES = (
+    "SELECT id, records, (SELECT slot_ms FROM entry WHERE probe = k AND counted = 1"
+    " ORDER BY probe DESC, slot_ms DESC, modem DESC LIMIT 1) FROM probe LEFT JOIN word ON text = id WHERE id = ANY(?)"
 )
+"""By the order of index entry_slot: the highest slot is its last entry of the probe. Of `max(slot_ms)` PostgreSQL reads
+all of the probe's records."""
 
 
 _CHAINS = "SELECT probe, epoch, upto, head, fork_seq, max_seq FROM chain WHERE probe = ANY(?)"
@@ -232,7 +234,7 @@ class PostgresLedger(SqlLedger):
         asked = (list(probes),)
         self._writer.begin_sending()  # one way there and back for all three
         gen = self._db.execute("SELECT value FROM meta WHERE key = 'gen'")
-        sizes, chains = self._db.execute(_PROBES, asked), self._db.execute(_CHAINS, asked)
+        sizes, chains = self._db.execute(PROBES, asked), self._db.execute(_CHAINS, asked)
         self._gen = int(gen.fetchone()[0])
         for probe, size, slot_ms in sizes:
             self._sizes[probe], self._last_slots[probe] = size, slot_ms or 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from collector.core.accept import Chain
 from collector.core.row import Row
 from collector.ingest import Message
-from collector.ledger_pg import PostgresLedger
+from collector.ledger_pg import OPTIONS, PROBES, PostgresLedger
 from collector.ledger_place import Remote
 from collector.pg import PgDatabase, PgError
 from collector.pg_copy import SEND_ROWS, RowStream, numbers, spelt
@@ -165,3 +166,15 @@ def test_a_group_that_fails_while_it_is_sent_leaves_nothing(inside: Door, one: F
     assert inside.reader.last_n() == 0
     assert inside.ingest.take(groups, T0_MS).accepted == 10 * SEND_ROWS
     assert inside.reader.last_n() == 10 * SEND_ROWS
+
+
+def test_the_newest_slot_of_a_probe_is_found_at_the_end_of_its_index(inside: Door, one: FakeProbe) -> None:
+    """Of a probe with many records no more are read than of one with few; also by a plan that was made for few."""
+    for held in (8, 160):
+        inside.ingest.take(_messages(one, [one.test() for _ in range(held)]), T0_MS)
+        db = PgDatabase(inside.path, OPTIONS)  # type: ignore[arg-type]
+        asked = "EXPLAIN (ANALYZE, COSTS off, TIMING off) " + PROBES.replace("ANY(?)", "ANY('{p-one}')")
+        plan = "\n".join(row[0] for row in db.execute(asked).fetchall())
+        db.close()
+        assert re.search(r"Backward using entry_slot on entry \(actual rows=1 ", plan), plan
+        assert "Sort" not in plan
