@@ -15,6 +15,7 @@ import socket
 import sqlite3
 import subprocess
 import threading
+import time
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -27,6 +28,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
+from collector.health import now_ms, read_health
 from collector.ledger_write import SqliteLedger
 from provisioning import pki
 from sim import nmea, pty
@@ -512,6 +514,20 @@ def _touch_registry(place: Place) -> None:
     run(*module("provisioning", "add-user", f"u{os.urandom(4).hex()}", *where))
 
 
+def _rests(place: Place) -> Callable[[], bool]:
+    """Whether forward has written nothing for three seconds, as far as this was asked again and again."""
+    seen = [-1, time.monotonic_ns()]
+
+    def look() -> bool:
+        forward = read_health(place.collector / "state", now_ms()).forward
+        lines = -1 if forward is None else forward.lines
+        if lines != seen[0]:
+            seen[:] = [lines, time.monotonic_ns()]
+        return lines > 0 and time.monotonic_ns() - seen[1] > 3 * 10**9
+
+    return look
+
+
 def _influxd(place: Place, *, auth: bool = False) -> Service:
     """InfluxDB on the deployment's port; its data stay from one start to the next."""
     folder = place.root / "influx"
@@ -535,6 +551,9 @@ def test_forward_says_what_is_wrong_with_influxdb_and_recovers(place: Place) -> 
         until(lambda: "does not answer (Connection refused); start it or correct influx.url" in forward.text())
         with running(_influxd(place)):
             until(lambda: forward.text().count("takes points") == 1)
+            until(
+                _rests(place), 60, what="nothing is on its way: a database that is dropped under a request answers 500"
+            )
             query_post(place.influx, "DROP DATABASE dosong")
             _touch_registry(place)
             until(lambda: "create dosong, or correct url" in forward.text(), 60, what="the database is missing")
