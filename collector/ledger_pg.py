@@ -86,12 +86,8 @@ class _Writer(PgDatabase):
         if sql == PUT_BLOCK:
             self._waiting.setdefault(sql, []).append(values)
             return Answer(None)
-        if sql == "ROLLBACK":
-            self._waiting.clear()
-            self._keys.clear()
-            with suppress(PgError):
-                self.end_sending()
-            self._entries.abandon()
+        if sql == "ROLLBACK" or sql.startswith("BEGIN"):  # of a connection that was lost no ROLLBACK was said
+            self._forget()
             return super().execute(sql, values)
         self._put_entries(needed=sql == "COMMIT" or (not self._beside and _concerns(INSERT, sql)))
         if self._waiting and not self._beside:
@@ -100,6 +96,13 @@ class _Writer(PgDatabase):
         if sql == "COMMIT":
             self.end_sending()
         return super().execute(sql, values)
+
+    def _forget(self) -> None:
+        self._waiting.clear()
+        self._keys.clear()
+        with suppress(PgError):
+            self.end_sending()
+        self._entries.abandon()
 
     def send(self) -> None:
         """Send the rows that wait: while they go in, blocks and sums are made here."""

@@ -9,6 +9,7 @@ from tests.faults.mutant import Edit, Mutant
 
 _PROMISES = "tests/collector/test_pg_guarantees.py"
 _COPY = "tests/collector/test_pg_copy.py"
+_LOSSES = "tests/collector/test_pg_losses.py"
 _WORKERS = "tests/collector/test_workers.py"
 _FORWARD = "tests/collector/test_forward_shared.py"
 _REGISTRY = "tests/collector/test_registry_mirror.py"
@@ -44,6 +45,14 @@ POSTGRES = (
         "    ingest.hold = made.hold\n",
         "",
         f"{_PROMISES}::test_a_worker_by_its_settings_commits_only_what_its_leases_cover",
+    ),
+    _one(
+        "pg_lost_group_kept",
+        "chains of a group whose server was lost go in with the next one, and are acknowledged without their records",
+        "collector/ledger_pg.py",
+        """ or sql.startswith("BEGIN"):""",
+        ":",
+        f"{_LOSSES}::test_of_a_group_whose_server_was_lost_nothing_is_in_the_next",
     ),
     _one(
         "pg_two_writers",
