@@ -1,4 +1,4 @@
-"""A collector that is put back from a backup, and what a probe makes of its word: nobody is accused, nothing is kept back."""
+"""A collector that is put back from a backup, as its probes see it: nobody is accused, nothing is kept back."""
 
 from __future__ import annotations
 
