@@ -13,6 +13,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from collector.core.sample import Sample
@@ -183,23 +184,39 @@ class Judge:
             signed = [self._seals.checkpoint(shard.n, key[0]) for shard in self._seals.shards()]
             found = [one.signed_ms for one in signed if one is not None and leaf_text(one.root) == key[1]]
             if not found:
-                self._tell_other_root(record, is_signed=any(signed))
+                if any(signed) and not _may_be_lost(self._seals, record.beacon_size, sample.t_ms):
+                    self._tell_other_root(record)
                 return None
             if len(self._beacons) >= MOST_BEACONS:
                 self._beacons.clear()
             self._beacons[key] = min(found)
         return self._beacons[key]
 
-    def _tell_other_root(self, record: AnyRecord, *, is_signed: bool) -> None:
+    def _tell_other_root(self, record: AnyRecord) -> None:
         """A root that we never signed, for a size that we did: the probe lies, or was shown another log. Once each."""
         key = (record.beacon_size or 0, record.beacon_root or "")
-        if not is_signed or key in self._strange or len(self._strange) >= MOST_STRANGE:
+        if key in self._strange or len(self._strange) >= MOST_STRANGE:
             return
         self._strange.add(key)
         LOG.error(
             "log=other_root probe=%s epoch=%d seq=%d size=%d root=%s: another was signed; see docs/operations.md",
             *(record.probe, record.epoch, record.seq, *key),
         )
+
+
+def _may_be_lost(seals: SealReader, size: int, t_ms: int | None) -> bool:
+    """Whether a log that was cut off by a restore may have signed it, behind what the backup held.
+
+    Who heard that names it until the next is heard: within a week of the new log's first checkpoint, or later if it
+    is out of reach for longer, which is told as any other.
+    """
+    for before, after in pairwise(seals.shards()):
+        if before.gen != after.gen:
+            last, first = seals.last_checkpoint(before.n), seals.first_checkpoint(after.n)
+            is_soon = t_ms is None or first is None or t_ms < first.signed_ms + WEEK_MS
+            if is_soon and size > (last.size if last else 0):
+                return True
+    return False
 
 
 def _row(sample: Sample) -> tuple[int, str, str, int | None]:

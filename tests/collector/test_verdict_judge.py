@@ -159,6 +159,29 @@ def test_a_root_that_was_never_signed_for_a_signed_size_is_told_once(
         seals.close()
 
 
+def test_a_root_that_a_restore_lost_is_no_lie_of_who_heard_it(
+    here: Bench, one: FakeProbe, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    seals, log = SealReader(tmp_path / "seal.db"), SealStore(tmp_path / "seal.db")
+    here.judge = Judge(here.door.reader, here.door.registry, here.store, VIETTEL, here.mark, seals)
+    kept, after = leaf_hash(b"in the backup"), leaf_hash(b"since the restore")
+    lost, other = leaf_text(leaf_hash(b"signed behind the backup")), leaf_text(leaf_hash(b"never signed"))
+    log.keep(log.open_shard(f"{ORIGIN}/log/2026", 2026, 0, b"", {}).n, Signed(5, kept, T0_MS, b"note"))
+    new = log.open_shard(f"{ORIGIN}/log/2026-9", 2026, 9, b"note", {})
+    for size in (1, 7):
+        log.keep(new.n, Signed(size, after, T0_MS + 3_600_000, b"note"))
+    try:
+        names = [(7, lost, 0), (5, other, 1), (7, other, 8 * 86_400_000)]
+        drafts = (one.test(beacon_size=size, beacon_root=text, t_ms=T0_MS + ms) for size, text, ms in names)
+        here.door.take("p-one", *drafts)
+        here.run()
+        told = [line.split()[3:5] for line in caplog.messages if "log=other_root" in line]
+        assert told == [["seq=1", "size=5"], ["seq=2", "size=7"]]
+    finally:
+        log.close()
+        seals.close()
+
+
 def test_what_is_no_longer_suspect_counts_again(here: Bench, one: FakeProbe) -> None:
     here.door.take("p-one", one.test(rtt_us_min=2_000))
     assert here.run() == {1: Verdict.SUSPECT}
