@@ -24,6 +24,10 @@ from wire.errors import Misconfigured, Unavailable
 LOG = logging.getLogger("collector.leases")
 TERM_MS = 6000
 BEAT_S = 1.5
+OPTIONS = ("statement_timeout=5000", "synchronous_commit=local")
+"""A standby that is away keeps nobody from prolonging. Whichever server is the primary compares names and numbers of
+its own, so that a lease that it never heard of covers nothing."""
+AHEAD_MS = 60_000
 STUCK_S = 30.0
 """A worker whose loop has not turned for so long gives up its leases by not prolonging them."""
 _NOW = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
@@ -51,7 +55,7 @@ class Rows:
     @property
     def workers(self) -> str:
         """Who was seen lately."""
-        return f"SELECT name FROM {self.prefix}worker WHERE seen_ms > {_NOW} - ? ORDER BY name"  # noqa: S608
+        return f"SELECT name FROM {self.prefix}worker WHERE abs({_NOW} - seen_ms) < ? ORDER BY name"  # noqa: S608
 
     @property
     def keep(self) -> str:
@@ -60,11 +64,15 @@ class Rows:
 
     @property
     def take(self) -> str:
-        """Take partitions that are free, each under a new number."""
+        """Take partitions that are free, each under a new number.
+
+        A lease that ends later than any can was given by a clock that was ahead: of a server that is lost.
+        """
         return (
             f"INSERT INTO {self.prefix}lease AS held (part, worker, fence, until_ms) SELECT part, ?, 1, {_NOW} + ?"  # noqa: S608
             " FROM unnest(?::bigint[]) AS p (part) ON CONFLICT (part) DO UPDATE SET worker = excluded.worker,"
-            f" fence = held.fence + 1, until_ms = excluded.until_ms WHERE held.until_ms < {_NOW}"
+            f" fence = held.fence + 1, until_ms = excluded.until_ms"
+            f" WHERE held.until_ms NOT BETWEEN {_NOW} AND {_NOW} + {AHEAD_MS}"
         )
 
     @property
@@ -164,7 +172,7 @@ class Leases:
             self._db = None
 
     def _connect(self) -> PgDatabase:
-        db = PgDatabase(self._place, ("statement_timeout=5000",))
+        db = PgDatabase(self._place, OPTIONS)
         if not db.execute("SELECT pg_try_advisory_lock(?::int, hashtext(?))", (self.rows.lock, self.worker)).fetchone()[
             0
         ]:

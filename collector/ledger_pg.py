@@ -34,6 +34,16 @@ OPTIONS = (
 )
 """A worker that stands still in a transaction loses it, so that the others go on. All that it asks for has an index;
 a plan that was made, and kept, while the tables were small would go through all of them later."""
+STILL_S = 10
+_END_STILL = (
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'ClientRead'"
+    " AND state_change < clock_timestamp() - make_interval(secs => ?) AND pid IN (SELECT pid FROM pg_locks"
+    " WHERE locktype = 'advisory' AND granted AND (classid::bigint << 32) + objid::bigint = ?"
+    " AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))"
+)
+"""Amid COPY, or statements that it waits for none of, no timeout of the server ends a writer that stands still."""
+_WRITE = "SELECT pg_logical_emit_message(true, 'dosong', '')"
+"""Writes nothing that anybody reads. COMMIT waits for the standby only behind something that was written."""
 _LEAF, _TEXT = b"\1", b"\2"
 _DETAIL = COLUMNS.index("fault_detail")
 
@@ -86,12 +96,8 @@ class _Writer(PgDatabase):
         if sql == PUT_BLOCK:
             self._waiting.setdefault(sql, []).append(values)
             return Answer(None)
-        if sql == "ROLLBACK":
-            self._waiting.clear()
-            self._keys.clear()
-            with suppress(PgError):
-                self.end_sending()
-            self._entries.abandon()
+        if sql == "ROLLBACK" or sql.startswith("BEGIN"):  # of a connection that was lost no ROLLBACK was said
+            self._forget()
             return super().execute(sql, values)
         self._put_entries(needed=sql == "COMMIT" or (not self._beside and _concerns(INSERT, sql)))
         if self._waiting and not self._beside:
@@ -100,6 +106,13 @@ class _Writer(PgDatabase):
         if sql == "COMMIT":
             self.end_sending()
         return super().execute(sql, values)
+
+    def _forget(self) -> None:
+        self._waiting.clear()
+        self._keys.clear()
+        with suppress(PgError):
+            self.end_sending()
+        self._entries.abandon()
 
     def send(self) -> None:
         """Send the rows that wait: while they go in, blocks and sums are made here."""
@@ -205,7 +218,7 @@ class PostgresLedger(SqlLedger):
     def transaction(self) -> Iterator[None]:
         """One durable transaction, alone among all writers. Raises Unavailable; then nothing of it is held."""
         with super().transaction():
-            self._db.execute("SELECT pg_advisory_xact_lock(?)", (WRITE_LOCK,))
+            self._be_alone()
             if self.registry is not None:
                 held = self._one("SELECT line FROM registry_source")
                 self.registry(None if held is None else int(held[0]))
@@ -216,7 +229,18 @@ class PostgresLedger(SqlLedger):
             self._last_slots.clear()
             yield
             self._rollups.fetch()
+            if not self._fresh:  # what is said of records that are there already is on both, too
+                self._db.execute(_WRITE)
             self._writer.send()
+
+    def _be_alone(self) -> None:
+        """Wait for who writes; end it if it stands still, for who comes next."""
+        try:
+            self._db.execute("SELECT pg_advisory_xact_lock(?)", (WRITE_LOCK,))
+        except PgError:
+            self._db.execute("ROLLBACK")
+            self._db.execute(_END_STILL, (STILL_S, WRITE_LOCK))
+            raise
 
     def hold(self, worker: str, fences: Mapping[int, int]) -> None:
         """Inside a transaction: `worker` has these partitions under these numbers, and keeps them until COMMIT.

@@ -33,6 +33,14 @@ _KEEPALIVE: Any = {
     "tcp_user_timeout": 10_000,
 }
 """A server that fell silent is given up after some ten seconds."""
+_SETTINGS = (
+    *(f"search_path={SCHEMA}", "join_collapse_limit=16", "default_transaction_isolation=read\\ committed"),
+    *("tcp_keepalives_idle=5", "tcp_keepalives_interval=2", "tcp_keepalives_count=3", "tcp_user_timeout=10000"),
+)
+"""Of every connection, whatever the role's own are. A machine of ours that fell silent is given up by the server just
+as soon: else what it had locked, a name or the right to write, would be taken for two hours."""
+_ALONE = "SyncRepWaitForLSN"
+"""Where the server says that it no longer waits for its standby."""
 _MARK = re.compile(r"\?([0-9]*)")
 _UNARY_PLUS = re.compile(r"\b(WHERE|AND|OR) \+(?=[a-z_])")
 _VALUES = re.compile(r"INSERT INTO (\w+) \(([^)]*)\) VALUES \([?, ]*\)(.*)", re.DOTALL)
@@ -176,7 +184,7 @@ class PgDatabase:
         self._db = self._connect()
 
     def _connect(self) -> psycopg.Connection[Any]:
-        words = " ".join(f"-c {one}" for one in (f"search_path={SCHEMA}", "join_collapse_limit=16", *self._options))
+        words = " ".join(f"-c {one}" for one in (*_SETTINGS, *self._options))
         try:
             db: psycopg.Connection[Any] = psycopg.connect(
                 self._place.url,
@@ -194,6 +202,9 @@ class PgDatabase:
             ) from error
         db.adapters.register_loader("numeric", _Whole)
         db.adapters.register_dumper(Packed, _PackedDumper)
+        said_by: list[str | None] = []
+        db.add_notice_handler(lambda diag: said_by.append(diag.source_function))
+        self._said_by = said_by
         return db
 
     def __del__(self) -> None:
@@ -214,11 +225,16 @@ class PgDatabase:
             self._db = self._connect()
         try:
             given = [_clean(value) for value in values]
+            self._said_by.clear()
             cursor = self._db.execute(_spoken(sql), given or None)
             if self._pipe is not None and sql.startswith("SELECT"):
                 self._pipe.sync()  # somebody waits for this one
             if sql == "COMMIT" and cursor.statusmessage != "COMMIT":
                 raise PgError("the server undid the transaction: a statement of it had failed")
+            if sql == "COMMIT" and _ALONE in self._said_by:
+                raise PgError(
+                    "somebody broke off the wait for the standby: the group is held here only, and comes again"
+                )
             return Answer(cursor)
         except psycopg.Error as error:
             if sql == "ROLLBACK":

@@ -9,6 +9,7 @@ from tests.faults.mutant import Edit, Mutant
 
 _PROMISES = "tests/collector/test_pg_guarantees.py"
 _COPY = "tests/collector/test_pg_copy.py"
+_LOSSES = "tests/collector/test_pg_losses.py"
 _WORKERS = "tests/collector/test_workers.py"
 _FORWARD = "tests/collector/test_forward_shared.py"
 _REGISTRY = "tests/collector/test_registry_mirror.py"
@@ -44,6 +45,54 @@ POSTGRES = (
         "    ingest.hold = made.hold\n",
         "",
         f"{_PROMISES}::test_a_worker_by_its_settings_commits_only_what_its_leases_cover",
+    ),
+    _one(
+        "pg_lost_group_kept",
+        "chains of a group whose server was lost go in with the next one, and are acknowledged without their records",
+        "collector/ledger_pg.py",
+        """ or sql.startswith("BEGIN"):""",
+        ":",
+        f"{_LOSSES}::test_of_a_group_whose_server_was_lost_nothing_is_in_the_next",
+    ),
+    _one(
+        "pg_wait_broken_off",
+        "somebody ends the wait for the standby, and the group is acknowledged",
+        "collector/pg.py",
+        'if sql == "COMMIT" and _ALONE in self._said_by:',
+        "if False:",
+        f"{_LOSSES}::test_a_wait_for_the_standby_that_is_broken_off_acknowledges_nothing",
+    ),
+    _one(
+        "pg_said_again_alone",
+        "what only this server holds is acknowledged when it is asked for again",
+        "collector/ledger_pg.py",
+        "            if not self._fresh:",
+        "            if False:",
+        f"{_LOSSES}::test_a_wait_for_the_standby_that_is_broken_off_acknowledges_nothing",
+    ),
+    _one(
+        "pg_leases_wait_for_the_standby",
+        "forwarders stop while the standby is away",
+        "collector/leases.py",
+        ', "synchronous_commit=local"',
+        "",
+        f"{_LOSSES}::test_a_standby_that_is_away_keeps_nobody_from_prolonging",
+    ),
+    _one(
+        "pg_clock_ahead",
+        "a dead worker of a lost primary whose clock was ahead keeps its partitions",
+        "collector/leases.py",
+        "NOT BETWEEN {_NOW} AND {_NOW} + {AHEAD_MS}",
+        "< {_NOW}",
+        f"{_LOSSES}::test_leases_of_a_clock_that_was_ahead_are_taken",
+    ),
+    _one(
+        "pg_still_amid_copy",
+        "a writer that stands still while it sends holds all others up",
+        "collector/ledger_pg.py",
+        "            self._db.execute(_END_STILL, (STILL_S, WRITE_LOCK))\n",
+        "",
+        f"{_LOSSES}::test_a_writer_that_stands_still_while_it_sends_is_ended_by_the_next",
     ),
     _one(
         "pg_two_writers",
