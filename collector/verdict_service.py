@@ -44,7 +44,8 @@ MARKS = 200
 MOST_BEACONS = 100_000
 """Checkpoints whose moment is remembered: two months of one a minute, 20 MB."""
 MOST_STRANGE = 100
-"""Roots that we never signed and that are told, a run of the judge: who invents them must not fill the log."""
+"""Roots that we never signed and that are told of a probe, a run of the judge: who invents them must not fill the log,
+nor hide what another probe saw."""
 AGAIN = "verdict.again"
 """A file of this name in the state folder asks for every verdict to be derived again."""
 
@@ -66,7 +67,7 @@ class Judge:
         self._reader, self._registry, self._store = reader, registry, store
         self._network, self._mark, self._seals = network, mark, seals
         self._beacons: dict[tuple[int, str], int] = {}
-        self._strange: set[tuple[int, str]] = set()
+        self._strange: dict[str, set[tuple[int, str]]] = {}
 
     def take(self, at_ms: int) -> int:
         """Note what the ledger got, or changed, since the last look; return how many records. Raises Unavailable."""
@@ -195,9 +196,10 @@ class Judge:
     def _tell_other_root(self, record: AnyRecord) -> None:
         """A root that we never signed, for a size that we did: the probe lies, or was shown another log. Once each."""
         key = (record.beacon_size or 0, record.beacon_root or "")
-        if key in self._strange or len(self._strange) >= MOST_STRANGE:
+        told = self._strange.setdefault(record.probe, set())
+        if len(told) >= MOST_STRANGE or any(key in one for one in self._strange.values()):
             return
-        self._strange.add(key)
+        told.add(key)
         LOG.error(
             "log=other_root probe=%s epoch=%d seq=%d size=%d root=%s: another was signed; see docs/operations.md",
             *(record.probe, record.epoch, record.seq, *key),
