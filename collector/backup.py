@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from collector.core import tiles
+from collector.health import now_ms
 from collector.leaves import LedgerLeaves
 from collector.ledger_place import LedgerPlace
 from collector.ledger_write import SqliteLedger
@@ -54,8 +55,8 @@ def make(state: Path, target: Path, tell: Tell) -> list[Verified]:
     return verify(target, tell)
 
 
-def restore(source: Path, state: Path, tell: Tell) -> int:
-    """Put a backup into an empty state folder and raise the ledger's generation; return it.
+def restore(source: Path, state: Path, tell: Tell, at_ms: int | None = None) -> int:
+    """Put a backup into an empty state folder and raise the ledger's generation; return it. `at_ms` None: now.
 
     Verifies first. Raises Misconfigured if there is something in the way, Refused if the backup does not verify.
     """
@@ -64,10 +65,10 @@ def restore(source: Path, state: Path, tell: Tell) -> int:
     with _writing():
         state.mkdir(parents=True, exist_ok=True)
     copy_databases(source, state, (*FILES[2:], "seal.db", "ledger.db"), tell)
-    copy_log(source, state)
+    put_log_back(source, state)
     copy_beside(source, state)
     with contextlib.closing(SqliteLedger(state / "ledger.db")) as ledger:
-        return ledger.raise_generation()
+        return ledger.raise_generation(now_ms() if at_ms is None else at_ms)
 
 
 def new_folder(target: Path) -> None:
@@ -90,6 +91,16 @@ def copy_log(source: Path, target: Path) -> None:
     with _writing():
         if (source / "log").is_dir():
             shutil.copytree(source / "log", target / "log", ignore=shutil.ignore_patterns(".*.new"))
+
+
+def put_log_back(source: Path, state: Path) -> None:
+    """The log's public files as a backup has them, but none that says what the newest checkpoint is.
+
+    Probes may have heard a newer one and would tell that the log went back; the new log's first comes with the sealer.
+    """
+    copy_log(source, state)
+    with _writing():
+        (state / "log" / "checkpoint").unlink(missing_ok=True)
 
 
 def copy_databases(source: Path, target: Path, names: Iterable[str], tell: Tell) -> None:

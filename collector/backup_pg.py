@@ -21,6 +21,7 @@ from typing import IO, cast
 
 from collector import backup
 from collector.backup import Tell, Verified
+from collector.health import now_ms
 from collector.ledger_engine import open_ledger
 from collector.ledger_place import Remote
 from collector.pg import SCHEMA, PgDatabase
@@ -100,11 +101,11 @@ def restore(source: Path, state: Path, place: Remote, owner: Remote, tell: Tell)
         db.execute("ANALYZE")
     state.mkdir(parents=True, exist_ok=True)
     backup.copy_databases(source, state, (*FILES_BEHIND, "seal.db"), tell)
-    backup.copy_log(source, state)
+    backup.put_log_back(source, state)
     backup.copy_beside(source, state)
     backup.verify(state, tell, place)
     with contextlib.closing(open_ledger(place)) as ledger:
-        return ledger.raise_generation()
+        return ledger.raise_generation(now_ms())
 
 
 def _role(place: Remote) -> str:

@@ -19,6 +19,7 @@ from collector import ledger_spans as spans
 from collector.core.accept import Chain, Found, GapRange, Link, Standing, leaf_of
 from collector.core.place import Place
 from collector.core.row import Row
+from collector.core.sealing import next_generation
 from collector.ledger_delivery import keep_deliveries
 from collector.ledger_place import Database, LedgerPlace
 from collector.ledger_port import DeliveryRow, Head, NoteRow, PackedRun, ReceiptRow, Span, StoredRow
@@ -360,11 +361,12 @@ class SqlLedger:
         )
         return Head(row[0], row[1], row[2], row[3] or 0, row[4]) if row else None
 
-    def raise_generation(self) -> int:
-        """Say that this file was put back from a backup; returns the new generation. Probes then send again."""
+    def raise_generation(self, at_ms: int = 0) -> int:
+        """Say that this file was put back from a backup, now; returns the new generation. Probes then send again."""
         with self.transaction():
-            self._db.execute("UPDATE meta SET value = value + 1 WHERE key = 'gen'")
-        return int(self._one("SELECT value FROM meta WHERE key = 'gen'")[0])
+            gen = next_generation(int(self._one("SELECT value FROM meta WHERE key = 'gen'")[0]), at_ms)
+            self._db.execute("UPDATE meta SET value = ? WHERE key = 'gen'", (gen,))
+        return gen
 
     def set_status(self, probe: str, status: str, at_ms: int) -> None:
         """Keep a probe's liveness word and since when it says so."""

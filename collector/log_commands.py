@@ -9,6 +9,7 @@ import click
 
 from collector import backup as backups
 from collector.command import first_line, with_config
+from collector.health import now_ms
 from collector.ledger import LedgerReader
 from collector.ledger_engine import open_ledger
 from collector.ledger_place import Remote
@@ -96,7 +97,7 @@ def restored(settings: Settings) -> None:
     """
     ledger = open_ledger(settings.ledger)
     try:
-        click.echo(f"generation {ledger.raise_generation()}: probes send again what the backup does not hold")
+        click.echo(f"generation {ledger.raise_generation(now_ms())}: probes send again what the backup does not hold")
     finally:
         ledger.close()
 

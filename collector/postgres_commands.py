@@ -8,6 +8,7 @@ import click
 
 from collector.backup import verify
 from collector.command import first_line, sentence, with_config
+from collector.health import now_ms
 from collector.ledger_engine import open_ledger
 from collector.ledger_place import Remote
 from collector.settings import Settings
@@ -71,7 +72,7 @@ def restored(settings: Settings) -> None:
     """
     ledger = open_ledger(settings.ledger)
     try:
-        click.echo(f"generation {ledger.raise_generation()}; the log goes on in a new shard")
+        click.echo(f"generation {ledger.raise_generation(now_ms())}; the log goes on in a new shard")
     finally:
         ledger.close()
 

@@ -77,20 +77,26 @@ def open_pack(files: Mapping[str, bytes]) -> Opened:
         manifest, registry = json.loads(files[MANIFEST]), json.loads(files[REGISTRY])
         asked = Asked(manifest["level"], manifest["unit"], manifest["start_ms"], manifest["end_ms"])
         known = Known(registry["places"], registry["referrals"], frozenset(registry["simulated"]))
-        entries = audit.read_entries(RECORDS, files[RECORDS]) if files[RECORDS] else []
-        records = list(_records(files[RECORDS]))
+        entries = _entries(files[RECORDS])
+        records = list(_records(entries, files[RECORDS]))
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise Refused("bad_pack", f"a file of the pack cannot be read: {error}") from error
     return Opened(files, manifest, asked, known, entries, records)
 
 
-def _records(raw: bytes) -> Iterator[Given]:
+def _entries(raw: bytes) -> list[audit.Entry]:
+    """The pack's records: lines of JSON, not the other forms that an audit reads. Raises Refused, ValueError."""
+    if raw and not raw.startswith(b"{"):
+        raise ValueError(f"{RECORDS} holds lines of JSON, and begins with another sign")
+    return audit.read_entries(RECORDS, raw) if raw else []
+
+
+def _records(entries: Sequence[audit.Entry], raw: bytes) -> Iterator[Given]:
     """Records that can be read; whatever is not authentic or not in form is told by the audit.
 
     A line with `unread` is one whose form the collector could not read: it is no sample there, and none here.
     """
-    lines = audit.read_entries(RECORDS, raw) if raw else []
-    for number, (entry, line) in enumerate(zip(lines, raw.splitlines(), strict=True), 1):
+    for number, (entry, line) in enumerate(zip(entries, raw.splitlines(), strict=True), 1):
         said = json.loads(line)
         if said.get("unread"):
             continue

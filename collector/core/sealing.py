@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+_YEAR_2026_MS = 1_767_225_600_000
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -35,6 +37,15 @@ class Stretch:
 def year_of(t_ms: int) -> int:
     """Return the year (UTC) of a moment."""
     return datetime.fromtimestamp(t_ms / 1000, UTC).year
+
+
+def next_generation(held: int, at_ms: int) -> int:
+    """Return the generation of a ledger that is put back at a moment (UTC; 0: unknown), above the backup's own.
+
+    Seconds since 2026: what a backup holds cannot say how often it was put back before, and a number that was used
+    already would have two logs of one name, and probes that believe to have heard of this restore.
+    """
+    return max(held + 1, (at_ms - _YEAR_2026_MS) // 1000)
 
 
 def shard_name(origin: str, year: int, gen: int) -> str:

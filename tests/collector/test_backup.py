@@ -83,7 +83,7 @@ def test_after_a_restore_probes_send_again_and_the_old_log_still_stands(log: Log
     log.round()
     assert log.door.ledger.head_of("p-one").gen == 0  # type: ignore[union-attr]
     state = tmp_path / "new"
-    assert backup.restore(tmp_path / "copy", state, silent) == 1
+    assert backup.restore(tmp_path / "copy", state, silent, at_ms=0) == 1
     again = Door(state, log.probe)
     head = again.ledger.head_of("p-one")
     assert head is not None
