@@ -29,7 +29,7 @@ class SealLock:
         self._db: PgDatabase | None = None
 
     def take(self) -> None:
-        """Have it, or find that we still have it. Raises Unavailable while another sealer does, or a standby is away."""
+        """Have it, or find that we still have it. Raises Unavailable while another sealer does, a standby is away."""
         if not isinstance(self._place, Remote):
             return
         from collector.pg import PgDatabase  # noqa: PLC0415 (only who uses PostgreSQL has its driver)
