@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import paho.mqtt.client as mqtt
-from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 
 from probe.devices.bound import bind_to
 from wire import topics
@@ -122,11 +122,11 @@ class _BoundClient(mqtt.Client):
     interface: str | None = None
     was_bound = False
 
-    def _packet_read(self) -> mqtt.MQTTErrorCode:
+    def _packet_read(self) -> MQTTErrorCode:
         """Leave a broker that announces a message of megabytes: paho would hold it all, and the SIM pay for it."""
         code = super()._packet_read()
         is_too_big = self._in_packet["remaining_length"] > MOST_MESSAGE_BYTES
-        return mqtt.MQTT_ERR_PROTOCOL if is_too_big else code
+        return MQTTErrorCode.MQTT_ERR_PROTOCOL if is_too_big else code
 
     def _create_socket_connection(self) -> socket.socket:
         self.was_bound = True
