@@ -8,6 +8,7 @@ both have it. Source: design §7, §9; decision note on PostgreSQL.
 from __future__ import annotations
 
 import re
+import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import lru_cache
@@ -25,6 +26,7 @@ from collector.ledger_write import SqlLedger
 from collector.pg import WRITE, Answer, PgDatabase, PgError, array
 from collector.pg_copy import RowStream, numbers, spelt
 from collector.pg_schema import check_version
+from wire.errors import Unavailable
 
 WRITE_LOCK = 0x646F736F6E67
 """Advisory lock of whoever writes ("dosong")."""
@@ -208,6 +210,9 @@ class PostgresLedger(SqlLedger):
             db.learn()
             super().__init__(place, db, db.execute("SELECT value FROM dictionary").fetchone()[0])
             self._rollups.read_days = self._read_days
+        except sqlite3.Error as error:
+            db.close()
+            raise Unavailable(f"cannot use {place}: {error}") from error
         except BaseException:
             db.close()
             raise

@@ -21,6 +21,7 @@ from collector.ledger_pg import PostgresLedger
 from collector.ledger_place import Remote
 from collector.pg import PgDatabase
 from collector.pg_copy import SEND_ROWS
+from collector.rollup_write import RollupWriter
 from collector.seal_lock import SealLock
 from tests.collector.door import Door
 from tests.collector.kit import T0_MS, FakeProbe
@@ -295,3 +296,26 @@ def _has_name(place: Remote) -> bool:
     except Misconfigured:
         return False
     return True
+
+
+def test_two_workers_that_start_after_an_upgrade_make_the_sums_once(
+    inside: Door, one: FakeProbe, aside: ThreadPoolExecutor, root: PgDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = cast("Remote", inside.path)
+    inside.take("p-one", *(one.test() for _ in range(5)))
+    before = inside.reader.hamlet_counts(0, 2**50)
+    with closing(PgDatabase(place)) as db:
+        db.execute("UPDATE meta SET value = 0 WHERE key = 'rollup'")
+    facts, second = RollupWriter._facts, list[Any]()
+
+    def slowly(self: RollupWriter) -> Any:
+        if not second:
+            second.append(aside.submit(PostgresLedger, place))
+            sql = "SELECT 1 FROM pg_stat_activity WHERE usename = 'dosong_ledger' AND wait_event_type = 'Lock'"
+            until(lambda: bool(root.execute(sql).fetchall()), what="the other one waits")
+        return facts(self)
+
+    monkeypatch.setattr(RollupWriter, "_facts", slowly)
+    PostgresLedger(place).close()
+    second[0].result(60).close()
+    assert inside.reader.hamlet_counts(0, 2**50) == before
