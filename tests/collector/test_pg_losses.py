@@ -103,6 +103,7 @@ def _standbys(root: PgDatabase, names: str) -> None:
     root.execute(f"ALTER SYSTEM SET synchronous_standby_names = {names}")
     root.execute("SELECT pg_reload_conf()")
     until(lambda: root.execute("SHOW synchronous_standby_names").fetchone()[0] == names.strip("'"))
+    root.execute("CHECKPOINT")  # it is the checkpointer that has commits wait, once it has read the setting too
 
 
 def _commits_waiting(root: PgDatabase) -> bool:
