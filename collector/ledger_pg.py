@@ -8,7 +8,6 @@ both have it. Source: design §7, §9; decision note on PostgreSQL.
 from __future__ import annotations
 
 import re
-import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import lru_cache
@@ -210,7 +209,7 @@ class PostgresLedger(SqlLedger):
             db.learn()
             super().__init__(place, db, db.execute("SELECT value FROM dictionary").fetchone()[0])
             self._rollups.read_days = self._read_days
-        except sqlite3.Error as error:
+        except PgError as error:
             db.close()
             raise Unavailable(f"cannot use {place}: {error}") from error
         except BaseException:
