@@ -29,10 +29,7 @@ from wire.errors import Unavailable
 
 WRITE_LOCK = 0x646F736F6E67
 """Advisory lock of whoever writes ("dosong")."""
-OPTIONS = (
-    *("idle_in_transaction_session_timeout=5000", "lock_timeout=10000", "synchronous_commit=on"),
-    *("enable_seqscan=off", "jit=off"),
-)
+OPTIONS = (*("idle_in_transaction_session_timeout=5000", "lock_timeout=10000", "enable_seqscan=off", "jit=off"),)
 """A worker that stands still in a transaction loses it, so that the others go on. All that it asks for has an index;
 a plan that was made, and kept, while the tables were small would go through all of them later."""
 STILL_S = 10

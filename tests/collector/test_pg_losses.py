@@ -152,6 +152,7 @@ def test_nothing_is_sealed_that_may_be_on_one_server_only(
     inside: Door, root: PgDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(seal_lock, "STANDBY_S", 0.3)
+    _set(root, inside.path, "synchronous_commit = off")
     with closing(SealLock(inside.path)) as lock:
         lock.take()
         with alone(root), pytest.raises(Unavailable, match="one server only"):
@@ -223,8 +224,7 @@ def test_a_roles_own_isolation_does_not_count(
     tmp_path: Path, one: FakeProbe, two: FakeProbe, postgres: Remote, root: PgDatabase, aside: ThreadPoolExecutor
 ) -> None:
     """With a snapshot that was taken before the lock was had, every number would be taken."""
-    database = postgres.url.partition("?")[0].rpartition("/")[2]
-    root.execute(f"ALTER DATABASE {database} SET default_transaction_isolation = 'repeatable read'")
+    _set(root, postgres, "default_transaction_isolation = 'repeatable read'")
     (tmp_path / "b").mkdir()
     first, other = Door(tmp_path, one, two, place=postgres), Door(tmp_path / "b", one, two, place=postgres)
 
@@ -240,6 +240,20 @@ def test_a_roles_own_isolation_does_not_count(
     finally:
         first.close()
         other.close()
+
+
+def test_a_roles_own_alphabet_does_not_count(
+    tmp_path: Path, one: FakeProbe, postgres: Remote, root: PgDatabase
+) -> None:
+    _set(root, postgres, "client_encoding = 'LATIN1'")
+    with closing(Door(tmp_path, one, place=postgres)) as door:
+        door.take_bytes("nơi/đó/é", b"junk")
+        assert [refused.topic for refused in door.reader.refusals(10)] == ["nơi/đó/é"]
+
+
+def _set(root: PgDatabase, place: object, setting: str) -> None:
+    """A setting of the database, which is also what its roles have."""
+    root.execute(f"ALTER DATABASE {cast('Remote', place).url.partition('?')[0].rpartition('/')[2]} SET {setting}")
 
 
 def _waiting_for_lock(root: PgDatabase) -> bool:

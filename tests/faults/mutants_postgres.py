@@ -121,7 +121,7 @@ POSTGRES = (
     _one(
         "pg_standby_not_waited_for",
         "what is acknowledged is on one machine only",
-        "collector/ledger_pg.py",
+        "collector/pg.py",
         "synchronous_commit=on",
         "synchronous_commit=local",
         f"{_PROMISES}::test_nothing_is_acknowledged_before_the_standby_has_it",
@@ -129,7 +129,7 @@ POSTGRES = (
     _one(
         "pg_commit_left_to_the_server",
         "whether a commit is on any disk is the server's setting",
-        "collector/ledger_pg.py",
+        "collector/pg.py",
         '"synchronous_commit=on"',
         '"application_name=w"',
         f"{_PROMISES}::test_nothing_is_acknowledged_before_the_standby_has_it",
