@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-MAX_PACKET_BYTES = 128 * 1024
-"""No packet that a probe may send comes near it; a broker that announces a greater one is left."""
+MAX_PACKET_BYTES = 128 * 1024 + 4096
+"""A payload as large as a cluster's node lets by (`max_payload`), and its topic: whoever may publish could else end our
+connection with one message, and with a retained one every connection. A broker that announces a greater one is left."""
 _PUBLISH = 0x30
 _KIND = 0xF4  # without the flags "duplicate" and "retained", and without the lower bit of QoS, which is 0 or 1 here
 _QOS_1 = 0x02

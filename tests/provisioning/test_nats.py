@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import ssl
 import tomllib
@@ -146,6 +147,26 @@ class TestRealCluster:
         forbidden = (topics.ack("p-two"), topics.config("+"), topics.UP_FILTER, "dosong/v1/#", "#", "$MQTT/#", "$SYS/#")
         with stage.probe("p-one", 1, forbidden, client_id="p-one-ears") as probe:
             assert probe.granted == [False] * len(forbidden)
+
+    @pytest.mark.parametrize("is_status", [False, True])
+    def test_the_greatest_message_that_a_node_lets_by_does_not_throw_the_collector_out(
+        self, stage: Stage, is_status: bool
+    ) -> None:
+        """Kept for who comes later, as a status is, it would throw it out at each connection, for good."""
+        root, topic = stage.nodes.root, topics.status("p-two") if is_status else topics.up("p-two")
+        context = ssl.create_default_context(cafile=root / "collector" / "ca.crt")
+        context.load_cert_chain(root / "collector" / "tls.crt", root / "collector" / "tls.key")
+        broker = BrokerSettings(host="127.0.0.1", port=stage.nodes.port(stage.nodes.names[0]), records_qos=0)
+        most = int(re.findall(r"max_payload: ([0-9]+)", (root / stage.nodes.names[0] / "nats.conf").read_text())[0])
+        key = root / "collector" / "tls.key"
+        with closing(Connection(broker, context, None, key)) as office, stage.probe("p-two", 0) as probe:
+            until(lambda: [office.read(0.1)] and office.subscribed, PATIENCE_S)
+            probe.client.publish(topic, b"x" * most, 1, retain=is_status)
+            probe.client.publish(topics.up("p-two"), b"behind it", 1)
+            heard: list[bytes] = []
+            until(lambda: [heard.extend(one.payload for one in office.read(0.1))] and b"behind it" in heard, PATIENCE_S)
+            assert office.alive
+            probe.client.publish(topic, b"", 1, retain=is_status)
 
     def test_who_names_anothers_id_throws_nobody_out(self, stage: Stage) -> None:
         """The cluster takes any client id; a probe's and the collector's end in what only their keys' holders know."""
