@@ -28,6 +28,11 @@ OPTIONS = ("statement_timeout=5000", "synchronous_commit=local")
 """A standby that is away keeps nobody from prolonging. Whichever server is the primary compares names and numbers of
 its own, so that a lease that it never heard of covers nothing."""
 AHEAD_MS = 60_000
+SILENT_S = 5.0
+_ALONE = (
+    "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND usename = current_user"
+    " AND wait_event = 'SyncRep' LIMIT 1"
+)
 STUCK_S = 30.0
 """A worker whose loop has not turned for so long gives up its leases by not prolonging them."""
 _NOW = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
@@ -122,6 +127,7 @@ class Leases:
         self._wanted: frozenset[int] = frozenset()
         self._giving: frozenset[int] = frozenset()
         self._turned_s = time.monotonic()
+        self._is_alone = False
         self._stop = threading.Event()
         self._db: PgDatabase | None = self._connect()
         self._thread = threading.Thread(target=self._run, name="leases", daemon=True)
@@ -152,6 +158,7 @@ class Leases:
 
     def _run(self) -> None:
         while not self._stop.wait(BEAT_S if self._until_s else 0):
+            self._try(self._say_alone)
             if time.monotonic() - self._turned_s < self._stuck_s:
                 self._try(self._beat)
         self._try(lambda db: db.execute(self.rows.give, (self.worker, list(range(topics.PARTS)))))
@@ -181,6 +188,14 @@ class Leases:
                 f"another {self.rows.kind} is called {self.worker}; give each a name of its own in ledger.worker"
             )
         return db
+
+    def _say_alone(self, db: PgDatabase) -> None:
+        """Say, once, what a loop that waits for COMMIT cannot say itself."""
+        was, self._is_alone = self._is_alone, False
+        if time.monotonic() - self._turned_s >= SILENT_S:
+            self._is_alone = bool(db.execute(_ALONE).fetchall())
+        if self._is_alone and not was:
+            LOG.warning("COMMIT waits for the standby, which is away: nothing is acknowledged (docs/postgresql.md)")
 
     def _beat(self, db: PgDatabase) -> None:
         """Say that we are there; prolong, give back, take."""

@@ -22,7 +22,7 @@ from collector.ledger_port import Fenced, Head, StoredRow
 from collector.ledger_records import PUT_BLOCK
 from collector.ledger_rows import COLUMNS, FOLLOWS, INSERT
 from collector.ledger_write import SqlLedger
-from collector.pg import Answer, PgDatabase, PgError, array
+from collector.pg import WRITE, Answer, PgDatabase, PgError, array
 from collector.pg_copy import RowStream, numbers, spelt
 from collector.pg_schema import check_version
 
@@ -42,8 +42,6 @@ _END_STILL = (
     " AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))"
 )
 """Amid COPY, or statements that it waits for none of, no timeout of the server ends a writer that stands still."""
-_WRITE = "SELECT pg_logical_emit_message(true, 'dosong', '')"
-"""Writes nothing that anybody reads. COMMIT waits for the standby only behind something that was written."""
 _LEAF, _TEXT = b"\1", b"\2"
 _DETAIL = COLUMNS.index("fault_detail")
 
@@ -230,7 +228,7 @@ class PostgresLedger(SqlLedger):
             yield
             self._rollups.fetch()
             if not self._fresh:  # what is said of records that are there already is on both, too
-                self._db.execute(_WRITE)
+                self._db.execute(WRITE)
             self._writer.send()
 
     def _be_alone(self) -> None:

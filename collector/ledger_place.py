@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
+
+_PASSWORD = re.compile(r"(://[^:/@]*:)[^@]*(?=@)|(\bpassword=)[^&]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,12 +17,12 @@ class Remote:
     ways, such as a peer's socket or ~/.pgpass). Printed without the password. `snapshot`: the moment to read, as
     pg_export_snapshot named it; None: each question's own."""
 
-    url: str
+    url: str = field(repr=False)
     password: str | None = field(default=None, repr=False)
     snapshot: str | None = None
 
     def __str__(self) -> str:
-        return self.url
+        return _PASSWORD.sub(r"\1\2...", self.url)
 
 
 LedgerPlace = Path | Remote

@@ -41,6 +41,8 @@ _SETTINGS = (
 as soon: else what it had locked, a name or the right to write, would be taken for two hours."""
 _ALONE = "SyncRepWaitForLSN"
 """Where the server says that it no longer waits for its standby."""
+WRITE = "SELECT pg_logical_emit_message(true, 'dosong', '')"
+"""Writes nothing that anybody reads. COMMIT waits for the standby only behind something that was written."""
 _MARK = re.compile(r"\?([0-9]*)")
 _UNARY_PLUS = re.compile(r"\b(WHERE|AND|OR) \+(?=[a-z_])")
 _VALUES = re.compile(r"INSERT INTO (\w+) \(([^)]*)\) VALUES \([?, ]*\)(.*)", re.DOTALL)
@@ -232,9 +234,7 @@ class PgDatabase:
             if sql == "COMMIT" and cursor.statusmessage != "COMMIT":
                 raise PgError("the server undid the transaction: a statement of it had failed")
             if sql == "COMMIT" and _ALONE in self._said_by:
-                raise PgError(
-                    "somebody broke off the wait for the standby: the group is held here only, and comes again"
-                )
+                raise PgError("the wait for the standby was broken off: what was written is held here only")
             return Answer(cursor)
         except psycopg.Error as error:
             if sql == "ROLLBACK":
@@ -306,6 +306,11 @@ class PgDatabase:
             self._sending.close()
         except psycopg.Error as error:
             raise PgError(_said(error)) from error
+
+    def cancel(self) -> None:
+        """Have the server break off what it is doing for this connection. From any thread."""
+        with suppress(psycopg.Error):
+            self._db.cancel_safe(timeout=CONNECT_WITHIN_S)
 
     def close(self) -> None:
         """End the connection; what was not committed is gone."""

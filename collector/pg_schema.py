@@ -19,6 +19,7 @@ NAME = "postgres"
 READ_OPTIONS = ("default_transaction_read_only=on", "default_transaction_isolation=repeatable\\ read")
 _ROLE = re.compile(r"[a-z_][a-z0-9_]{0,62}\Z")
 _STATEMENT = re.compile(r"(?:[^;$']|'[^']*'|\$\$.*?\$\$|\$)+;[ ]*\n", re.DOTALL)
+_IS_UTF8 = "SELECT pg_encoding_to_char(encoding) = 'UTF8' FROM pg_database WHERE datname = current_database()"
 GRANTS = (
     "GRANT USAGE ON SCHEMA {schema} TO {role}",
     "REVOKE ALL ON ALL TABLES IN SCHEMA {schema} FROM {role}",
@@ -38,12 +39,14 @@ GRANTS = (
 def prepare(owner: Remote, role: str) -> int:
     """Bring the schema to the newest version as its owner and grant `role` what it needs; return the version.
 
-    Twice does nothing. Raises Misconfigured (a newer database, no such role), Unavailable.
+    Twice does nothing. Raises Misconfigured (a newer database, one without UTF-8, no such role), Unavailable.
     """
     if _ROLE.match(role) is None:
         raise Misconfigured(f"{role} cannot name a role; write small letters, digits and _")
     db = PgDatabase(owner)
     try:
+        if not db.execute(_IS_UTF8).fetchone()[0]:
+            raise Misconfigured(f"{owner} does not hold UTF-8; make it anew: createdb -E UTF8 -T template0 ...")
         db.execute("BEGIN")
         newest = _migrate(db)
         for grant in GRANTS:

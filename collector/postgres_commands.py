@@ -29,7 +29,8 @@ def prepare(owner: str, role: str, password_file: Path | None) -> None:
     """Make the ledger's tables, or bring them up to date, and give ROLE what it needs; twice does nothing.
 
     \b
-    createuser dosong_owner; createuser dosong_ledger; createdb -O dosong_owner dosong
+    createuser -P dosong_owner; createuser -P dosong_ledger
+    createdb -O dosong_owner -E UTF8 -T template0 --locale=C dosong
     dosong-collector postgres prepare --owner postgresql://dosong_owner@db/dosong --role dosong_ledger
     """
     from collector.pg_schema import prepare as make  # noqa: PLC0415 (only who uses PostgreSQL has its driver)

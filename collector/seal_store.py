@@ -69,6 +69,11 @@ class SealReader:
         found = self._checkpoints(shard, "ORDER BY size DESC LIMIT 1")
         return found[0] if found else None
 
+    def first_checkpoint(self, shard: int) -> Signed | None:
+        """The oldest checkpoint; None before it."""
+        found = self._checkpoints(shard, "ORDER BY size LIMIT 1")
+        return found[0] if found else None
+
     def checkpoint(self, shard: int, size: int) -> Signed | None:
         """The checkpoint over `size` leaves; None if none was signed at that size."""
         found = self._checkpoints(shard, "AND size = ?", size)

@@ -13,6 +13,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from collector.core.sample import Sample
@@ -43,7 +44,8 @@ MARKS = 200
 MOST_BEACONS = 100_000
 """Checkpoints whose moment is remembered: two months of one a minute, 20 MB."""
 MOST_STRANGE = 100
-"""Roots that we never signed and that are told, a run of the judge: who invents them must not fill the log."""
+"""Roots that we never signed and that are told of a probe, a run of the judge: who invents them must not fill the log,
+nor hide what another probe saw."""
 AGAIN = "verdict.again"
 """A file of this name in the state folder asks for every verdict to be derived again."""
 
@@ -65,7 +67,7 @@ class Judge:
         self._reader, self._registry, self._store = reader, registry, store
         self._network, self._mark, self._seals = network, mark, seals
         self._beacons: dict[tuple[int, str], int] = {}
-        self._strange: set[tuple[int, str]] = set()
+        self._strange: dict[str, set[tuple[int, str]]] = {}
 
     def take(self, at_ms: int) -> int:
         """Note what the ledger got, or changed, since the last look; return how many records. Raises Unavailable."""
@@ -183,23 +185,40 @@ class Judge:
             signed = [self._seals.checkpoint(shard.n, key[0]) for shard in self._seals.shards()]
             found = [one.signed_ms for one in signed if one is not None and leaf_text(one.root) == key[1]]
             if not found:
-                self._tell_other_root(record, is_signed=any(signed))
+                if any(signed) and not _may_be_lost(self._seals, record.beacon_size, sample.t_ms):
+                    self._tell_other_root(record)
                 return None
             if len(self._beacons) >= MOST_BEACONS:
                 self._beacons.clear()
             self._beacons[key] = min(found)
         return self._beacons[key]
 
-    def _tell_other_root(self, record: AnyRecord, *, is_signed: bool) -> None:
+    def _tell_other_root(self, record: AnyRecord) -> None:
         """A root that we never signed, for a size that we did: the probe lies, or was shown another log. Once each."""
         key = (record.beacon_size or 0, record.beacon_root or "")
-        if not is_signed or key in self._strange or len(self._strange) >= MOST_STRANGE:
+        told = self._strange.setdefault(record.probe, set())
+        if len(told) >= MOST_STRANGE or any(key in one for one in self._strange.values()):
             return
-        self._strange.add(key)
+        told.add(key)
         LOG.error(
             "log=other_root probe=%s epoch=%d seq=%d size=%d root=%s: another was signed; see docs/operations.md",
             *(record.probe, record.epoch, record.seq, *key),
         )
+
+
+def _may_be_lost(seals: SealReader, size: int, t_ms: int | None) -> bool:
+    """Whether a log that was cut off by a restore may have signed it, behind what the backup held.
+
+    Who heard that names it until the next is heard: within a week of the new log's first checkpoint, or later if it
+    is out of reach for longer, which is told as any other.
+    """
+    for before, after in pairwise(seals.shards()):
+        if before.gen != after.gen:
+            last, first = seals.last_checkpoint(before.n), seals.first_checkpoint(after.n)
+            is_soon = t_ms is None or first is None or t_ms < first.signed_ms + WEEK_MS
+            if is_soon and size > (last.size if last else 0):
+                return True
+    return False
 
 
 def _row(sample: Sample) -> tuple[int, str, str, int | None]:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import paho.mqtt.client as mqtt
-from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 
 from probe.devices.bound import bind_to
 from wire import topics
@@ -31,6 +31,8 @@ FLUSH_S = 3.0
 ANSWERS_QOS = 0
 """Of what comes to a probe: all of it is retained and repeated, so a lost one is made good without PUBACKs; and a
 cluster keeps no queue of its own for each probe (docs/decisions/0041)."""
+MOST_MESSAGE_BYTES = 262_144
+"""Far above any acknowledgement, configuration or checkpoint."""
 SECRET_DIGITS = 16
 _FAILED = 0x80
 
@@ -119,6 +121,12 @@ class _BoundClient(mqtt.Client):
 
     interface: str | None = None
     was_bound = False
+
+    def _packet_read(self) -> MQTTErrorCode:
+        """Leave a broker that announces a message of megabytes: paho would hold it all, and the SIM pay for it."""
+        code = super()._packet_read()
+        is_too_big = self._in_packet["remaining_length"] > MOST_MESSAGE_BYTES
+        return MQTTErrorCode.MQTT_ERR_PROTOCOL if is_too_big else code
 
     def _create_socket_connection(self) -> socket.socket:
         self.was_bound = True
@@ -249,4 +257,9 @@ class Connection:
         self._unconfirmed.discard(mid)
 
     def _received(self, _client: mqtt.Client, _data: Any, message: mqtt.MQTTMessage) -> None:
-        self._on_message(message.topic, bytes(message.payload))
+        try:
+            topic = message.topic
+        except UnicodeDecodeError:  # a broker that is broken or hostile must not end the program
+            log.warning("broker=odd a message on a topic that is not UTF-8 is passed over")
+            return
+        self._on_message(topic, bytes(message.payload))

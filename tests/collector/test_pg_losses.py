@@ -14,13 +14,14 @@ from typing import Any, cast
 
 import pytest
 
-from collector import leases, ledger_pg
+from collector import leases, ledger_pg, seal_lock
 from collector.ingest import Message
 from collector.leases import FORWARD, RECEIVE, Leases, Rows
 from collector.ledger_pg import PostgresLedger
 from collector.ledger_place import Remote
 from collector.pg import PgDatabase
 from collector.pg_copy import SEND_ROWS
+from collector.seal_lock import SealLock
 from tests.collector.door import Door
 from tests.collector.kit import T0_MS, FakeProbe
 from tests.collector.kit import until as polled
@@ -124,6 +125,36 @@ def test_a_wait_for_the_standby_that_is_broken_off_acknowledges_nothing(
         until(lambda: _commits_waiting(root) or asked.done(), what="what is said again waits too")
         done = asked.done()
     assert (done, asked.result(60)) == (False, 0)
+
+
+def test_a_worker_whose_commit_waits_for_the_standby_says_so_once(
+    inside: Door,
+    one: FakeProbe,
+    root: PgDatabase,
+    aside: ThreadPoolExecutor,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(leases, "BEAT_S", 0.01)
+    monkeypatch.setattr(leases, "SILENT_S", 0.0)
+    with closing(Leases(cast("Remote", inside.path), "a", "here")) as first, alone(root):
+        until(lambda: bool(first.owned()), what="its partitions")
+        assert "standby" not in caplog.text
+        job = aside.submit(inside.take, "p-one", one.test())
+        until(lambda: "COMMIT waits for the standby" in caplog.text, what="it says so")
+    assert job.result(60).accepted == 1
+    assert caplog.text.count("COMMIT waits") == 1
+
+
+def test_nothing_is_sealed_that_may_be_on_one_server_only(
+    inside: Door, root: PgDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(seal_lock, "STANDBY_S", 0.3)
+    with closing(SealLock(inside.path)) as lock:
+        lock.take()
+        with alone(root), pytest.raises(Unavailable, match="one server only"):
+            lock.take()
+        lock.take()
 
 
 @pytest.mark.parametrize("rows", [RECEIVE, FORWARD], ids=["receive", "forward"])

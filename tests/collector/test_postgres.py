@@ -141,6 +141,15 @@ def test_a_database_that_was_not_prepared_is_refused_with_what_to_do(cluster: Cl
         PostgresLedger(Remote(f"postgresql://nobody@/x?host={cluster.folder}&port=1"))
 
 
+def test_a_database_that_does_not_hold_utf_8_is_refused(cluster: Cluster, postgres: Remote) -> None:
+    """So is what `createdb` makes on a machine without a language."""
+    root = PgDatabase(Remote(cluster.url("postgres", "postgres")))
+    root.execute(f"CREATE DATABASE plain OWNER {OWNER} TEMPLATE template0 ENCODING 'SQL_ASCII' LOCALE 'C'")
+    root.close()
+    with pytest.raises(Misconfigured, match="UTF-8"):
+        prepare(Remote(cluster.url("plain", OWNER)), "dosong_ledger")
+
+
 def test_to_prepare_twice_does_nothing_and_a_newer_database_is_refused(cluster: Cluster, postgres: Remote) -> None:
     owner = Remote(postgres.url.replace("dosong_ledger@", f"{OWNER}@"))
     assert prepare(owner, "dosong_ledger") == versions("postgres")[-1][0]
@@ -174,7 +183,13 @@ def test_the_settings_name_a_ledger_in_postgres_without_its_password(tmp_path: P
     path.write_text(f'{text}[ledger]\nurl = "postgresql://dosong@db/dosong"\npassword_file = "pg.secret"\n')
     place = read_settings(path).ledger
     assert place == Remote("postgresql://dosong@db/dosong", "s3cret")
-    assert "s3cret" not in f"{place} {place!r}"
+    for beside in (
+        place,
+        Remote("postgresql://dosong:s3cret@db/dosong"),
+        Remote("postgresql:///d?password=s3cret&x=1"),
+    ):
+        assert "s3cret" not in f"{beside} {beside!r}"
+        assert str(beside).startswith("postgresql://")
     path.write_text(f'{text}[ledger]\nurl = "mysql://x"\n')
     with pytest.raises(Misconfigured, match=r"ledger\.url"):
         read_settings(path)

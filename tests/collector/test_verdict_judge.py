@@ -12,7 +12,7 @@ from collector.core.verdict import Verdict
 from collector.core.verdict_case import Network
 from collector.export import rows
 from collector.seal_store import SealReader, SealStore, Signed
-from collector.verdict_service import Judge
+from collector.verdict_service import MOST_STRANGE, Judge
 from collector.verdict_settings import read_network
 from collector.verdict_store import VerdictStore
 from tests.collector.door import Door
@@ -154,6 +154,55 @@ def test_a_root_that_was_never_signed_for_a_signed_size_is_told_once(
         assert [line.partition(":")[0] for line in told] == [
             f"log=other_root probe=p-one epoch=1 seq=1 size=7 root={other}"
         ]
+    finally:
+        log.close()
+        seals.close()
+
+
+def test_who_invents_roots_does_not_hide_what_another_probe_saw(
+    tmp_path: Path, one: FakeProbe, caplog: pytest.LogCaptureFixture
+) -> None:
+    other, seals, log = FakeProbe("p-two"), SealReader(tmp_path / "seal.db"), SealStore(tmp_path / "seal.db")
+    (tmp_path / "here").mkdir()
+    door = Door(tmp_path / "here", one, other)
+    here = Bench(door, tmp_path)
+    here.judge = Judge(here.door.reader, here.door.registry, here.store, VIETTEL, here.mark, seals)
+    signed_root, shard = leaf_hash(b"any leaf"), log.open_shard(f"{ORIGIN}/log/2026", 2026, 0, b"", {})
+    log.keep(shard.n, Signed(7, signed_root, T0_MS, b"note"))
+    try:
+        invented = [leaf_text(leaf_hash(f"{number}".encode())) for number in range(MOST_STRANGE + 5)]
+        for root in invented:
+            here.door.take("p-one", one.event(beacon_size=7, beacon_root=root))
+        here.run()
+        here.door.take("p-two", other.event(beacon_size=7, beacon_root=leaf_text(leaf_hash(b"another history"))))
+        here.run()
+        told = [line.split()[1] for line in caplog.messages if "log=other_root" in line]
+        assert (told.count("probe=p-one"), told.count("probe=p-two")) == (MOST_STRANGE, 1)
+    finally:
+        here.store.close()
+        door.close()
+        log.close()
+        seals.close()
+
+
+def test_a_root_that_a_restore_lost_is_no_lie_of_who_heard_it(
+    here: Bench, one: FakeProbe, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    seals, log = SealReader(tmp_path / "seal.db"), SealStore(tmp_path / "seal.db")
+    here.judge = Judge(here.door.reader, here.door.registry, here.store, VIETTEL, here.mark, seals)
+    kept, after = leaf_hash(b"in the backup"), leaf_hash(b"since the restore")
+    lost, other = leaf_text(leaf_hash(b"signed behind the backup")), leaf_text(leaf_hash(b"never signed"))
+    log.keep(log.open_shard(f"{ORIGIN}/log/2026", 2026, 0, b"", {}).n, Signed(5, kept, T0_MS, b"note"))
+    new = log.open_shard(f"{ORIGIN}/log/2026-9", 2026, 9, b"note", {})
+    for size in (1, 7):
+        log.keep(new.n, Signed(size, after, T0_MS + 3_600_000, b"note"))
+    try:
+        names = [(7, lost, 0), (5, other, 1), (7, other, 8 * 86_400_000)]
+        drafts = (one.test(beacon_size=size, beacon_root=text, t_ms=T0_MS + ms) for size, text, ms in names)
+        here.door.take("p-one", *drafts)
+        here.run()
+        told = [line.split()[3:5] for line in caplog.messages if "log=other_root" in line]
+        assert told == [["seq=1", "size=5"], ["seq=2", "size=7"]]
     finally:
         log.close()
         seals.close()

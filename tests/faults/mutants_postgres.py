@@ -95,6 +95,14 @@ POSTGRES = (
         f"{_LOSSES}::test_a_writer_that_stands_still_while_it_sends_is_ended_by_the_next",
     ),
     _one(
+        "pg_sealed_alone",
+        "a checkpoint covers what only one server holds",
+        "collector/seal_lock.py",
+        "        if self._is_held():\n            self._settle()\n",
+        "        if self._is_held():\n",
+        f"{_LOSSES}::test_nothing_is_sealed_that_may_be_on_one_server_only",
+    ),
+    _one(
         "pg_two_writers",
         "two commit side by side, numbers no longer rise in the order of commits",
         "collector/ledger_pg.py",
