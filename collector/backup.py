@@ -99,8 +99,13 @@ def put_log_back(source: Path, state: Path) -> None:
     Probes may have heard a newer one and would tell that the log went back; the new log's first comes with the sealer.
     """
     copy_log(source, state)
+    hold_checkpoint(state / "log")
+
+
+def hold_checkpoint(folder: Path) -> None:
+    """Say of no checkpoint that it is the newest until the next is signed. Raises Unavailable."""
     with _writing():
-        (state / "log" / "checkpoint").unlink(missing_ok=True)
+        (folder / "checkpoint").unlink(missing_ok=True)
 
 
 def copy_databases(source: Path, target: Path, names: Iterable[str], tell: Tell) -> None:

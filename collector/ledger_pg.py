@@ -25,13 +25,11 @@ from collector.ledger_write import SqlLedger
 from collector.pg import WRITE, Answer, PgDatabase, PgError, array
 from collector.pg_copy import RowStream, numbers, spelt
 from collector.pg_schema import check_version
+from wire.errors import Unavailable
 
 WRITE_LOCK = 0x646F736F6E67
 """Advisory lock of whoever writes ("dosong")."""
-OPTIONS = (
-    *("idle_in_transaction_session_timeout=5000", "lock_timeout=10000", "synchronous_commit=on"),
-    *("enable_seqscan=off", "jit=off"),
-)
+OPTIONS = (*("idle_in_transaction_session_timeout=5000", "lock_timeout=10000", "enable_seqscan=off", "jit=off"),)
 """A worker that stands still in a transaction loses it, so that the others go on. All that it asks for has an index;
 a plan that was made, and kept, while the tables were small would go through all of them later."""
 STILL_S = 10
@@ -208,6 +206,9 @@ class PostgresLedger(SqlLedger):
             db.learn()
             super().__init__(place, db, db.execute("SELECT value FROM dictionary").fetchone()[0])
             self._rollups.read_days = self._read_days
+        except PgError as error:
+            db.close()
+            raise Unavailable(f"cannot use {place}: {error}") from error
         except BaseException:
             db.close()
             raise

@@ -52,7 +52,7 @@ class SqlLedger:
         self._records = RecordWriter(db, dictionary)
         self._words = self._records.words
         self._rollups = RollupWriter(db, self._records)
-        self._rollups.catch_up()
+        self._rollups.catch_up(self._be_alone)
 
     def close(self) -> None:
         """End the connection."""
@@ -73,6 +73,9 @@ class SqlLedger:
         except BaseException:
             self._roll_back()
             raise
+
+    def _be_alone(self) -> None:
+        """Inside a transaction that has begun: nobody else writes until it ends. Here its BEGIN has seen to that."""
 
     def _roll_back(self) -> None:
         self._records.forget()

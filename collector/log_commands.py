@@ -97,6 +97,7 @@ def restored(settings: Settings) -> None:
     """
     ledger = open_ledger(settings.ledger)
     try:
+        backups.hold_checkpoint(settings.log_folder)
         click.echo(f"generation {ledger.raise_generation(now_ms())}: probes send again what the backup does not hold")
     finally:
         ledger.close()

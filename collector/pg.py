@@ -35,6 +35,7 @@ _KEEPALIVE: Any = {
 """A server that fell silent is given up after some ten seconds."""
 _SETTINGS = (
     *(f"search_path={SCHEMA}", "join_collapse_limit=16", "default_transaction_isolation=read\\ committed"),
+    "synchronous_commit=on",
     *("tcp_keepalives_idle=5", "tcp_keepalives_interval=2", "tcp_keepalives_count=3", "tcp_user_timeout=10000"),
 )
 """Of every connection, whatever the role's own are. A machine of ours that fell silent is given up by the server just
@@ -193,6 +194,7 @@ class PgDatabase:
                 autocommit=True,
                 password=self._place.password,
                 connect_timeout=CONNECT_WITHIN_S,
+                client_encoding="UTF8",
                 options=words,
                 cursor_factory=cast(Any, psycopg.RawCursor),
                 row_factory=cast(Any, _rows),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from collector.backup import verify
+from collector.backup import hold_checkpoint, verify
 from collector.command import first_line, sentence, with_config
 from collector.health import now_ms
 from collector.ledger_engine import open_ledger
@@ -72,6 +72,7 @@ def restored(settings: Settings) -> None:
     """
     ledger = open_ledger(settings.ledger)
     try:
+        hold_checkpoint(settings.log_folder)
         click.echo(f"generation {ledger.raise_generation(now_ms())}; the log goes on in a new shard")
     finally:
         ledger.close()

@@ -67,13 +67,17 @@ class RollupWriter:
         self.read_days: Callable[[Sequence[DayKey]], dict[DayKey, bytes]] = self._read_days
         """Packed hours of those of these days that are held; a ledger over a network asks for all at once."""
 
-    def catch_up(self) -> None:
-        """Make the rollups again if an older program wrote this ledger. Raises sqlite3.Error; then nothing changed."""
-        held = self._db.execute("SELECT value FROM meta WHERE key = 'rollup'").fetchone()
-        if held is None or held[0] < VERSION:
+    def catch_up(self, be_alone: Callable[[], None]) -> None:
+        """Make the rollups again if an older program wrote this ledger. Raises sqlite3.Error; then nothing changed.
+
+        `be_alone`: called in the transaction; until it ends nobody else writes.
+        """
+        if self._is_old():
             self._db.execute("BEGIN IMMEDIATE")
             try:
-                self.rebuild()
+                be_alone()
+                if self._is_old():
+                    self.rebuild()
                 self._db.execute(
                     "INSERT INTO meta VALUES ('rollup', ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
                     (VERSION,),
@@ -82,6 +86,10 @@ class RollupWriter:
             finally:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
+
+    def _is_old(self) -> bool:
+        held = self._db.execute("SELECT value FROM meta WHERE key = 'rollup'").fetchone()
+        return held is None or held[0] < VERSION
 
     def add(self, rows: Sequence[Row]) -> None:
         """Records of one probe were stored."""

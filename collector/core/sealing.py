@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 _YEAR_2026_MS = 1_767_225_600_000
+_MOST_MOMENT = 900_000_000
+"""The year 2054: a clock that says so is not believed, for probes read nine digits, and a number never comes down."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,8 @@ def next_generation(held: int, at_ms: int) -> int:
     Seconds since 2026: what a backup holds cannot say how often it was put back before, and a number that was used
     already would have two logs of one name, and probes that believe to have heard of this restore.
     """
-    return max(held + 1, (at_ms - _YEAR_2026_MS) // 1000)
+    moment = (at_ms - _YEAR_2026_MS) // 1000
+    return max(held + 1, moment if moment < _MOST_MOMENT else 0)
 
 
 def shard_name(origin: str, year: int, gen: int) -> str:

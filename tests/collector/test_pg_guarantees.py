@@ -119,6 +119,7 @@ def _configure(root: PgDatabase, standbys: str) -> None:
     root.execute(f"ALTER SYSTEM SET synchronous_standby_names = {standbys}")
     root.execute("SELECT pg_reload_conf()")
     until(lambda: root.execute("SHOW synchronous_standby_names").fetchone()[0] == standbys.strip("'"))
+    root.execute("CHECKPOINT")  # it is the checkpointer that has commits wait, once it has read the setting too
 
 
 def test_a_partition_stays_with_who_commits_until_it_has(

@@ -21,6 +21,7 @@ from collector.ledger_pg import PostgresLedger
 from collector.ledger_place import Remote
 from collector.pg import PgDatabase
 from collector.pg_copy import SEND_ROWS
+from collector.rollup_write import RollupWriter
 from collector.seal_lock import SealLock
 from tests.collector.door import Door
 from tests.collector.kit import T0_MS, FakeProbe
@@ -102,6 +103,7 @@ def _standbys(root: PgDatabase, names: str) -> None:
     root.execute(f"ALTER SYSTEM SET synchronous_standby_names = {names}")
     root.execute("SELECT pg_reload_conf()")
     until(lambda: root.execute("SHOW synchronous_standby_names").fetchone()[0] == names.strip("'"))
+    root.execute("CHECKPOINT")  # it is the checkpointer that has commits wait, once it has read the setting too
 
 
 def _commits_waiting(root: PgDatabase) -> bool:
@@ -150,6 +152,7 @@ def test_nothing_is_sealed_that_may_be_on_one_server_only(
     inside: Door, root: PgDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(seal_lock, "STANDBY_S", 0.3)
+    _set(root, inside.path, "synchronous_commit = off")
     with closing(SealLock(inside.path)) as lock:
         lock.take()
         with alone(root), pytest.raises(Unavailable, match="one server only"):
@@ -221,8 +224,7 @@ def test_a_roles_own_isolation_does_not_count(
     tmp_path: Path, one: FakeProbe, two: FakeProbe, postgres: Remote, root: PgDatabase, aside: ThreadPoolExecutor
 ) -> None:
     """With a snapshot that was taken before the lock was had, every number would be taken."""
-    database = postgres.url.partition("?")[0].rpartition("/")[2]
-    root.execute(f"ALTER DATABASE {database} SET default_transaction_isolation = 'repeatable read'")
+    _set(root, postgres, "default_transaction_isolation = 'repeatable read'")
     (tmp_path / "b").mkdir()
     first, other = Door(tmp_path, one, two, place=postgres), Door(tmp_path / "b", one, two, place=postgres)
 
@@ -238,6 +240,20 @@ def test_a_roles_own_isolation_does_not_count(
     finally:
         first.close()
         other.close()
+
+
+def test_a_roles_own_alphabet_does_not_count(
+    tmp_path: Path, one: FakeProbe, postgres: Remote, root: PgDatabase
+) -> None:
+    _set(root, postgres, "client_encoding = 'LATIN1'")
+    with closing(Door(tmp_path, one, place=postgres)) as door:
+        door.take_bytes("nơi/đó/é", b"junk")
+        assert [refused.topic for refused in door.reader.refusals(10)] == ["nơi/đó/é"]
+
+
+def _set(root: PgDatabase, place: object, setting: str) -> None:
+    """A setting of the database, which is also what its roles have."""
+    root.execute(f"ALTER DATABASE {cast('Remote', place).url.partition('?')[0].rpartition('/')[2]} SET {setting}")
 
 
 def _waiting_for_lock(root: PgDatabase) -> bool:
@@ -295,3 +311,26 @@ def _has_name(place: Remote) -> bool:
     except Misconfigured:
         return False
     return True
+
+
+def test_two_workers_that_start_after_an_upgrade_make_the_sums_once(
+    inside: Door, one: FakeProbe, aside: ThreadPoolExecutor, root: PgDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = cast("Remote", inside.path)
+    inside.take("p-one", *(one.test() for _ in range(5)))
+    before = inside.reader.hamlet_counts(0, 2**50)
+    with closing(PgDatabase(place)) as db:
+        db.execute("UPDATE meta SET value = 0 WHERE key = 'rollup'")
+    facts, second = RollupWriter._facts, list[Any]()
+
+    def slowly(self: RollupWriter) -> Any:
+        if not second:
+            second.append(aside.submit(PostgresLedger, place))
+            sql = "SELECT 1 FROM pg_stat_activity WHERE usename = 'dosong_ledger' AND wait_event_type = 'Lock'"
+            until(lambda: bool(root.execute(sql).fetchall()), what="the other one waits")
+        return facts(self)
+
+    monkeypatch.setattr(RollupWriter, "_facts", slowly)
+    PostgresLedger(place).close()
+    second[0].result(60).close()
+    assert inside.reader.hamlet_counts(0, 2**50) == before

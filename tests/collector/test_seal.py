@@ -17,6 +17,7 @@ from collector.seal import Round, Sealer
 from collector.seal_audit import Broken
 from collector.seal_store import SealStore, Shard
 from collector.tile_files import TileFiles
+from probe.core import beacon
 from tests.collector.door import Door
 from tests.collector.harm import rewrite
 from tests.collector.kit import ORIGIN, FakeProbe
@@ -331,6 +332,23 @@ def test_a_clock_that_was_set_back_never_opens_an_older_log(log: Log) -> None:
     log.round()
     assert len(log.store.shards()) == 1
     assert log.seen().size == 4
+
+
+@pytest.mark.parametrize(
+    ("held", "at_ms", "next_"),
+    [
+        (0, NOW_MS, 22_774_900),  # seconds since 2026
+        (22_774_900, NOW_MS, 22_774_901),
+        (7, 0, 8),  # a clock that was never set
+        (7, 4_000_000_000_000, 8),  # one that stands in 2096: a name that probes do not know as a log's, and for ever
+    ],
+)
+def test_a_restore_is_numbered_by_its_moment_if_that_can_be_true(held: int, at_ms: int, next_: int) -> None:
+    assert sealing.next_generation(held, at_ms) == next_
+    heard = tlog.sign_checkpoint(
+        tlog.Checkpoint(name := sealing.shard_name(ORIGIN, 2026, next_), 1, bytes(32)), Signer.from_seed(name, KEY.seed)
+    )
+    assert beacon.read(heard, KEY.verifier).shard == (next_, 2026)
 
 
 def test_indices_of_rows_with_holes_between_them() -> None:

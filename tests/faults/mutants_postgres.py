@@ -103,6 +103,14 @@ POSTGRES = (
         f"{_LOSSES}::test_nothing_is_sealed_that_may_be_on_one_server_only",
     ),
     _one(
+        "pg_sums_made_twice",
+        "two workers that start after an upgrade double all sums",
+        "collector/ledger_write.py",
+        "catch_up(self._be_alone)",
+        "catch_up(lambda: None)",
+        f"{_LOSSES}::test_two_workers_that_start_after_an_upgrade_make_the_sums_once",
+    ),
+    _one(
         "pg_two_writers",
         "two commit side by side, numbers no longer rise in the order of commits",
         "collector/ledger_pg.py",
@@ -113,7 +121,7 @@ POSTGRES = (
     _one(
         "pg_standby_not_waited_for",
         "what is acknowledged is on one machine only",
-        "collector/ledger_pg.py",
+        "collector/pg.py",
         "synchronous_commit=on",
         "synchronous_commit=local",
         f"{_PROMISES}::test_nothing_is_acknowledged_before_the_standby_has_it",
@@ -121,7 +129,7 @@ POSTGRES = (
     _one(
         "pg_commit_left_to_the_server",
         "whether a commit is on any disk is the server's setting",
-        "collector/ledger_pg.py",
+        "collector/pg.py",
         '"synchronous_commit=on"',
         '"application_name=w"',
         f"{_PROMISES}::test_nothing_is_acknowledged_before_the_standby_has_it",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -104,3 +107,29 @@ def _newest(log: Log) -> bytes:
     note = TileFiles(log.sealer.folder(log.shard())).published()
     assert note is not None
     return note
+
+
+def test_a_machine_that_was_set_back_tells_no_older_checkpoint_once_it_is_said(
+    office: list[Log], tmp_path: Path
+) -> None:
+    """A snapshot of the virtual machine: ledger, log and `seal.db` are all older, and agree with each other."""
+    log = office[0]
+    log.tests(20)
+    TileFiles(log.folder / "log").publish(_newest(log))
+    shutil.copytree(log.folder, tmp_path / "snapshot", ignore=shutil.ignore_patterns("*-shm"))
+    log.tests(6)
+    knows, _ = hear(beacon.State(), _newest(log))
+    (tmp_path / "collector.toml").write_text(
+        'origin = "dosong.example"\nstate_dir = "snapshot"\nack_key_file = "ack.key"\n[broker]\nsocket = "c.sock"\n'
+        '[influx]\nurl = "http://127.0.0.1:1"\ndatabase = "dosong"\n'
+    )
+    words = ["restored", "--config", str(tmp_path / "collector.toml")]
+    done = subprocess.run(
+        [sys.executable, "-m", "collector", *words], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    office.append(Log(tmp_path / "snapshot", log.probe))
+    again = office[-1]
+    assert told(again) is None
+    assert ack(again).gen > 1, "a number that is not counted up from the snapshot's"
+    assert any(isinstance(effect, beacon.Keep) for effect in hear(knows, _newest(again))[1])
