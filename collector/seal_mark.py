@@ -17,6 +17,8 @@ from wire.errors import Unavailable
 if TYPE_CHECKING:
     from collector.pg import PgDatabase
 
+OPTIONS = ("synchronous_commit=local",)
+"""A standby that is away keeps no checkpoint back; it gets this before anything of the next round is signed."""
 _KEY = "sealed.{gen}.{year}"
 _HELD = "SELECT value FROM meta WHERE key = ?"
 _KEEP = (
@@ -43,7 +45,7 @@ class SealMark:
         return 0 if held is None else int(held[0])
 
     def keep(self, gen: int, year: int, size: int) -> None:
-        """Note that so many are signed; durable when it returns. Raises Unavailable."""
+        """Note that so many are signed; on the primary's disk when it returns. Raises Unavailable."""
         if not isinstance(self._place, Remote):
             return
         try:
@@ -61,7 +63,7 @@ class SealMark:
         from collector.pg import PgDatabase  # noqa: PLC0415 (only who uses PostgreSQL has its driver)
 
         if self._db is None:
-            self._db = PgDatabase(place)
+            self._db = PgDatabase(place, OPTIONS)
         return self._db
 
     def _lost(self, error: sqlite3.Error) -> Unavailable:

@@ -10,6 +10,7 @@ from tests.faults.mutant import Edit, Mutant
 _PROMISES = "tests/collector/test_pg_guarantees.py"
 _COPY = "tests/collector/test_pg_copy.py"
 _LOSSES = "tests/collector/test_pg_losses.py"
+_MARK = "tests/collector/test_seal_mark.py"
 _WORKERS = "tests/collector/test_workers.py"
 _FORWARD = "tests/collector/test_forward_shared.py"
 _REGISTRY = "tests/collector/test_registry_mirror.py"
@@ -109,6 +110,22 @@ POSTGRES = (
         "catch_up(self._be_alone)",
         "catch_up(lambda: None)",
         f"{_LOSSES}::test_two_workers_that_start_after_an_upgrade_make_the_sums_once",
+    ),
+    _one(
+        "pg_lost_log_begun_anew",
+        "a sealer whose own files were lost signs another root for a size that everybody knows",
+        "collector/seal.py",
+        "        self._check_mark(shard)\n",
+        "",
+        f"{_MARK}::test_a_new_machine_signs_nothing_under_the_name_of_the_lost_ones_log",
+    ),
+    _one(
+        "pg_noted_too_late",
+        "a checkpoint is shown before the ledger knows that it was signed",
+        "collector/seal.py",
+        "            self._note(shard, last)\n",
+        "",
+        f"{_MARK}::test_what_anybody_saw_is_noted_before",
     ),
     _one(
         "pg_two_writers",
