@@ -62,9 +62,14 @@ def start() -> Child:
     given, told = os.pipe(), os.pipe()
     environment = {**os.environ, "MALLOC_MMAP_THRESHOLD_": str(MMAP_FROM_BYTES)}
     # Its end is ours to wait for, and nobody reads what it prints: no object is needed for it.
-    process = subprocess.Popen(
-        [sys.executable, "-m", "collector.opener"], stdin=given[0], stdout=told[1], env=environment
-    )
+    try:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "collector.opener"], stdin=given[0], stdout=told[1], env=environment
+        )
+    except OSError:  # it is tried again for ever: what is left open would add up
+        for end in (*given, *told):
+            os.close(end)
+        raise
     process.returncode = 0
     return _held(process.pid, given, told)
 

@@ -299,10 +299,7 @@ class Receiver:
     def _queue_all_acks(self) -> bool:
         """Have every probe's acknowledgement published again: the broker may have forgotten retained ones."""
         try:
-            heads = self._ingest.heads()
-            if self.partitions is not None:
-                heads = {probe: head for probe, head in heads.items() if topics.part(probe) in self.partitions.now}
-            self._due = {**heads, **self._due}
+            self._due.update(self._ingest.heads())
         except Unavailable as error:
             self._lose_ledger(str(error))
             return False
@@ -312,7 +309,10 @@ class Receiver:
         """Publish what is due while there is room; a newer head of a probe replaces one that still waits.
 
         Retained ones go first, so that one probe with many old epochs cannot keep the others' answers back.
+        Of another worker's partition nothing is said: that one may hold more by now, and tells it when it comes.
         """
+        if self.partitions is not None:
+            self._due = {probe: head for probe, head in self._due.items() if topics.part(probe) in self.partitions.now}
         while self._due:
             probe, head = next(iter(self._due.items()))
             if not connection.publish(topics.ack(probe), self._sealed(probe, head), retain=True):

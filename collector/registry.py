@@ -36,7 +36,7 @@ from collector.registry_rows import (
     Trouble,
     UserEntry,
 )
-from collector.registry_stays import ALWAYS, Line, Stays, at
+from collector.registry_stays import ALWAYS, MOST_UNKNOWN, Line, Stays, at
 from collector.registry_write import Writer, refuse_copy
 from collector.sqlite import open_writer
 from wire.errors import Refused, Unavailable
@@ -101,6 +101,8 @@ class Registry:
             self._refresh()
             if probe not in self._probes:
                 rows = self._rows(f"{_PROBE} WHERE id = ?", probe)
+                if not rows and len(self._probes) >= MOST_UNKNOWN:
+                    return None
                 self._probes[probe] = _probe(rows[0]) if rows else None
             return self._probes[probe]
 

@@ -15,6 +15,8 @@ from collector.core.place import Place
 
 ALWAYS = 2**53 - 1
 """Later than any moment: as the registry is now."""
+MOST_UNKNOWN = 50_000
+"""What the registry does not know is remembered while no more than so much is: a probe may write any referral code."""
 Line = tuple[list[int], list[str | None]]
 """Moments from which something held, rising, and what (None: nothing)."""
 Stay = tuple[list[int], list[Place | None]]
@@ -75,7 +77,9 @@ class Stays:
                 f"SELECT valid_from_ms, {value} FROM {table} WHERE {key} = ? ORDER BY valid_from_ms, n",  # noqa: S608
                 code,
             )
-            held = self._lines[name, code] = ([row[0] for row in rows], [row[1] for row in rows])
+            held = ([row[0] for row in rows], [row[1] for row in rows])
+            if rows or len(self._lines) < MOST_UNKNOWN:
+                self._lines[name, code] = held
         return held
 
     def _read(self, name: str, codes: Iterable[str]) -> list[str]:
@@ -122,8 +126,9 @@ class Stays:
         return self._places[triple]
 
     def _read_places(self, triples: Sequence[tuple[str, str, str]]) -> None:
+        rows = self._rows(_PLACE, json.dumps(triples))  # asked first: if it fails, nothing is known to be nowhere
         self._places.update((triple, None) for triple in triples)
-        for place in (Place(*row) for row in self._rows(_PLACE, json.dumps(triples))):
+        for place in (Place(*row) for row in rows):
             self._places[place.site, place.hamlet, place.commune] = place
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -182,6 +183,21 @@ def test_one_that_dies_or_hangs_is_started_again(
     monkeypatch.setattr(opener_line, "HUNG_S", 60.0)
     asked(line, one)
     assert line.pid not in {None, first}
+
+
+def test_one_that_cannot_be_started_leaves_nothing_open(
+    line: OpenerLine, one: FakeProbe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As while the program's folder is replaced: tried again every 10 s for as long as a backlog lasts."""
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    task = Task("p-one", "x", bytes(32), [b"x"])
+    before = psutil.Process().num_fds()
+    for _ in range(20):
+        assert not line.ask([task])
+    assert psutil.Process().num_fds() == before
+    monkeypatch.undo()
+    monkeypatch.setattr(opener_line, "AGAIN_S", 0.0)
+    asked(line, one)
 
 
 @pytest.mark.services

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from collector import registry as registry_module
+from collector import registry_stays
 from collector.registry import Registry
+from tests.collector.door import Door
 from tests.collector.kit import FakeProbe, document
-from wire.errors import Refused
+from wire.errors import Refused, Unavailable
 from wire.note import Signer
 
 
@@ -121,6 +125,38 @@ def test_what_is_expected_of_many_probes_is_what_each_is_told(registry: Registry
     assert [other.stays(name) for name in names] == [registry.stays(name) for name in names]
     assert len(set(other.stays(names[9])[1])) == 3  # nowhere, where it was enrolled, where it was moved
     other.close()
+
+
+def test_a_place_that_could_not_be_read_is_not_taken_for_nowhere(door: Door, one: FakeProbe) -> None:
+    """A registry that another process holds fails one group; the next try judges as if nothing had been."""
+    registry = door.registry
+    registry._rows("PRAGMA busy_timeout = 50")
+    other = sqlite3.connect(registry.path, isolation_level=None)
+    with registry.still():
+        for name, code in (("probe_site", "p-one"), ("site_hamlet", "s-one"), ("hamlet_commune", "h-dong-chuoi")):
+            registry._stays.line(name, code)
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(Unavailable):
+            registry.stays("p-one")
+        other.execute("ROLLBACK")
+    other.close()
+    assert door.take("p-one", one.test()).accepted == 1
+    (sample,) = door.reader.samples()
+    assert (sample.hamlet, sample.not_counted) == ("h-dong-chuoi", ())
+
+
+def test_what_it_does_not_know_fills_no_memory(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A probe may write any code into a record, and a sender any name into a topic."""
+    for module in (registry_module, registry_stays):
+        monkeypatch.setattr(module, "MOST_UNKNOWN", 100)
+    registry.load(document(FakeProbe("p-one")))
+    with registry.still():
+        for at in range(300):
+            assert registry.probe(f"p-{at}") is None
+            assert registry.referral_unit(f"X{at}", 5) is None
+        assert registry.probe("p-one") is not None
+        assert registry.referral_unit("TN1", 5) == "05755"
+        assert max(len(registry._probes), len(registry._stays._lines)) <= 102
 
 
 def test_a_login_never_shows_its_hash(registry: Registry) -> None:
