@@ -128,6 +128,14 @@ POSTGRES = (
         f"{_MARK}::test_what_anybody_saw_is_noted_before",
     ),
     _one(
+        "pg_waits_for_who_stands_still",
+        "a worker that waits for another's partitions loses its own",
+        "collector/leases.py",
+        "SET LOCAL lock_timeout = 1000",
+        "SET LOCAL lock_timeout = 0",
+        f"{_LOSSES}::test_who_waits_for_the_partitions_of_one_that_stands_still_keeps_its_own",
+    ),
+    _one(
         "pg_two_writers",
         "two commit side by side, numbers no longer rise in the order of commits",
         "collector/ledger_pg.py",
