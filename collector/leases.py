@@ -77,7 +77,7 @@ class Rows:
             f"INSERT INTO {self.prefix}lease AS held (part, worker, fence, until_ms) SELECT part, ?, 1, {_NOW} + ?"  # noqa: S608
             " FROM unnest(?::bigint[]) AS p (part) ON CONFLICT (part) DO UPDATE SET worker = excluded.worker,"
             f" fence = held.fence + 1, until_ms = excluded.until_ms"
-            f" WHERE held.until_ms NOT BETWEEN {_NOW} AND {_NOW} + {AHEAD_MS}"
+            f" WHERE held.until_ms NOT BETWEEN {_NOW} AND {_NOW} + {AHEAD_MS} RETURNING part, fence"
         )
 
     @property
@@ -189,6 +189,20 @@ class Leases:
             )
         return db
 
+    def _take(self, db: PgDatabase, free: list[int]) -> dict[int, int]:
+        """Take these, if no commit under way holds one of them: who waited for a worker that stands still would lose
+        its own meanwhile."""
+        try:
+            for sql in ("BEGIN", "SET LOCAL lock_timeout = 1000"):
+                db.execute(sql)
+            taken: dict[int, int] = dict(db.execute(self.rows.take, (self.worker, TERM_MS, free)).fetchall())
+            db.execute("COMMIT")
+        except sqlite3.Error as error:
+            LOG.info("partitions that are free are not taken yet: %s", error)
+            db.execute("ROLLBACK")
+            return {}
+        return taken
+
     def _say_alone(self, db: PgDatabase) -> None:
         """Say, once, what a loop that waits for COMMIT cannot say itself."""
         was, self._is_alone = self._is_alone, False
@@ -208,9 +222,9 @@ class Leases:
             free = sorted(wanted - self._owned.keys())
         if giving:
             db.execute(self.rows.give, (self.worker, sorted(giving)))
-        if free:
-            db.execute(self.rows.take, (self.worker, TERM_MS, free))
         held: dict[int, int] = dict(db.execute(self.rows.keep, (TERM_MS, self.worker)).fetchall())
+        if free:
+            held |= self._take(db, free)
         db.execute(self.rows.forget)
         with self._lock:
             if held.keys() != self._owned.keys():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from functools import partial
@@ -19,14 +19,14 @@ from collector.ingest import Message
 from collector.leases import FORWARD, RECEIVE, Leases, Rows
 from collector.ledger_pg import PostgresLedger
 from collector.ledger_place import Remote
-from collector.pg import PgDatabase
+from collector.pg import Answer, PgDatabase, PgError
 from collector.pg_copy import SEND_ROWS
 from collector.rollup_write import RollupWriter
 from collector.seal_lock import SealLock
 from tests.collector.door import Door
 from tests.collector.kit import T0_MS, FakeProbe
 from tests.collector.kit import until as polled
-from tests.collector.postgres import Cluster
+from tests.collector.postgres import OWNER, Cluster
 from wire import bundle, topics
 from wire.errors import Misconfigured, Unavailable
 
@@ -188,6 +188,21 @@ def test_leases_of_a_clock_that_was_ahead_are_taken(postgres: Remote) -> None:
             assert first.owned()[5] == 2
 
 
+def test_who_waits_for_the_partitions_of_one_that_stands_still_keeps_its_own(
+    postgres: Remote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leases, "BEAT_S", 0.1)
+    with closing(PgDatabase(postgres)) as db, closing(PgDatabase(postgres)) as still:
+        db.execute("INSERT INTO lease VALUES (5, 'still', 1, 1)")
+        still.execute("BEGIN")
+        still.execute("SELECT 1 FROM lease FOR SHARE").fetchall()
+        db.execute("INSERT INTO lease SELECT part, 'a', 1, 0 FROM generate_series(6, 63) AS p (part)")
+        with closing(Leases(postgres, "a", "here")) as first:
+            until(lambda: len(first.owned()) == 58, what="what is its own is prolonged")
+            still.execute("ROLLBACK")
+            until(lambda: len(first.owned()) == topics.PARTS, what="all partitions")
+
+
 def test_a_writer_that_stands_still_while_it_sends_is_ended_by_the_next(
     inside: Door, tmp_path: Path, one: FakeProbe, two: FakeProbe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -334,3 +349,41 @@ def test_two_workers_that_start_after_an_upgrade_make_the_sums_once(
     PostgresLedger(place).close()
     second[0].result(60).close()
     assert inside.reader.hamlet_counts(0, 2**50) == before
+
+
+def test_a_commit_whose_answer_was_lost_is_found_when_its_group_comes_again(inside: Door, one: FakeProbe) -> None:
+    raws, execute = [one.test() for _ in range(50)], ledger_pg._Writer.execute
+
+    def lose(self: ledger_pg._Writer, sql: str, values: Sequence[Any] = (), /) -> Answer:
+        answer = execute(self, sql, values)
+        if sql == "COMMIT":
+            self.close()
+            raise PgError("lost")
+        return answer
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ledger_pg._Writer, "execute", lose)
+        with pytest.raises(Unavailable):
+            inside.take("p-one", *raws)
+    again = inside.take("p-one", *raws)
+    assert (again.accepted, again.duplicate, again.heads["p-one"].upto) == (0, 50, 49)
+    assert inside.take("p-one", one.test()).accepted == 1
+    assert [sample.n for sample in inside.reader.samples(newest_first=False, limit=100)] == list(range(1, 52))
+
+
+@pytest.mark.parametrize("table", ["entry", "block", "chain", "rollup_total"])
+def test_a_statement_that_is_refused_amid_others_takes_its_group_along(
+    inside: Door, one: FakeProbe, table: str
+) -> None:
+    groups = _messages(one, [one.test() for _ in range(2 * SEND_ROWS)])
+    with closing(PgDatabase(Remote(cast("Remote", inside.path).url.replace("dosong_ledger@", f"{OWNER}@")))) as owner:
+        owner.execute(
+            "CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'disk full'; END $$"
+        )
+        owner.execute(f"CREATE TRIGGER full_disk BEFORE INSERT ON {table} EXECUTE FUNCTION full_disk()")
+        for _ in range(2):
+            with pytest.raises(Unavailable, match="disk full"):
+                inside.ingest.take(groups, T0_MS)
+        owner.execute(f"DROP TRIGGER full_disk ON {table}")
+    assert inside.ingest.take(groups, T0_MS).accepted == 2 * SEND_ROWS
+    assert (_rows(inside, "entry"), _rows(inside, "delivery")) == (2 * SEND_ROWS, len(groups))
