@@ -20,6 +20,7 @@ from collector.core import sealing, tiles
 from collector.core.sealing import Row
 from collector.leaves import Leaf, LeafSource
 from collector.seal_audit import NOTE, Broken, LogAudit, Sealed, changed
+from collector.seal_mark import SealMark
 from collector.seal_store import SealStore, Shard, Signed
 from collector.tile_files import TileFiles
 from wire import tlog
@@ -45,7 +46,8 @@ class Round:
 class Sealer:
     """One sealer for one ledger. `step` is told the name of each step that is done, for tests that stop there.
 
-    `checks` are made before each signature, after the log itself was gone over; each raises Broken.
+    `checks` are made before each signature, after the log itself was gone over; each raises Broken. `mark`: where the
+    ledger's own database says how far it was signed.
     """
 
     def __init__(
@@ -59,9 +61,10 @@ class Sealer:
         step: Step = lambda _name: None,
         checks: Sequence[Callable[[], None]] = (),
         audited_rows: int = AUDITED_ROWS,
+        mark: SealMark | None = None,
     ) -> None:
         self._store, self._sources, self._folder = store, {source.name: source for source in sources}, folder
-        self._key, self._origin, self._step, self._checks = key, origin, step, checks
+        self._key, self._origin, self._step, self._checks, self._mark = key, origin, step, checks, mark
         self._edge: tuple[int, tiles.Edge] | None = None
         self._reader: tuple[int, tiles.ReadTile] | None = None
         sealed = Sealed(self._leaves, self._reading, self._kept_n, lambda shard: self._signer(shard).verifier)
@@ -72,6 +75,7 @@ class Sealer:
         self._reader = None
         gen = max(source.generation() for source in self._sources.values())
         shard = self._shard(now_ms, gen)
+        self._check_mark(shard)
         self._check_published(shard)
         sealed = self._assign(shard, gen)
         edge = self._tile(shard)
@@ -234,6 +238,18 @@ class Sealer:
 
     # --- checkpoints ----------------------------------------------------------------------------------------------
 
+    def _check_mark(self, shard: Shard) -> None:
+        """What the ledger says was signed we must remember. Raises Broken, Unavailable."""
+        noted = 0 if self._mark is None else self._mark.size(shard.gen, shard.year)
+        last = self._store.last_checkpoint(shard.n)
+        known = last.size if last else 0
+        if noted > known:
+            raise Broken(
+                f"{noted} entries of {shard.name} were signed, and seal.db knows of {known}: it was lost, or an older"
+                " one was put back; put back the newest seal.db and log folder, or, if there are none, run"
+                " dosong-collector restored, which opens a new log"
+            )
+
     def _check_published(self, shard: Shard) -> None:
         """What everybody has seen must be among what we remember to have signed. Raises Broken."""
         published = TileFiles(self.folder(shard)).published()
@@ -254,7 +270,7 @@ class Sealer:
         files, last = TileFiles(self.folder(shard)), self._store.last_checkpoint(shard.n)
         root = tiles.root(edge)
         if last is not None and last.size == edge.size:
-            self._publish_again(files, last)
+            self._publish_again(shard, files, last)
             return None
         if not edge.size:
             return None
@@ -271,14 +287,21 @@ class Sealer:
         signed = Signed(edge.size, root, now_ms, note)
         self._store.keep(shard.n, signed)
         self._step("persisted")
+        self._note(shard, signed)
         files.publish(note)
         self._step("published")
         return signed
 
-    def _publish_again(self, files: TileFiles, last: Signed) -> None:
+    def _publish_again(self, shard: Shard, files: TileFiles, last: Signed) -> None:
         """A stop between persisting and publishing is made good."""
         if files.published() is None or tlog_size(files.published() or b"") < last.size:
+            self._note(shard, last)
             files.publish(last.note)
+
+    def _note(self, shard: Shard, signed: Signed) -> None:
+        """Tell the ledger before anybody else sees it. Raises Unavailable."""
+        if self._mark is not None:
+            self._mark.keep(shard.gen, shard.year, signed.size)
 
     def _signer(self, shard: Shard) -> Signer:
         return Signer.from_seed(shard.name, self._key.seed)

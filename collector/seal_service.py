@@ -20,6 +20,7 @@ from collector.seal import Round, Sealer
 from collector.seal_audit import Broken
 from collector.seal_derived import DerivedCheck
 from collector.seal_lock import SealLock
+from collector.seal_mark import SealMark
 from collector.seal_signatures import SignatureAudit
 from collector.seal_store import SealStore
 from collector.seal_watch import TableWatch
@@ -33,6 +34,7 @@ from wire.note import Signer
 LOG = logging.getLogger("collector.seal")
 BEAT_S = 5.0
 RETRY_S = 10.0
+Reader = LedgerLeaves | DerivedCheck | TableWatch | SealMark
 
 
 def log_signer(settings: Settings) -> Signer:
@@ -62,9 +64,13 @@ class SealService:
         self._public = signer.verifier
         checks = (DerivedCheck(settings.ledger), TableWatch(self._store, settings.ledger, settings.retention))
         records = LedgerLeaves(settings.ledger)
-        self._readers: tuple[LedgerLeaves | DerivedCheck | TableWatch, ...] = (*leaves, *checks, records)
+        mark = SealMark(settings.ledger)
+        self._readers: tuple[Reader, ...] = (*leaves, *checks, records, mark)
         self._sealer = Sealer(
-            self._store, leaves, settings.log_folder, signer, settings.origin, step=_reached, checks=checks
+            *(self._store, leaves, settings.log_folder, signer, settings.origin),
+            step=_reached,
+            checks=checks,
+            mark=mark,
         )
         self._all = TileFiles(settings.log_folder)
         self._file = StateFile(settings.state, "seal")

@@ -120,7 +120,7 @@ OWNERS["sqlite3"] += (
     "collector/ledger_transfer.py",
 )  # as the family of errors
 OWNERS["click"] += ("collector/postgres_commands.py",)
-OWNERS["sqlite3"] += ("collector/leases.py", "collector/seal_lock.py")
+OWNERS["sqlite3"] += ("collector/leases.py", "collector/seal_lock.py", "collector/seal_mark.py")
 OWNERS["sqlite3"] += ("collector/forward_shared.py", "collector/backup_pg.py", "collector/registry_mirror.py")
 OWNERS["click"] += ("collector/series_commands.py",)
 OWNERS["psycopg"] = ("collector/pg.py",)

@@ -48,6 +48,7 @@ _SPOOL_SYNC = 'db.execute("PRAGMA synchronous = FULL")'
 _PERSIST = (
     "        self._store.keep(shard.n, signed)\n"
     '        self._step("persisted")\n'
+    "        self._note(shard, signed)\n"
     "        files.publish(note)\n"
     '        self._step("published")\n'
 )
