@@ -58,6 +58,7 @@ class OpenerLine:
         self._child = child
         self._is_ready = self._is_asked = self._is_greeted = False
         self._not_before_s = 0.0
+        self._begun_by_s = 0.0
 
     @property
     def pid(self) -> int | None:
@@ -109,11 +110,13 @@ class OpenerLine:
             return
         self._child = self._child or start()
         self._send(self._hello)
-        self._is_greeted = True
+        self._is_greeted, self._begun_by_s = True, time.monotonic() + HUNG_S
 
     def _has_begun(self) -> bool:
-        """Whether its first word has come; it takes it a moment to start."""
+        """Whether its first word has come; it takes it a moment to start. Raises Silent if it does not."""
         if not select.select([self._told], [], [], 0)[0]:
+            if time.monotonic() > self._begun_by_s:
+                raise Silent("it does not begin")
             return False
         self._receive()
         self._is_ready = True

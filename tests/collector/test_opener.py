@@ -113,6 +113,24 @@ def test_only_the_key_of_now_proves_anything(door: Door, one: FakeProbe) -> None
     assert door.ingest.take(messages, T0_MS, {"p-one": (task, proof)}).accepted == 0
 
 
+@pytest.mark.parametrize("gone", ["p-one", "p-two"])
+def test_a_probe_revoked_while_the_opener_has_its_records_is_refused_and_no_block_holds_them(
+    door: Door, one: FakeProbe, two: FakeProbe, gone: str
+) -> None:
+    """Its records stand in one block with those of another probe, packed before the registry changed."""
+    raws = {probe.probe: [probe.test() for _ in range(LEAST_BLOCK)] for probe in (one, two)}
+    messages = [Message(topics.up(probe), bundle.encode(some)) for probe, some in raws.items()]
+    proofs = proofs_of(door, messages)
+    assert [block.count for _, proof in proofs.values() for block in proof.blocks] == [2 * LEAST_BLOCK]
+    key, (left,) = (one if gone == "p-one" else two).signer.verifier, raws.keys() - {gone}
+    door.registry.load({"probes": [{"id": gone, "vkey": key.vkey, "state": "revoked", "revoked_ms": T0_MS}]})
+    taken = door.ingest.take(messages, T0_MS, proofs)
+    assert (taken.accepted, taken.refused_as, set(taken.heads)) == (LEAST_BLOCK, ("revoked_key",), {left})
+    assert [sample.raw for sample in door.reader.samples()][::-1] == raws[left]
+    packed = [block.packed for _, proof in proofs.values() for block in proof.blocks]
+    assert not [row for row in door.sql("SELECT packed FROM block") if row[0] in packed]
+
+
 def test_an_answer_to_other_records_is_passed_over(door: Door, one: FakeProbe) -> None:
     messages = group((one,), ["test"] * 3, 0)
     ((task, _),) = proofs_of(door, messages).values()
@@ -183,6 +201,21 @@ def test_one_that_dies_or_hangs_is_started_again(
     monkeypatch.setattr(opener_line, "HUNG_S", 60.0)
     asked(line, one)
     assert line.pid not in {None, first}
+
+
+def test_one_that_hangs_before_its_first_word_is_started_again(
+    line: OpenerLine, one: FakeProbe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = Task("p-one", "x", bytes(32), [b"x"])
+    monkeypatch.setattr(opener_line, "HUNG_S", 0.3)
+    assert not line.ask([task])
+    first = line.pid
+    assert first is not None
+    os.kill(first, signal.SIGSTOP)
+    until(lambda: line.ask([task]) is False and line.pid is None, what="it was given up")
+    assert not psutil.pid_exists(first)
+    monkeypatch.setattr(opener_line, "HUNG_S", 60.0)
+    asked(line, one)
 
 
 def test_one_that_cannot_be_started_leaves_nothing_open(
