@@ -182,7 +182,7 @@ def test_backup_check_and_restore_keep_the_trail(here: Seen, tmp_path: Path) -> 
     before = kinds(here)
     (made,) = backup.make(here.settings.state, tmp_path / "copy", lines.append)
     assert backup.verify(tmp_path / "copy", lines.append) == [made]
-    assert backup.restore(tmp_path / "copy", tmp_path / "again", lines.append) == 1
+    assert backup.restore(tmp_path / "copy", tmp_path / "again", lines.append, 0) == 1
     with closing(SealReader(tmp_path / "again" / "seal.db")) as store:
         signed = store.last_checkpoint(store.shards()[-1].n)
         assert signed is not None
